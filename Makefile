@@ -1,0 +1,53 @@
+# Two commands on a fresh machine: make demo, make test. The rest is for people who change the code.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DIR ?= .demo
+
+.PHONY: demo test check prove bench lock format clean
+
+demo: $(VENV)/.core
+	@exec $(BIN)/mss demo --dir $(DEMO_DIR)
+
+test: $(VENV)/.dev
+	@bash tests/kit/system-packages.sh
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2 -m "not slow and not campaign and not chromium and not postgres"
+
+prove: $(VENV)/.dev
+	$(BIN)/pytest -m campaign --campaign-size full -s
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dev
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres -o requirements/core.lock
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --group dev -o requirements/dev.lock
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=… to name it")'
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.core: requirements/core.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked dependencies (once) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/core.lock
+	@$(BIN)/python tests/kit/link.py
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python tests/kit/link.py
+	@touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(DEMO_DIR) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""The ground: values everybody shares. Pure; imports nothing of ours above itself."""

@@ -1,0 +1,186 @@
+"""Identifiers that refuse bad values at birth.
+
+One grammar for an address serves policy, storage and delivery, so that the address which was judged is
+the address which is used. One type for an INS knows its authority (OID) and its key.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+from stdnum import luhn
+
+from mss.model.errors import BadValue
+
+OwnerId = NewType("OwnerId", int)
+"""A mailbox or a patient: 62 random bits, the same number for a patient, her mailbox and her record."""
+
+LANES = 1024
+"""Lanes into which owners fall; fixed at birth of an installation (docs/decisions/0002-cellar.md)."""
+
+ADDRESS_OCTETS_MAX = 254  # RFC 5321 §4.5.3.1.3 less the angle brackets
+LOCAL_OCTETS_MAX = 64  # RFC 5321 §4.5.3.1.1
+DOMAIN_OCTETS_MAX = 253  # RFC 1035 §2.3.4
+
+# RFC 5321 Dot-string without "%" and "!" (routing of the last century) and without quoting.
+_LOCAL = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*\Z", re.ASCII)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+\Z", re.ASCII)
+
+
+def lane_of(owner: int) -> int:
+    """The lane of an owner; the same for ever."""
+    return owner % LANES
+
+
+def parse_domain(text: str) -> str:
+    """A host or mail domain in lower case.
+
+    Raises BadValue unless it is two or more LDH labels (RFC 1035 §2.3.1, RFC 5890 A-labels allowed).
+    """
+    if len(text) > DOMAIN_OCTETS_MAX or not _DOMAIN.match(text):
+        raise BadValue("not a domain name")
+    return text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """`local@domain` (RFC 5321 Mailbox, restricted). Equality and hash ignore case; `str()` keeps it."""
+
+    local: str = field(compare=False)
+    domain: str
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if len(self.local) > LOCAL_OCTETS_MAX or not _LOCAL.match(self.local):
+            raise BadValue("not a plain local part")
+        object.__setattr__(self, "domain", parse_domain(self.domain))
+        object.__setattr__(self, "key", f"{self.local.lower()}@{self.domain}")
+        if len(self.key) > ADDRESS_OCTETS_MAX:
+            raise BadValue("address too long")
+
+    @classmethod
+    def parse(cls, text: str) -> MailAddress:
+        """Read `local@domain` without angle brackets. Raises BadValue."""
+        local, at, domain = text.rpartition("@")
+        if not at:
+            raise BadValue("no @ in address")
+        return cls(local, domain)
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+
+class InsOid(StrEnum):
+    """Authorities that assign an INS (facts: ANS OID 1.2.250.1.213.1.4.*)."""
+
+    NIR = "1.2.250.1.213.1.4.8"
+    NIA = "1.2.250.1.213.1.4.9"
+    NIR_TEST = "1.2.250.1.213.1.4.10"
+    NIR_DEMO = "1.2.250.1.213.1.4.11"
+
+
+REAL_INS_OIDS = frozenset({InsOid.NIR, InsOid.NIA})
+
+_MATRICULE = re.compile(r"[1-9][0-9]{2}[0-9]{2}(?:[0-9]{2}|2[AB])[0-9]{6}[0-9]{2}\Z", re.ASCII)
+
+
+def ins_key(matricule13: str) -> int:
+    """The two-digit key of the first 13 characters: 97 − (N mod 97), with 2A→19 and 2B→18."""
+    digits = matricule13[:5] + matricule13[5:7].replace("2A", "19").replace("2B", "18") + matricule13[7:]
+    return 97 - int(digits) % 97
+
+
+@dataclass(frozen=True, slots=True)
+class Matricule:
+    """The 15 characters of an INS, key included, before an authority is known (a patient's local part)."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", self.value.upper())
+        if not _MATRICULE.match(self.value):
+            raise BadValue("not the shape of an INS")
+
+    @property
+    def key_is_right(self) -> bool:
+        return ins_key(self.value[:13]) == int(self.value[13:])
+
+    def __repr__(self) -> str:  # never in a log
+        return "Matricule(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ins:
+    """Matricule INS with its authority. A real authority with a wrong key is refused at birth;
+    test and demo identities with a wrong key exist in the ANS samples and carry `key_is_right == False`."""
+
+    matricule: Matricule
+    oid: InsOid
+
+    def __post_init__(self) -> None:
+        if self.oid in REAL_INS_OIDS and not self.matricule.key_is_right:
+            raise BadValue("wrong key of a real INS")
+
+    @classmethod
+    def parse(cls, value: str, oid: str) -> Ins:
+        """Read 15 characters and an OID. Raises BadValue for an unknown authority, shape or key."""
+        try:
+            authority = InsOid(oid)
+        except ValueError:
+            raise BadValue("unknown INS authority") from None
+        return cls(Matricule(value), authority)
+
+    @property
+    def value(self) -> str:
+        return self.matricule.value
+
+    @property
+    def key_is_right(self) -> bool:
+        return self.matricule.key_is_right
+
+
+@dataclass(frozen=True, slots=True)
+class Rpps:
+    """Numéro RPPS: 11 digits, the last a Luhn key."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{11}", self.value, re.ASCII) or not luhn.is_valid(self.value):
+            raise BadValue("not an RPPS number")
+
+    @property
+    def national_id(self) -> str:
+        """IDNPS: `8` + RPPS (OID 1.2.250.1.71.4.2.1)."""
+        return "8" + self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Finess:
+    """Numéro FINESS: 9 characters, department 2A/2B allowed, the last a Luhn key (2A→2, 2B→2 digits kept)."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9](?:[0-9]|[AB])[0-9]{7}", self.value, re.ASCII):
+            raise BadValue("not a FINESS number")
+        if self.value.isdigit() and not luhn.is_valid(self.value):
+            raise BadValue("wrong key of a FINESS number")
+
+
+@dataclass(frozen=True, slots=True)
+class StructureId:
+    """IDNST: `1` + FINESS or `3` + SIRET (OID 1.2.250.1.71.4.2.2)."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        kind, rest = self.value[:1], self.value[1:]
+        if kind == "1":
+            Finess(rest)
+        elif kind != "3" or not re.fullmatch(r"[0-9]{14}", rest, re.ASCII) or not luhn.is_valid(rest):
+            raise BadValue("not a structure id")

@@ -1,0 +1,65 @@
+"""Mailboxes (boîtes aux lettres, BAL) and their folders."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class MailboxKind(StrEnum):
+    """Kind of a mailbox; the value is the national code (TRE_R257), `PATIENT` is ours."""
+
+    PERSONAL = "PER"
+    ORGANISATIONAL = "ORG"
+    APPLICATION = "APP"
+    OFFICE = "CAB"
+    PATIENT = "PATIENT"
+
+
+class AccountState(StrEnum):
+    """Life of a mailbox. Only ACTIVE may be opened; PROVISIONED exists but its person has not come yet."""
+
+    PROVISIONED = "provisioned"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+class SpecialUse(StrEnum):
+    """Role of a folder (RFC 6154), without the backslash. INBOX is a name, not a role, but has one here."""
+
+    INBOX = "Inbox"
+    SENT = "Sent"
+    DRAFTS = "Drafts"
+    TRASH = "Trash"
+    JUNK = "Junk"
+    ARCHIVE = "Archive"
+
+
+DEFAULT_FOLDERS: tuple[tuple[str, SpecialUse], ...] = (
+    ("INBOX", SpecialUse.INBOX),
+    ("Envoyés", SpecialUse.SENT),
+    ("Brouillons", SpecialUse.DRAFTS),
+    ("Corbeille", SpecialUse.TRASH),
+    ("Indésirables", SpecialUse.JUNK),
+    ("Archives", SpecialUse.ARCHIVE),
+)
+"""Folders that a professional mailbox is born with, named in French for people."""
+
+
+class Flag:
+    """System flags as bits of `entry.flags` (RFC 9051 §2.3.2)."""
+
+    SEEN = 1
+    ANSWERED = 2
+    FLAGGED = 4
+    DELETED = 8
+    DRAFT = 16
+
+
+FLAG_NAMES: dict[int, str] = {
+    Flag.ANSWERED: "\\Answered",
+    Flag.FLAGGED: "\\Flagged",
+    Flag.DELETED: "\\Deleted",
+    Flag.SEEN: "\\Seen",
+    Flag.DRAFT: "\\Draft",
+}
