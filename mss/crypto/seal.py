@@ -1,0 +1,149 @@
+"""How are bytes kept so that only the right key opens them, in the right place only?
+
+Three layers, each small: a key pair seals a short secret to somebody who is not here (X25519, HKDF,
+AES-256-GCM); a symmetric key covers objects, each under a key derived for that object alone; a large object is
+cut into frames of 64 KiB so that a part can be read without the rest. The associated data names the owner,
+the object and the frame, so ciphertexts cannot be swapped. Nothing here reads a file or keeps state.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mss.model.clock import Chance
+from mss.model.errors import SealBroken
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+FRAME_BYTES = 64 * 1024
+"""Plain bytes in a frame: a 200-byte range of a 25 MB body costs one frame, not the body."""
+
+_ZERO_NONCE = bytes(NONCE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """An X25519 pair, raw bytes. `repr` shows nothing of the private half."""
+
+    private: bytes
+    public: bytes
+
+    def __repr__(self) -> str:
+        return f"KeyPair(public={self.public.hex()[:8]}…)"
+
+
+def new_pair(chance: Chance) -> KeyPair:
+    """A fresh pair from 32 random bytes (RFC 7748 §5 clamps them)."""
+    private = X25519PrivateKey.from_private_bytes(chance.token(KEY_BYTES))
+    return KeyPair(private.private_bytes_raw(), private.public_key().public_bytes_raw())
+
+
+def derive(key: bytes, *context: bytes) -> bytes:
+    """A key for one purpose: HMAC-SHA-256 of the length-prefixed context under `key` (a PRF, as HKDF-Expand)."""
+    return hmac.digest(key, b"".join(len(part).to_bytes(2) + part for part in context), "sha256")
+
+
+def seal_to(public: bytes, secret: bytes, context: bytes, chance: Chance) -> bytes:
+    """Seal a short secret so that only the private half opens it: ephemeral public key, then ciphertext.
+
+    The key is used once, hence the zero nonce.
+    """
+    ephemeral = X25519PrivateKey.from_private_bytes(chance.token(KEY_BYTES))
+    ours = ephemeral.public_key().public_bytes_raw()
+    shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
+    key = derive(shared, b"mss seal 1", ours, public)
+    return ours + AESGCM(key).encrypt(_ZERO_NONCE, secret, context)
+
+
+def open_sealed(pair: KeyPair, sealed: bytes, context: bytes) -> bytes:
+    """Undo `seal_to`. Raises SealBroken."""
+    ours, ciphertext = sealed[:KEY_BYTES], sealed[KEY_BYTES:]
+    try:
+        private = X25519PrivateKey.from_private_bytes(pair.private)
+        shared = private.exchange(X25519PublicKey.from_public_bytes(ours))
+        return AESGCM(derive(shared, b"mss seal 1", ours, pair.public)).decrypt(_ZERO_NONCE, ciphertext, context)
+    except (InvalidTag, ValueError) as broken:
+        raise SealBroken("sealed secret does not open") from broken
+
+
+def encrypt(key: bytes, plain: bytes, context: bytes, chance: Chance) -> bytes:
+    """Encrypt something short under a lasting key: random nonce, then ciphertext."""
+    nonce = chance.token(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, context)
+
+
+def decrypt(key: bytes, ciphertext: bytes, context: bytes) -> bytes:
+    """Undo `encrypt`. Raises SealBroken."""
+    try:
+        return AESGCM(key).decrypt(ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], context)
+    except (InvalidTag, ValueError) as broken:
+        raise SealBroken("ciphertext does not open") from broken
+
+
+def place(owner: int, kind: bytes, number: int) -> bytes:
+    """The name of a ciphertext's place: whose, what kind, which one."""
+    return b"%d/%b/%d" % (owner, kind, number)
+
+
+def encrypt_object(key: bytes, where: bytes, plain: bytes) -> bytes:
+    """Encrypt a whole object in frames under a key derived for `where` alone.
+
+    A place is written once in its life, so frame numbers serve as nonces; the last frame says so in its
+    associated data, which makes truncation visible.
+    """
+    cipher = AESGCM(derive(key, b"object", where))
+    frames = []
+    last = max(0, (len(plain) - 1) // FRAME_BYTES)
+    view = memoryview(plain)
+    for number in range(last + 1):
+        frame = view[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
+        frames.append(cipher.encrypt(number.to_bytes(NONCE_BYTES), frame, _frame_context(where, number, last)))
+    return b"".join(frames)
+
+
+def _frame_context(where: bytes, number: int, last: int) -> bytes:
+    return b"%b#%d%b" % (where, number, b"." if number == last else b"")
+
+
+def decrypt_object(key: bytes, where: bytes, ciphertext: bytes) -> bytes:
+    """Undo `encrypt_object`. Raises SealBroken when a frame is missing, moved, swapped or altered."""
+    return b"".join(_decrypt_frames(key, where, ciphertext, 0, frame_count(len(ciphertext)) - 1))
+
+
+def decrypt_frames(key: bytes, where: bytes, ciphertext: bytes, first: int, last: int) -> bytes:
+    """Open frames `first` … of an object whose last frame is number `last`; `ciphertext` begins at `first`."""
+    return b"".join(_decrypt_frames(key, where, ciphertext, first, last))
+
+
+def _decrypt_frames(key: bytes, where: bytes, ciphertext: bytes, first: int, last: int) -> Iterator[bytes]:
+    cipher = AESGCM(derive(key, b"object", where))
+    view = memoryview(ciphertext)
+    step = FRAME_BYTES + TAG_BYTES
+    try:
+        for index in range(max(1, frame_count(len(ciphertext)))):
+            number = first + index
+            frame = view[index * step : (index + 1) * step]
+            yield cipher.decrypt(number.to_bytes(NONCE_BYTES), frame, _frame_context(where, number, last))
+    except (InvalidTag, ValueError) as broken:
+        raise SealBroken("a frame does not open") from broken
+
+
+def frame_count(ciphertext_bytes: int) -> int:
+    """Frames in a ciphertext of that size."""
+    step = FRAME_BYTES + TAG_BYTES
+    return -(-ciphertext_bytes // step)
+
+
+def frame_range(start: int, length: int) -> tuple[int, int]:
+    """Ciphertext offset and size (may reach beyond the end) of the frames that hold plain `start … start+length`."""
+    step = FRAME_BYTES + TAG_BYTES
+    first = start // FRAME_BYTES
+    last = max(first, (start + length - 1) // FRAME_BYTES)
+    return first * step, (last - first + 1) * step

@@ -1,0 +1,1 @@
+"""The cellar: what is kept, durably and sealed. Opens nothing; knows public keys only."""

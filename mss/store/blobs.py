@@ -1,0 +1,134 @@
+"""Where do large bodies lie? Ciphertext only, written and synced before the row that names it.
+
+Local files are written by our own few lines, since a body that is not on disk at the 250 is a lost message:
+temporary name, write, fdatasync, link, fsync of the directory. Objects go to S3 through obstore. A body without
+a row (a crash between the two) is rubbish that the store's housekeeping may sweep; a row without a body cannot be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from mss.model.errors import NotFound, StorageUnavailable
+
+INLINE_BYTES_MAX = 96 * 1024
+"""Up to here a body lies in its row: one sync instead of three. A 50 kB mail fits with its base64."""
+
+
+class BodyStore(Protocol):
+    """Keeps ciphertexts by name. `put` returns when the bytes survive a power cut."""
+
+    async def put(self, place: str, ciphertext: bytes) -> None: ...
+
+    async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes: ...
+
+    async def delete(self, place: str) -> None: ...
+
+
+def place_of(lane: int, owner: int, blob: int) -> str:
+    """Name of a body: lane, then a fan-out by blob number, then owner and blob."""
+    return f"{lane:04d}/{blob % 251:03d}/{owner:x}-{blob:x}"
+
+
+class LocalBodies:
+    """Files below one directory of the state."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def put(self, place: str, ciphertext: bytes) -> None:
+        """Raises StorageUnavailable when the disk cannot keep it."""
+        try:
+            await asyncio.to_thread(self._put, self._directory / place, ciphertext)
+        except OSError as problem:
+            raise StorageUnavailable(problem.strerror or "body not written") from problem
+
+    def _put(self, path: Path, ciphertext: bytes) -> None:
+        self._make_directories(path.parent)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                view = memoryview(ciphertext)
+                while view:
+                    view = view[file.write(view) :]
+                os.fdatasync(file.fileno())
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                temporary.replace(path)  # a repeated attempt of the same act
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+
+    def _make_directories(self, directory: Path) -> None:
+        """Create what is missing and sync each parent, so that the whole path survives a power cut."""
+        missing = []
+        while not directory.exists():
+            missing.append(directory)
+            directory = directory.parent
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+            _sync_directory(path.parent)
+
+    async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes:
+        """Raises NotFound."""
+        return await asyncio.to_thread(self._get, self._directory / place, start, length)
+
+    def _get(self, path: Path, start: int, length: int | None) -> bytes:
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if length is None else length)
+        except FileNotFoundError:
+            raise NotFound("body") from None
+
+    async def delete(self, place: str) -> None:
+        await asyncio.to_thread((self._directory / place).unlink, missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class ObjectBodies:
+    """Objects in S3 or its kin, through an obstore store (`obstore.store.S3Store(...)`)."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    async def put(self, place: str, ciphertext: bytes) -> None:
+        import obstore  # only sites with an object store pay for the import
+
+        try:
+            await obstore.put_async(self._store, place, ciphertext)
+        except (OSError, obstore.exceptions.BaseError) as problem:
+            raise StorageUnavailable("object not written") from problem
+
+    async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes:
+        import obstore
+
+        try:
+            if start == 0 and length is None:
+                answer = await obstore.get_async(self._store, place)
+                return bytes(await answer.bytes_async())
+            if length is None:
+                length = (await obstore.head_async(self._store, place))["size"] - start
+            return bytes(await obstore.get_range_async(self._store, place, start=start, length=length))
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            raise NotFound("body") from None
+
+    async def delete(self, place: str) -> None:
+        import obstore
+
+        try:
+            await obstore.delete_async(self._store, place)
+        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            return

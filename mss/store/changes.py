@@ -1,0 +1,98 @@
+"""Who is told that something changed, and how does the word reach other processes?
+
+A change is a hint: (topic, owner, folder). Whoever hears it reads the store again, so a lost hint costs delay and
+never truth. Inside a process subscribers are called directly; between the processes of one host the hint goes
+as a datagram to every sibling's socket in a private run directory. Publish only after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = 1
+"""An entry came, changed or went: owner, folder."""
+TASK = 2
+"""A duty or mail to send is due now."""
+
+_FORM = struct.Struct("<Bqq")
+_BACKLOG_BYTES = 1 << 20
+
+Listener = Callable[[int, int], None]
+"""Called with owner and folder, on the loop; must not block."""
+
+
+class ChangeBus:
+    """One for each process. `run_directory` None: this process only (tests, commands)."""
+
+    def __init__(self, name: str, run_directory: Path | None = None) -> None:
+        self._name = name
+        self._directory = run_directory
+        self._of_owner: dict[int, set[Listener]] = {}
+        self._of_topic: dict[int, set[Callable[[], None]]] = {}
+        self._socket: socket.socket | None = None
+
+    async def start(self) -> None:
+        """Begin to hear siblings."""
+        if self._directory is None:
+            return
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._directory / f"{self._name}.sock"
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BACKLOG_BYTES)
+        self._socket.bind(str(path))
+        asyncio.get_running_loop().add_reader(self._socket, self._hear)
+
+    def close(self) -> None:
+        if self._socket is not None and self._directory is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            (self._directory / f"{self._name}.sock").unlink(missing_ok=True)
+            self._socket = None
+
+    def subscribe(self, owner: int, listener: Listener) -> Callable[[], None]:
+        """Hear changes of an owner's folders. Returns what ends it."""
+        self._of_owner.setdefault(owner, set()).add(listener)
+
+        def end() -> None:
+            listeners = self._of_owner.get(owner, set())
+            listeners.discard(listener)
+            if not listeners:
+                self._of_owner.pop(owner, None)
+
+        return end
+
+    def on_task(self, listener: Callable[[], None]) -> None:
+        """Hear that a duty is due."""
+        self._of_topic.setdefault(TASK, set()).add(listener)
+
+    def publish(self, topic: int, owner: int = 0, folder: int = 0) -> None:
+        """Tell everybody here and the siblings. Never fails, never waits."""
+        self._tell(topic, owner, folder)
+        if self._socket is None or self._directory is None:
+            return
+        hint = _FORM.pack(topic, owner, folder)
+        for sibling in self._directory.glob("*.sock"):
+            if sibling.stem != self._name:
+                with contextlib.suppress(OSError):  # gone, restarting or full: it polls
+                    self._socket.sendto(hint, str(sibling))
+
+    def _hear(self) -> None:
+        assert self._socket is not None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                datagram = self._socket.recv(_FORM.size + 1)
+                if len(datagram) == _FORM.size:
+                    self._tell(*_FORM.unpack(datagram))
+
+    def _tell(self, topic: int, owner: int, folder: int) -> None:
+        if topic == FOLDER:
+            for listener in list(self._of_owner.get(owner, ())):
+                listener(owner, folder)
+        for wake in list(self._of_topic.get(topic, ())):
+            wake()

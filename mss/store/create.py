@@ -1,0 +1,65 @@
+"""How does an empty database get its tables, and an old one its newer ones? Alembic, and the first rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, make_url, pool
+
+from mss.model.ids import LANES
+from mss.store import audit, schema
+from mss.store.sql import insert_ignoring
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _engine(url: str) -> Engine:
+    """A plain engine for migrations; asyncpg is driven through its own adapter by `upgrade_async`."""
+    return create_engine(url, poolclass=pool.NullPool)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the schema to the newest version and write the first rows. Safe to repeat."""
+    command.upgrade(_config(connection), "head")
+    insert_ignoring(connection, schema.house, [{"name": "lanes", "value": str(LANES).encode()}])
+    audit.create_heads(connection)
+
+
+def version(connection: Connection) -> tuple[str, str]:
+    """(version of the database, newest version known here)."""
+    current = MigrationContext.configure(connection).get_current_revision() or ""
+    return current, ScriptDirectory.from_config(_config(connection)).get_current_head() or ""
+
+
+async def create_or_upgrade(url: str) -> None:
+    """Make or upgrade the database at `url`, which must exist (SQLite: the file is made)."""
+    if make_url(url).get_backend_name() == "sqlite":
+        database = make_url(url).database
+        assert database, "an SQLite store needs a file"
+        Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine = _engine(url)
+        try:
+            with engine.begin() as connection:
+                upgrade(connection)
+        finally:
+            engine.dispose()
+        return
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    asynchronous = create_async_engine(url, poolclass=pool.NullPool)
+    try:
+        async with asynchronous.begin() as opened:
+            await opened.run_sync(upgrade)
+    finally:
+        await asynchronous.dispose()

@@ -1,0 +1,383 @@
+"""Folders and their entries: what IMAP numbers. Functions of a connection; the caller's transaction.
+
+UID and MODSEQ are taken by one UPDATE … RETURNING inside the delivering transaction, whose row lock holds to the
+commit, so no reader sees a higher number before a lower one. A batch takes all its UIDs at once. Expunge deletes
+the entry and writes `vanished` in one transaction, and DELETE … RETURNING decides who expunged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+
+from mss.model.mailbox import Flag
+from mss.store import schema
+from mss.store.sql import own, own_parameters, owned_by
+
+F = schema.folder
+E = schema.entry
+
+UIDS_AT_ONCE_MAX = 500
+"""Numbers in one IN list; longer sets are cut up (SQLite's limit of variables, PostgreSQL's planner)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder's row. The name is sealed; who may open it reads it."""
+
+    folder: int
+    name_sealed: bytes
+    special_use: str
+    uidvalidity: int
+    uidnext: int
+    highestmodseq: int
+    n_msg: int
+    n_unseen: int
+    size_bytes: int
+    subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A message about to get a number in a folder."""
+
+    message: int
+    flags: int
+    kw: int
+    internaldate_ms: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Numbers that entries got: `first_uid` and following, one modseq."""
+
+    folder: int
+    uidvalidity: int
+    first_uid: int
+    count: int
+    modseq: int
+
+
+_FOLDER_COLUMNS = (
+    F.c.folder,
+    F.c.name_sealed,
+    F.c.special_use,
+    F.c.uidvalidity,
+    F.c.uidnext,
+    F.c.highestmodseq,
+    F.c.n_msg,
+    F.c.n_unseen,
+    F.c.bytes,
+    F.c.subscribed,
+)
+_LIST = select(*_FOLDER_COLUMNS).where(owned_by(F)).order_by(F.c.folder)
+_ONE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.folder == bindparam("which"))
+_BY_NAME = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.name_hmac == bindparam("which"))
+_BY_USE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.special_use == bindparam("which")).limit(1)
+
+
+def _folder(row: Sequence[Any]) -> Folder:
+    return Folder(*row)
+
+
+def create_folder(
+    connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes, special_use: str = ""
+) -> Folder:
+    """A new, empty folder. UIDVALIDITY comes from the mailbox's counter, never from the clock: a name that is
+    deleted and made again gets another one. Raises IntegrityError when the name exists."""
+    m = schema.mailbox
+    taken = connection.execute(
+        update(m).where(owned_by(m)).values(next_uidvalidity=m.c.next_uidvalidity + 1).returning(m.c.next_uidvalidity),
+        own_parameters(owner),
+    ).scalar_one()
+    row = own(owner) | {"folder": folder, "name_sealed": name_sealed, "name_hmac": name_hmac}
+    row |= {"special_use": special_use, "uidvalidity": taken - 1, "subscribed": True}
+    connection.execute(insert(F), row)
+    return one_folder(connection, owner, folder)
+
+
+def list_folders(connection: Connection, owner: int) -> list[Folder]:
+    return [_folder(row) for row in connection.execute(_LIST, own_parameters(owner))]
+
+
+def one_folder(connection: Connection, owner: int, folder: int) -> Folder:
+    """Raises NoResultFound."""
+    return _folder(connection.execute(_ONE, own_parameters(owner) | {"which": folder}).one())
+
+
+def folder_by_name(connection: Connection, owner: int, name_hmac: bytes) -> Folder | None:
+    row = connection.execute(_BY_NAME, own_parameters(owner) | {"which": name_hmac}).one_or_none()
+    return _folder(row) if row else None
+
+
+def folder_by_use(connection: Connection, owner: int, special_use: str) -> Folder | None:
+    row = connection.execute(_BY_USE, own_parameters(owner) | {"which": special_use}).one_or_none()
+    return _folder(row) if row else None
+
+
+def rename_folder(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> None:
+    """Raises IntegrityError when the new name exists."""
+    change = update(F).where(owned_by(F), F.c.folder == folder)
+    connection.execute(change.values(name_sealed=name_sealed, name_hmac=name_hmac), own_parameters(owner))
+
+
+def subscribe(connection: Connection, owner: int, folder: int, *, subscribed: bool) -> None:
+    change = update(F).where(owned_by(F), F.c.folder == folder).values(subscribed=subscribed)
+    connection.execute(change, own_parameters(owner))
+
+
+def delete_folder(connection: Connection, owner: int, folder: int) -> None:
+    """The folder, its entries and their traces; messages that stand in no other folder are for housekeeping."""
+    for table in (schema.entry, schema.vanished, schema.keyword, F):
+        connection.execute(delete(table).where(owned_by(table), table.c.folder == folder), own_parameters(owner))
+
+
+_ADVANCE = (
+    update(F)
+    .where(owned_by(F), F.c.folder == bindparam("which"))
+    .values(
+        uidnext=F.c.uidnext + bindparam("d_count"),
+        highestmodseq=F.c.highestmodseq + 1,
+        n_msg=F.c.n_msg + bindparam("d_count"),
+        n_unseen=F.c.n_unseen + bindparam("d_unseen"),
+        bytes=F.c.bytes + bindparam("d_bytes"),
+    )
+    .returning(F.c.uidnext, F.c.highestmodseq, F.c.uidvalidity)
+)
+_INSERT_ENTRY = insert(E)
+
+
+def append_entries(
+    connection: Connection, owner: int, folder: int, entries: Sequence[NewEntry], savedate_ms: int
+) -> Appended:
+    """Number messages in a folder, all at once. Raises NoResultFound when the folder is gone."""
+    unseen = sum(1 for e in entries if not e.flags & Flag.SEEN)
+    change = {"which": folder, "d_count": len(entries), "d_unseen": unseen}
+    change["d_bytes"] = sum(e.size_bytes for e in entries)
+    uidnext, modseq, uidvalidity = connection.execute(_ADVANCE, own_parameters(owner) | change).one()
+    first = uidnext - len(entries)
+    start = own(owner) | {"folder": folder, "modseq": modseq, "savedate_ms": savedate_ms}
+    rows = [
+        start
+        | {
+            "uid": first + i,
+            "message": e.message,
+            "flags": e.flags,
+            "kw": e.kw,
+            "internaldate_ms": e.internaldate_ms,
+        }
+        for i, e in enumerate(entries)
+    ]
+    connection.execute(_INSERT_ENTRY, rows)
+    return Appended(folder, uidvalidity, first, len(entries), modseq)
+
+
+_SNAPSHOT = (
+    select(E.c.uid, E.c.modseq, E.c.flags, E.c.kw)
+    .where(owned_by(E), E.c.folder == bindparam("which"))
+    .order_by(E.c.uid)
+)
+_CHANGED = (
+    select(E.c.uid, E.c.modseq, E.c.flags, E.c.kw)
+    .where(owned_by(E), E.c.folder == bindparam("which"), E.c.modseq > bindparam("since"))
+    .order_by(E.c.modseq, E.c.uid)
+)
+_VANISHED = select(schema.vanished.c.uid_lo, schema.vanished.c.uid_hi).where(
+    owned_by(schema.vanished),
+    schema.vanished.c.folder == bindparam("which"),
+    schema.vanished.c.modseq > bindparam("since"),
+)
+
+State = tuple[int, int, int, int]
+"""uid, modseq, flags, keyword bits."""
+
+
+def snapshot(connection: Connection, owner: int, folder: int) -> list[State]:
+    """Every entry of a folder, by uid."""
+    return [tuple(row) for row in connection.execute(_SNAPSHOT, own_parameters(owner) | {"which": folder})]
+
+
+def changes_since(
+    connection: Connection, owner: int, folder: int, modseq: int
+) -> tuple[list[State], list[tuple[int, int]]]:
+    """Entries that are new or changed after `modseq`, and ranges of uids that vanished after it."""
+    parameters = own_parameters(owner) | {"which": folder, "since": modseq}
+    changed = [tuple(row) for row in connection.execute(_CHANGED, parameters)]
+    gone = [(row.uid_lo, row.uid_hi) for row in connection.execute(_VANISHED, parameters)]
+    return changed, gone
+
+
+_TOUCH = (
+    update(F)
+    .where(owned_by(F), F.c.folder == bindparam("which"))
+    .values(highestmodseq=F.c.highestmodseq + 1)
+    .returning(F.c.highestmodseq)
+)
+_BUMP_COUNTS = (
+    update(F)
+    .where(owned_by(F), F.c.folder == bindparam("which"))
+    .values(
+        n_msg=F.c.n_msg - bindparam("d_count"),
+        n_unseen=F.c.n_unseen - bindparam("d_unseen"),
+        bytes=F.c.bytes - bindparam("d_bytes"),
+    )
+)
+_SET_FLAGS = (
+    update(E)
+    .where(owned_by(E), E.c.folder == bindparam("which"), E.c.uid == bindparam("at_uid"))
+    .values(flags=bindparam("new_flags"), kw=bindparam("new_kw"), modseq=bindparam("new_modseq"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """STORE: bits to add, to remove; `replace` first clears what is not added (FLAGS without + or -)."""
+
+    add: int = 0
+    remove: int = 0
+    add_kw: int = 0
+    remove_kw: int = 0
+    replace: bool = False
+
+    def apply(self, flags: int, kw: int) -> tuple[int, int]:
+        if self.replace:
+            return self.add, self.add_kw
+        return (flags | self.add) & ~self.remove, (kw | self.add_kw) & ~self.remove_kw
+
+
+def change_flags(
+    connection: Connection,
+    owner: int,
+    folder: int,
+    uids: Iterable[int],
+    change: FlagChange,
+    unchanged_since: int | None = None,
+) -> tuple[list[State], list[int]]:
+    """Change flags of entries. Returns their new states and the uids that UNCHANGEDSINCE kept back
+    (RFC 7162 §3.1.3). Entries whose flags do not change keep their modseq."""
+    parameters = own_parameters(owner) | {"which": folder}
+    modseq = connection.execute(_TOUCH, parameters).scalar_one()
+    states: list[State] = []
+    conflicts: list[int] = []
+    rows = []
+    newly_seen = 0
+    for uid, old_modseq, flags, kw in _states_of(connection, owner, folder, uids):
+        if unchanged_since is not None and old_modseq > unchanged_since:
+            conflicts.append(uid)
+            continue
+        new_flags, new_kw = change.apply(flags, kw)
+        if (new_flags, new_kw) == (flags, kw):
+            states.append((uid, old_modseq, flags, kw))
+            continue
+        newly_seen += bool(new_flags & Flag.SEEN) - bool(flags & Flag.SEEN)
+        rows.append(parameters | {"at_uid": uid, "new_flags": new_flags, "new_kw": new_kw, "new_modseq": modseq})
+        states.append((uid, modseq, new_flags, new_kw))
+    if rows:
+        connection.execute(_SET_FLAGS, rows)
+    if newly_seen:
+        connection.execute(_BUMP_COUNTS, parameters | {"d_count": 0, "d_unseen": newly_seen, "d_bytes": 0})
+    return states, conflicts
+
+
+def _states_of(connection: Connection, owner: int, folder: int, uids: Iterable[int]) -> list[State]:
+    found: list[State] = []
+    wanted = sorted(set(uids))
+    for start in range(0, len(wanted), UIDS_AT_ONCE_MAX):
+        part = wanted[start : start + UIDS_AT_ONCE_MAX]
+        query = select(E.c.uid, E.c.modseq, E.c.flags, E.c.kw).where(
+            owned_by(E), E.c.folder == folder, E.c.uid.in_(part)
+        )
+        found += [tuple(row) for row in connection.execute(query, own_parameters(owner))]
+    return sorted(found)
+
+
+def entries_of(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[tuple[int, NewEntry]]:
+    """(uid, entry as it could be appended elsewhere) of those uids that exist, by uid: for COPY and MOVE."""
+    found = []
+    for start in range(0, len(uids), UIDS_AT_ONCE_MAX):
+        m = schema.message
+        query = (
+            select(E.c.uid, E.c.message, E.c.flags, E.c.kw, E.c.internaldate_ms, m.c.size_bytes)
+            .join(m, and_(m.c.lane == E.c.lane, m.c.owner == E.c.owner, m.c.message == E.c.message))
+            .where(owned_by(E), E.c.folder == folder, E.c.uid.in_(uids[start : start + UIDS_AT_ONCE_MAX]))
+            .order_by(E.c.uid)
+        )
+        found += [(uid, NewEntry(*rest)) for uid, *rest in connection.execute(query, own_parameters(owner))]
+    return found
+
+
+def expunge(connection: Connection, owner: int, folder: int, uids: Iterable[int], *, only_deleted: bool) -> list[int]:
+    """Remove entries (only those with \\Deleted, or all named). Returns the uids that this call removed."""
+    parameters = own_parameters(owner) | {"which": folder}
+    modseq = connection.execute(_TOUCH, parameters).scalar_one()
+    gone: list[tuple[int, int, int]] = []
+    wanted = sorted(set(uids))
+    for start in range(0, len(wanted), UIDS_AT_ONCE_MAX):
+        part = wanted[start : start + UIDS_AT_ONCE_MAX]
+        condition = [owned_by(E), E.c.folder == folder, E.c.uid.in_(part)]
+        if only_deleted:
+            condition.append(E.c.flags.bitwise_and(Flag.DELETED) != 0)
+        removal = delete(E).where(*condition).returning(E.c.uid, E.c.flags, E.c.message)
+        gone += [tuple(row) for row in connection.execute(removal, own_parameters(owner))]
+    if not gone:
+        return []
+    _write_vanished(connection, owner, folder, modseq, sorted(uid for uid, _, _ in gone))
+    unseen = sum(1 for _, flags, _ in gone if not flags & Flag.SEEN)
+    size = _sizes(connection, owner, [message for _, _, message in gone])
+    counts = {"d_count": len(gone), "d_unseen": unseen, "d_bytes": size}
+    connection.execute(_BUMP_COUNTS, parameters | counts)
+    return sorted(uid for uid, _, _ in gone)
+
+
+def _write_vanished(connection: Connection, owner: int, folder: int, modseq: int, uids: list[int]) -> None:
+    ranges: list[list[int]] = []
+    for uid in uids:
+        if ranges and ranges[-1][1] == uid - 1:
+            ranges[-1][1] = uid
+        else:
+            ranges.append([uid, uid])
+    start = own(owner) | {"folder": folder, "modseq": modseq}
+    connection.execute(insert(schema.vanished), [start | {"uid_lo": lo, "uid_hi": hi} for lo, hi in ranges])
+
+
+def _sizes(connection: Connection, owner: int, messages: list[int]) -> int:
+    m = schema.message
+    total = 0
+    for start in range(0, len(messages), UIDS_AT_ONCE_MAX):
+        part = messages[start : start + UIDS_AT_ONCE_MAX]
+        query = select(func.coalesce(func.sum(m.c.size_bytes), 0)).where(owned_by(m), m.c.message.in_(part))
+        total += int(connection.execute(query, own_parameters(owner)).scalar_one())
+    return total
+
+
+def keywords(connection: Connection, owner: int, folder: int) -> list[tuple[int, bytes]]:
+    """(bit, sealed name) of the keywords of a folder."""
+    k = schema.keyword
+    query = select(k.c.bit, k.c.name_sealed).where(owned_by(k), k.c.folder == folder).order_by(k.c.bit)
+    return [(row.bit, row.name_sealed) for row in connection.execute(query, own_parameters(owner))]
+
+
+KEYWORDS_MAX = 62
+"""Keywords of one folder: bits of a signed 64-bit number."""
+
+
+def add_keyword(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> int | None:
+    """The bit of a keyword, found or new; None when the folder has its 62."""
+    k = schema.keyword
+    bits = {
+        row.name_hmac: row.bit
+        for row in connection.execute(
+            select(k.c.bit, k.c.name_hmac).where(owned_by(k), k.c.folder == folder), own_parameters(owner)
+        )
+    }
+    if name_hmac in bits:
+        return int(bits[name_hmac])
+    free = next((bit for bit in range(KEYWORDS_MAX) if bit not in bits.values()), None)
+    if free is not None:
+        row = own(owner) | {"folder": folder, "bit": free, "name_sealed": name_sealed, "name_hmac": name_hmac}
+        connection.execute(insert(k), row)
+    return free

@@ -1,0 +1,255 @@
+"""Messages, their bodies and keys. Functions of a connection; the caller's transaction.
+
+A message's row is written once; what changes is its state (pending until the bridge has judged) and its keys'
+wrapping. Nothing is shared between owners: each mailbox that receives a mail has its own ciphertext.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
+
+from mss.store import schema
+from mss.store.folders import UIDS_AT_ONCE_MAX
+from mss.store.sql import own, own_parameters, owned_by
+
+M = schema.message
+B = schema.blob
+E = schema.entry
+K = schema.sealed_key
+
+SUMMARY_KIND = b"summary"
+BODY_KIND = b"body"
+
+
+class MessageState(StrEnum):
+    """Where a message stands towards its owner. Only VISIBLE ones have entries in folders."""
+
+    VISIBLE = "visible"
+    PENDING = "pending"
+    HELD = "held"
+    KEPT_BACK = "kept-back"
+    REFUSED = "refused"
+
+
+class Direction:
+    """Of a message in its owner's mailbox."""
+
+    IN = 0
+    OUT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message about to be kept: sealed already, body inline or put at `place` before."""
+
+    message: int
+    size_bytes: int
+    key_epoch: int
+    summary_sealed: bytes
+    message_id_hmac: bytes
+    blob: int
+    body_size_bytes: int
+    body_inline: bytes | None
+    body_place: str
+    state: MessageState
+    direction: int
+    received_ms: int
+    conversation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """The key that opens a message, as kept: epoch 0 is the shelf key itself (key empty)."""
+
+    epoch: int
+    scheme: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """Where the ciphertext of a body is."""
+
+    blob: int
+    size_bytes: int
+    place: str
+    inline: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message's row with its key."""
+
+    message: int
+    size_bytes: int
+    state: str
+    direction: int
+    conversation: int
+    received_ms: int
+    summary_sealed: bytes
+    blob: int
+    key: SealedKey
+
+
+def insert_message(connection: Connection, owner: int, new: NewMessage) -> None:
+    mine = own(owner)
+    connection.execute(
+        insert(M),
+        mine
+        | {
+            "message": new.message,
+            "size_bytes": new.size_bytes,
+            "key_epoch": new.key_epoch,
+            "summary_sealed": new.summary_sealed,
+            "message_id_hmac": new.message_id_hmac,
+            "blob": new.blob,
+            "state": new.state,
+            "direction": new.direction,
+            "conversation": new.conversation,
+            "received_ms": new.received_ms,
+        },
+    )
+    insert_blob(connection, owner, StoredBody(new.blob, new.body_size_bytes, new.body_place, new.body_inline))
+
+
+def insert_blob(connection: Connection, owner: int, body: StoredBody) -> None:
+    row = {"blob": body.blob, "size_bytes": body.size_bytes, "place": body.place, "inline": body.inline}
+    connection.execute(insert(B), own(owner) | row)
+
+
+_KEYED = and_(K.c.lane == M.c.lane, K.c.owner == M.c.owner, K.c.epoch == M.c.key_epoch)
+_COLUMNS = (
+    M.c.message,
+    M.c.size_bytes,
+    M.c.state,
+    M.c.direction,
+    M.c.conversation,
+    M.c.received_ms,
+    M.c.summary_sealed,
+    M.c.blob,
+    M.c.key_epoch,
+    K.c.scheme,
+    K.c.key,
+)
+_WITH_KEY = select(*_COLUMNS).select_from(M.outerjoin(K, _KEYED))
+_ONE = _WITH_KEY.where(owned_by(M), M.c.message == bindparam("which"))
+_OF_CONVERSATION = _WITH_KEY.where(
+    owned_by(M), M.c.conversation == bindparam("which"), M.c.state == MessageState.VISIBLE
+).order_by(M.c.received_ms, M.c.message)
+
+
+def _stored(row: Sequence[Any]) -> StoredMessage:
+    plain: Any = row[:-3]
+    epoch, scheme, key = row[-3:]
+    fields = (*plain, SealedKey(epoch, scheme or 0, key or b""))
+    return StoredMessage(*fields)
+
+
+def one_message(connection: Connection, owner: int, message: int) -> StoredMessage | None:
+    row = connection.execute(_ONE, own_parameters(owner) | {"which": message}).one_or_none()
+    return _stored(row) if row else None
+
+
+def messages_of_conversation(connection: Connection, owner: int, conversation: int) -> list[StoredMessage]:
+    """Visible messages of a conversation, oldest first."""
+    parameters = own_parameters(owner) | {"which": conversation}
+    return [_stored(row) for row in connection.execute(_OF_CONVERSATION, parameters)]
+
+
+_BY_MESSAGE_ID = _WITH_KEY.where(owned_by(M), M.c.message_id_hmac == bindparam("which")).order_by(M.c.message)
+
+
+def by_message_id(connection: Connection, owner: int, message_id_hmac: bytes) -> list[StoredMessage]:
+    """Messages of an owner with that Message-ID (usually one; a sender may repeat himself)."""
+    return [
+        _stored(row) for row in connection.execute(_BY_MESSAGE_ID, own_parameters(owner) | {"which": message_id_hmac})
+    ]
+
+
+def set_state(connection: Connection, owner: int, message: int, state: MessageState, conversation: int = 0) -> None:
+    values: dict[str, object] = {"state": state}
+    if conversation:
+        values["conversation"] = conversation
+    connection.execute(update(M).where(owned_by(M), M.c.message == message).values(**values), own_parameters(owner))
+
+
+def body_of(connection: Connection, owner: int, blob: int) -> StoredBody | None:
+    query = select(B.c.blob, B.c.size_bytes, B.c.place, B.c.inline).where(owned_by(B), B.c.blob == blob)
+    row = connection.execute(query, own_parameters(owner)).one_or_none()
+    return StoredBody(*row) if row else None
+
+
+Listed = tuple[int, int, int, int, int, int, bytes, int, bytes]
+"""uid, message, size, internaldate_ms, key_epoch, scheme, key, blob, summary_sealed."""
+
+_LISTED = (
+    select(
+        E.c.uid,
+        E.c.message,
+        M.c.size_bytes,
+        E.c.internaldate_ms,
+        M.c.key_epoch,
+        K.c.scheme,
+        K.c.key,
+        M.c.blob,
+        M.c.summary_sealed,
+    )
+    .select_from(
+        E.join(M, and_(M.c.lane == E.c.lane, M.c.owner == E.c.owner, M.c.message == E.c.message)).outerjoin(K, _KEYED)
+    )
+    .order_by(E.c.uid)
+)
+_LISTED_RANGE = _LISTED.where(
+    owned_by(E), E.c.folder == bindparam("which"), E.c.uid >= bindparam("from_uid"), E.c.uid <= bindparam("to_uid")
+)
+
+
+def listed_range(connection: Connection, owner: int, folder: int, first: int, last: int) -> Iterator[Listed]:
+    """Rows of a folder with uids from `first` to `last`, as list FETCH needs them."""
+    parameters = own_parameters(owner) | {"which": folder, "from_uid": first, "to_uid": last}
+    yield from connection.execute(_LISTED_RANGE, parameters)
+
+
+def listed(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> Iterator[Listed]:
+    """The same for scattered uids."""
+    for start in range(0, len(uids), UIDS_AT_ONCE_MAX):
+        part = uids[start : start + UIDS_AT_ONCE_MAX]
+        query = _LISTED.where(owned_by(E), E.c.folder == folder, E.c.uid.in_(part))
+        yield from connection.execute(query, own_parameters(owner))
+
+
+def keys_to_reseal(connection: Connection, owner: int, scheme: int, limit: int) -> list[tuple[int, bytes]]:
+    """(epoch, sealed key) of intake keys still sealed to the public key."""
+    query = select(K.c.epoch, K.c.key).where(owned_by(K), K.c.scheme == scheme).limit(limit)
+    return [(row.epoch, row.key) for row in connection.execute(query, own_parameters(owner))]
+
+
+_RESEAL = (
+    update(K)
+    .where(owned_by(K), K.c.epoch == bindparam("at_epoch"))
+    .values(scheme=bindparam("new_scheme"), key=bindparam("new_key"))
+)
+
+
+def reseal_keys(connection: Connection, owner: int, scheme: int, keys: Sequence[tuple[int, bytes]]) -> None:
+    """Replace the wrapping of intake keys (the keys themselves stay, so nothing is encrypted again)."""
+    start = own_parameters(owner) | {"new_scheme": scheme}
+    connection.execute(_RESEAL, [start | {"at_epoch": epoch, "new_key": key} for epoch, key in keys])
+
+
+_KEY = select(K.c.epoch, K.c.scheme, K.c.key).where(owned_by(K), K.c.epoch == bindparam("which"))
+
+
+def sealed_key(connection: Connection, owner: int, epoch: int) -> SealedKey | None:
+    row = connection.execute(_KEY, own_parameters(owner) | {"which": epoch}).one_or_none()
+    return SealedKey(*row) if row else None
+
+
+def delete_blob(connection: Connection, owner: int, blob: int) -> None:
+    """Forget a body; a file at its place is rubbish from then on, for housekeeping to sweep."""
+    connection.execute(delete(B).where(owned_by(B), B.c.blob == blob), own_parameters(owner))

@@ -1,0 +1,41 @@
+"""Did we take this very message already? A sender who missed our 250 sends again; one copy must stand."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from mss.store import schema
+from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
+
+R = schema.received
+KEPT_MS = 5 * 24 * 3_600_000
+"""How long a retry is recognised: relays retry for up to five days (RFC 5321 §4.5.4.1)."""
+
+
+def digest(peer: str, sender: str, recipient: str, raw: bytes) -> bytes:
+    """Certificate (or login), MAIL FROM, RCPT and the bytes before our trace fields."""
+    text = "\0".join((peer, sender, recipient)).encode()
+    return hashlib.sha256(len(text).to_bytes(4) + text + hashlib.sha256(raw).digest()).digest()
+
+
+_FIND = select(R.c.message, R.c.until_ms).where(owned_by(R), R.c.digest == bindparam("which"))
+
+
+def remember(connection: Connection, owner: int, digested: bytes, message: int, now_ms: int) -> int:
+    """The number under which these bytes stand for this owner: `message`, or an earlier one."""
+    known = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one_or_none()
+    if known is not None and known.until_ms > now_ms:
+        return int(known.message)
+    if known is not None:
+        connection.execute(delete(R).where(owned_by(R), R.c.digest == digested), own_parameters(owner))
+    row = {"digest": digested, "message": message, "until_ms": now_ms + KEPT_MS}
+    insert_ignoring(connection, R, [own(owner) | row])
+    kept = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one()
+    return int(kept.message)
+
+
+def sweep(connection: Connection, now_ms: int) -> int:
+    """Forget what is too old to be a retry."""
+    return connection.execute(delete(R).where(R.c.until_ms < now_ms)).rowcount

@@ -1,0 +1,158 @@
+"""Documents of records, what was done with them, and what waits for a human: rows, sealed where they speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select, update
+
+from mss.store import schema
+from mss.store.sql import own, own_parameters, owned_by
+
+D = schema.document
+N = schema.event
+H = schema.held
+
+ENTRY_KIND = b"entry"
+DOCUMENT_KIND = b"document"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A document of a record. `visibility` holds the confidentiality codes, comma separated; the entry (XDS
+    metadata) and the body are sealed under the owner's shelf key."""
+
+    document: int
+    status: str
+    visibility: str
+    unique_id_hmac: bytes
+    content_hmac: bytes
+    set_hmac: bytes
+    entry_sealed: bytes
+    blob: int
+    size_bytes: int
+    message: int
+    replaced_by: int
+    filed_ms: int
+
+
+_COLUMNS = tuple(D.c[name] for name in DocumentRow.__slots__)
+
+
+def insert_document(connection: Connection, owner: int, row: DocumentRow) -> None:
+    """Raises IntegrityError when the record holds a document of that uniqueId already."""
+    connection.execute(insert(D), own(owner) | {name: getattr(row, name) for name in DocumentRow.__slots__})
+
+
+def document(connection: Connection, owner: int, number: int) -> DocumentRow | None:
+    query = select(*_COLUMNS).where(owned_by(D), D.c.document == number)
+    row = connection.execute(query, own_parameters(owner)).one_or_none()
+    return None if row is None else DocumentRow(**row._mapping)
+
+
+def document_by_unique_id(connection: Connection, owner: int, unique_id_hmac: bytes) -> DocumentRow | None:
+    query = select(*_COLUMNS).where(owned_by(D), D.c.unique_id_hmac == unique_id_hmac)
+    row = connection.execute(query, own_parameters(owner)).one_or_none()
+    return None if row is None else DocumentRow(**row._mapping)
+
+
+def documents(connection: Connection, owner: int) -> list[DocumentRow]:
+    """Every document of a record, newest first; who may see which is the record's judge's matter."""
+    query = select(*_COLUMNS).where(owned_by(D)).order_by(D.c.filed_ms.desc(), D.c.document.desc())
+    return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+def documents_of_message(connection: Connection, owner: int, message: int) -> list[DocumentRow]:
+    query = select(*_COLUMNS).where(owned_by(D), D.c.message == message).order_by(D.c.document)
+    return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+def set_document_status(connection: Connection, owner: int, number: int, status: str, replaced_by: int = 0) -> None:
+    change = update(D).where(owned_by(D), D.c.document == number).values(status=status, replaced_by=replaced_by)
+    connection.execute(change, own_parameters(owner))
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that was done with a record, as the patient reads it. Actor: sealed JSON under the shelf key."""
+
+    id: int
+    kind: str
+    document: int
+    at_ms: int
+    actor_sealed: bytes
+
+
+def insert_event(connection: Connection, owner: int, row: EventRow) -> None:
+    connection.execute(insert(N), own(owner) | {name: getattr(row, name) for name in EventRow.__slots__})
+
+
+def events(connection: Connection, owner: int, *, before_ms: int, limit: int) -> list[EventRow]:
+    """Events newest first."""
+    query = (
+        select(*(N.c[name] for name in EventRow.__slots__))
+        .where(owned_by(N), N.c.at_ms < before_ms)
+        .order_by(N.c.at_ms.desc(), N.c.id.desc())
+        .limit(limit)
+    )
+    return [EventRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+class HeldState(StrEnum):
+    """Of what waits for a human; it never expires by itself. KEPT_BACK is no triage case: it waits for the
+    announcement of a document that is not yet for the patient's eyes."""
+
+    WAITING = "waiting"
+    KEPT_BACK = "kept-back"
+    FILED = "filed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A message that waits for a human: why, since when. Detail: JSON sealed to the house's `held` pair."""
+
+    owner: int
+    id: int
+    state: str
+    message: int
+    reason: str
+    code: int
+    message_id_hmac: bytes
+    held_ms: int
+    decided_ms: int
+    detail_sealed: bytes
+
+
+_HELD = tuple(H.c[name] for name in HeldRow.__slots__)
+
+
+def insert_held(connection: Connection, row: HeldRow) -> None:
+    connection.execute(insert(H), own(row.owner) | {name: getattr(row, name) for name in HeldRow.__slots__})
+
+
+def held(connection: Connection, number: int) -> HeldRow | None:
+    """By number alone (a fan-out; staff only)."""
+    row = connection.execute(select(*_HELD).where(H.c.id == number)).one_or_none()
+    return None if row is None else HeldRow(**row._mapping)
+
+
+def held_of_message(connection: Connection, owner: int, message: int) -> HeldRow | None:
+    query = select(*_HELD).where(owned_by(H), H.c.message == message)
+    row = connection.execute(query, own_parameters(owner)).one_or_none()
+    return None if row is None else HeldRow(**row._mapping)
+
+
+def list_held(connection: Connection, states: tuple[str, ...]) -> list[HeldRow]:
+    """What waits, oldest first: `mss held list`."""
+    query = select(*_HELD).where(H.c.state.in_(states)).order_by(H.c.held_ms, H.c.id)
+    return [HeldRow(**row._mapping) for row in connection.execute(query)]
+
+
+def decide_held(connection: Connection, owner: int, number: int, state: HeldState, decided_ms: int) -> bool:
+    """A human (or a rule) decided. False when somebody else decided first."""
+    open_states = (HeldState.WAITING, HeldState.KEPT_BACK)
+    change = update(H).where(owned_by(H), H.c.id == number, H.c.state.in_(open_states))
+    values = {"state": state, "decided_ms": decided_ms}
+    return connection.execute(change.values(**values), own_parameters(owner)).rowcount == 1

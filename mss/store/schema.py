@@ -1,0 +1,345 @@
+"""Which rows exist? The tables of the cellar, and nothing that touches them.
+
+Rules (docs/decisions/0002-cellar.md): every owned table's key begins with `lane, owner`; nothing is shared
+between owners; in clear are only ids, kinds, states, counters, flags, sizes, moments, keyed hashes and next-hop
+domains. Columns ending in `_sealed` hold ciphertext; in `_hmac` a keyed hash; in `_ms` milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger
+Bytes = LargeBinary
+Word = String(48)
+
+
+def _key(name: str, kind: type[TypeEngine[int]] | TypeEngine[bytes] = BigInteger) -> Column[object]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _owned(name: str, *columns: Column[object] | Index, keys: tuple[str, ...] = ()) -> Table:
+    """A table whose primary key is lane, owner and `keys`; stored in key order on SQLite too."""
+    return Table(
+        name,
+        metadata,
+        Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+        _key("owner"),
+        *(_key(key) for key in keys),
+        *columns,
+        sqlite_with_rowid=False,
+    )
+
+
+def _col(name: str, kind: Any, default: object = None, *, null: bool = False) -> Column[object]:
+    server_default = None if default is None else str(default)
+    return Column(name, kind, nullable=null, server_default=server_default)
+
+
+house = Table("house", metadata, Column("name", Word, primary_key=True), _col("value", Bytes))
+"""Facts of the installation: number of lanes, key check values."""
+
+lookup = Table(
+    "lookup",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("hmac", Bytes, primary_key=True),
+    _col("owner", Id),
+    sqlite_with_rowid=False,
+)
+"""The one way from an address, a login or an INS to its owner. The lane comes from the hash."""
+
+mailbox = _owned(
+    "mailbox",
+    _col("kind", Word),
+    _col("state", Word),
+    _col("address_hmac", Bytes),
+    _col("address_sealed", Bytes),
+    _col("public_key", Bytes),
+    _col("private_key_wrapped", Bytes),
+    _col("quota_bytes", BigInteger, 0),
+    _col("used_bytes", BigInteger, 0),
+    _col("next_uidvalidity", Integer, 1),
+    _col("created_ms", BigInteger),
+)
+"""One row for each owner: a mailbox, or a patient (whose record hangs from the same owner)."""
+
+member = _owned("member", _col("rights", Word), keys=("account",))
+"""Who may open a team mailbox or a child's space: account is an owner too."""
+
+membership = _owned("membership", _col("rights", Word), keys=("of_owner",))
+"""The same seen from the account: owner is the account, of_owner what it may open."""
+
+account = _owned(
+    "account",
+    _col("kind", Word),
+    _col("state", Word),
+    _col("login_hmac", Bytes),
+    _col("totp_wrapped", Bytes, null=True),
+    _col("totp_last_step", BigInteger, 0),
+    _col("failures", Integer, 0),
+    _col("locked_until_ms", BigInteger, 0),
+)
+"""Who signs in. For people and software of this issue the account is the owner of a mailbox."""
+
+credential = _owned(
+    "credential",
+    _col("kind", Word),
+    _col("verifier", Bytes),
+    _col("created_ms", BigInteger),
+    _col("last_used_ms", BigInteger, 0),
+    keys=("credential",),
+)
+"""Password hashes (argon2), application passwords, certificate names (keyed hash)."""
+
+session = Table(
+    "session",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("token_hmac", Bytes, primary_key=True),
+    _col("account", Id),
+    _col("created_ms", BigInteger),
+    _col("expires_ms", BigInteger),
+    _col("seen_ms", BigInteger),
+    _col("level", Word),
+    _col("data_wrapped", Bytes),
+    sqlite_with_rowid=False,
+)
+"""Web sessions; the cookie's token is kept only as a keyed hash."""
+
+folder = _owned(
+    "folder",
+    _col("name_sealed", Bytes),
+    _col("name_hmac", Bytes),
+    _col("special_use", Word, ""),
+    _col("uidvalidity", Integer),
+    _col("uidnext", BigInteger, 1),
+    _col("highestmodseq", BigInteger, 1),
+    _col("n_msg", Integer, 0),
+    _col("n_unseen", Integer, 0),
+    _col("bytes", BigInteger, 0),
+    _col("subscribed", Boolean, "true"),
+    Index("uq_folder_name", "lane", "owner", "name_hmac", unique=True),
+    keys=("folder",),
+)
+
+entry = _owned(
+    "entry",
+    _col("message", Id),
+    _col("modseq", BigInteger),
+    _col("flags", Integer, 0),
+    _col("kw", BigInteger, 0),
+    _col("internaldate_ms", BigInteger),
+    _col("savedate_ms", BigInteger),
+    Index("ix_entry_modseq", "lane", "owner", "folder", "modseq"),
+    Index("ix_entry_message", "lane", "owner", "message"),
+    keys=("folder", "uid"),
+)
+"""A message in a folder: what IMAP numbers."""
+
+keyword = _owned(
+    "keyword",
+    _col("name_sealed", Bytes),
+    _col("name_hmac", Bytes),
+    Index("uq_keyword_name", "lane", "owner", "folder", "name_hmac", unique=True),
+    keys=("folder", "bit"),
+)
+
+vanished = _owned("vanished", _col("uid_hi", BigInteger), keys=("folder", "modseq", "uid_lo"))
+
+message = _owned(
+    "message",
+    _col("size_bytes", BigInteger),
+    _col("key_epoch", Id),
+    _col("summary_sealed", Bytes),
+    _col("render_version", SmallInteger, 1),
+    _col("message_id_hmac", Bytes),
+    _col("blob", Id),
+    _col("state", Word),
+    _col("direction", SmallInteger, 0),
+    _col("conversation", Id, 0),
+    _col("received_ms", BigInteger),
+    Index("ix_message_message_id", "lane", "owner", "message_id_hmac"),
+    Index("ix_message_conversation", "lane", "owner", "conversation"),
+    keys=("message",),
+)
+"""`key_epoch` 0 means the owner's shelf key. Direction: 0 in, 1 out.
+State: visible, pending (the bridge has not judged), held, kept-back, refused."""
+
+conversation = _owned(
+    "conversation",
+    _col("contact_hmac", Bytes),
+    _col("last_ms", BigInteger),
+    _col("n_msg", Integer, 0),
+    _col("n_unread", Integer, 0),
+    Index("ix_conversation_last", "lane", "owner", "last_ms"),
+    keys=("conversation",),
+)
+
+contact = _owned(
+    "contact",
+    _col("contact_hmac", Bytes),
+    _col("is_open", Boolean),
+    _col("contact_sealed", Bytes),
+    _col("opened_ms", BigInteger),
+    _col("closed_ms", BigInteger, 0),
+    Index("uq_contact_hmac", "lane", "owner", "contact_hmac", unique=True),
+    keys=("contact",),
+)
+"""Whom a patient may answer: sealed JSON of address, name, and who closed it."""
+
+blob = _owned(
+    "blob",
+    _col("size_bytes", BigInteger),
+    _col("place", Word, ""),
+    _col("inline", Bytes, null=True),
+    keys=("blob",),
+)
+"""Ciphertext in frames of 64 KiB: inline, or at `place` in the body store."""
+
+sealed_key = _owned("sealed_key", _col("scheme", SmallInteger), _col("key", Bytes), keys=("epoch",))
+"""An intake key. Scheme 1: sealed to the owner's public key; 2: wrapped under the owner's shelf key (resealed)."""
+
+received = Table(
+    "received",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    _key("owner"),
+    Column("digest", Bytes, primary_key=True),
+    _col("message", Id),
+    _col("until_ms", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""Deduplication: the same certificate, sender, recipient and bytes within five days are one message."""
+
+queue = _owned(
+    "queue",
+    _col("next_hop", String(253)),
+    _col("state", Word),
+    _col("envelope_sealed", Bytes),
+    _col("body_key_sealed", Bytes),
+    _col("blob", Id),
+    _col("message_id_hmac", Bytes),
+    _col("created_ms", BigInteger),
+    _col("next_try_ms", BigInteger),
+    _col("expires_ms", BigInteger),
+    _col("lease_owner", Word, ""),
+    _col("lease_until_ms", BigInteger, 0),
+    _col("attempts", Integer, 0),
+    _col("last_reason", String(200), ""),
+    Index("ix_queue_due", "lane", "state", "next_try_ms"),
+    keys=("id",),
+)
+"""Mail waiting to leave, one row for each next hop and message. State: waiting, held, sent, failed."""
+
+task = _owned(
+    "task",
+    _col("kind", Word),
+    _col("state", Word),
+    _col("payload", Bytes),
+    _col("due_ms", BigInteger),
+    _col("lease_owner", Word, ""),
+    _col("lease_until_ms", BigInteger, 0),
+    _col("attempts", Integer, 0),
+    _col("last_reason", String(200), ""),
+    Index("ix_task_due", "lane", "state", "due_ms"),
+    keys=("id",),
+)
+"""Duties. The payload holds ids in clear JSON, or content sealed to the house's `tasks` key."""
+
+held = _owned(
+    "held",
+    _col("state", Word),
+    _col("message", Id),
+    _col("reason", Word),
+    _col("code", SmallInteger),
+    _col("message_id_hmac", Bytes),
+    _col("held_ms", BigInteger),
+    _col("decided_ms", BigInteger, 0),
+    _col("detail_sealed", Bytes),
+    keys=("id",),
+)
+"""What waits for a human. State: waiting, filed, refused, released. Detail sealed to the house's `held` key."""
+
+patient = _owned("patient", _col("state", Word), _col("profile_sealed", Bytes))
+"""A person with a record. Profile: sealed JSON under the shelf key (display name, language)."""
+
+identity = _owned(
+    "identity",
+    _col("ins_hmac", Bytes),
+    _col("status", Word),
+    _col("source", Word),
+    _col("valid_from_ms", BigInteger),
+    _col("valid_until_ms", BigInteger, 0),
+    _col("identity_sealed", Bytes),
+    keys=("identity",),
+)
+"""An INS of a patient with its traits (sealed JSON under the shelf key): a number can change, the patient stays."""
+
+document = _owned(
+    "document",
+    _col("status", Word),
+    _col("visibility", String(120)),
+    _col("unique_id_hmac", Bytes),
+    _col("content_hmac", Bytes),
+    _col("set_hmac", Bytes),
+    _col("entry_sealed", Bytes),
+    _col("blob", Id),
+    _col("size_bytes", BigInteger),
+    _col("message", Id),
+    _col("replaced_by", Id, 0),
+    _col("filed_ms", BigInteger),
+    Index("uq_document_unique_id", "lane", "owner", "unique_id_hmac", unique=True),
+    Index("ix_document_message", "lane", "owner", "message"),
+    keys=("document",),
+)
+"""A document of a record: its entry (XDS metadata, sealed JSON) and body under the owner's shelf key."""
+
+event = _owned(
+    "event",
+    _col("kind", Word),
+    _col("document", Id),
+    _col("at_ms", BigInteger),
+    _col("actor_sealed", Bytes),
+    Index("ix_event_at", "lane", "owner", "at_ms"),
+    keys=("id",),
+)
+"""Who did what with a record, as the patient reads it."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    _col("seq", BigInteger),
+    _col("digest", Bytes),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    _key("seq"),
+    _col("previous", Bytes),
+    _col("digest", Bytes),
+    _col("at_ms", BigInteger),
+    _col("actor", String(80)),
+    _col("act", Word),
+    _col("owner", Id),
+    _col("object", Id),
+    _col("message_id_hmac", Bytes),
+    _col("result", String(200)),
+    Index("ix_audit_message_id", "message_id_hmac"),
+    sqlite_with_rowid=False,
+)
+"""One hash chain for each lane. Rows hold ids and reasons only."""

@@ -1,0 +1,38 @@
+"""The few statements that SQLite and PostgreSQL spell differently, and the key that every row begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mss.model.ids import lane_of
+
+_IGNORING: dict[tuple[str, str], Any] = {}
+
+
+def insert_ignoring(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """INSERT … ON CONFLICT DO NOTHING: what stands already stays."""
+    cached = (connection.dialect.name, table.name)
+    statement = _IGNORING.get(cached)
+    if statement is None:
+        dialect = sqlite if cached[0] == "sqlite" else postgresql
+        statement = _IGNORING[cached] = dialect.insert(table).on_conflict_do_nothing()
+    connection.execute(statement, rows)
+
+
+def own(owner: int) -> dict[str, int]:
+    """The first two columns of every owned row."""
+    return {"lane": lane_of(owner), "owner": owner}
+
+
+def owned_by(table: Table) -> ColumnElement[bool]:
+    """`lane = :o_lane AND owner = :o_owner`, for prebuilt statements run with `own_parameters`."""
+    return and_(table.c.lane == bindparam("o_lane"), table.c.owner == bindparam("o_owner"))
+
+
+def own_parameters(owner: int) -> dict[str, int]:
+    """Values for `owned_by`."""
+    return {"o_lane": lane_of(owner), "o_owner": owner}

@@ -1,0 +1,187 @@
+"""Duties and mail waiting to leave: claimed lane by lane under a lease, done once in effect.
+
+A worker that dies loses its lease, and another takes the row; whoever runs a row must therefore change nothing
+the second time. Functions of a connection; the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
+
+from mss.store import schema
+from mss.store.sql import own, own_parameters, owned_by
+
+T = schema.task
+Q = schema.queue
+
+
+class RowState(StrEnum):
+    """Of a task or of mail in the queue. FAILED and HELD wait for a human and never expire by themselves."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    id: int
+    kind: str
+    payload: bytes
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    owner: int
+    id: int
+    kind: str
+    payload: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewQueued:
+    """Mail for one next hop: sealed envelope, and the body's key sealed to the house's outbound pair."""
+
+    id: int
+    next_hop: str
+    envelope_sealed: bytes
+    body_key_sealed: bytes
+    blob: int
+    message_id_hmac: bytes
+    created_ms: int
+    next_try_ms: int
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    owner: int
+    id: int
+    next_hop: str
+    state: str
+    envelope_sealed: bytes
+    body_key_sealed: bytes
+    blob: int
+    message_id_hmac: bytes
+    created_ms: int
+    next_try_ms: int
+    expires_ms: int
+    attempts: int
+    last_reason: str
+
+
+def add_task(connection: Connection, owner: int, task: NewTask) -> None:
+    row = {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms}
+    connection.execute(insert(T), own(owner) | row | {"state": RowState.WAITING})
+
+
+def add_queued(connection: Connection, owner: int, mail: NewQueued) -> None:
+    row = {name: getattr(mail, name) for name in NewQueued.__slots__}
+    connection.execute(insert(Q), own(owner) | row | {"state": RowState.WAITING})
+
+
+def lanes_with_due(connection: Connection, table: Table, now_ms: int) -> list[int]:
+    """Lanes in which something is due and not leased: where a worker should look."""
+    moment = table.c.due_ms if table is T else table.c.next_try_ms
+    query = select(table.c.lane).distinct()
+    query = query.where(table.c.state == RowState.WAITING, moment <= now_ms, table.c.lease_until_ms <= now_ms)
+    return [row.lane for row in connection.execute(query)]
+
+
+def next_due_ms(connection: Connection, table: Table) -> int | None:
+    """When the next waiting row falls due, or its lease ends; None when nothing waits."""
+    moment = table.c.due_ms if table is T else table.c.next_try_ms
+    query = select(func.min(moment)).where(table.c.state == RowState.WAITING)
+    value = connection.execute(query).scalar_one()
+    return None if value is None else int(value)
+
+
+def _claim(connection: Connection, table: Table, lane: int, worker: str, now_ms: int, until_ms: int, limit: int) -> Any:
+    moment = table.c.due_ms if table is T else table.c.next_try_ms
+    free = and_(table.c.state == RowState.WAITING, moment <= now_ms, table.c.lease_until_ms <= now_ms)
+    due = (
+        select(table.c.owner, table.c.id)
+        .where(table.c.lane == lane, free)
+        .order_by(moment, table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    chosen = list(connection.execute(due))
+    if not chosen:
+        return []
+    mine = or_(*(and_(table.c.owner == row.owner, table.c.id == row.id) for row in chosen))
+    lease = {"lease_owner": worker, "lease_until_ms": until_ms, "attempts": table.c.attempts + 1}
+    return connection.execute(update(table).where(table.c.lane == lane, mine).values(**lease).returning(table))
+
+
+def claim_tasks(connection: Connection, lane: int, worker: str, now_ms: int, until_ms: int, limit: int) -> list[Task]:
+    """Lease due tasks of a lane to a worker. `attempts` counts this one."""
+    rows = _claim(connection, T, lane, worker, now_ms, until_ms, limit)
+    return sorted((Task(r.owner, r.id, r.kind, r.payload, r.attempts) for r in rows), key=lambda task: task.id)
+
+
+def claim_queued(
+    connection: Connection, lane: int, worker: str, now_ms: int, until_ms: int, limit: int
+) -> list[Queued]:
+    """Lease mail due in a lane to a courier."""
+    return sorted(
+        (_queued(row) for row in _claim(connection, Q, lane, worker, now_ms, until_ms, limit)), key=lambda mail: mail.id
+    )
+
+
+def _queued(row: Any) -> Queued:
+    return Queued(**{name: getattr(row, name) for name in Queued.__slots__})
+
+
+def finish(connection: Connection, table: Table, owner: int, ids: Sequence[int]) -> None:
+    """Remove rows that are done."""
+    connection.execute(delete(table).where(owned_by(table), table.c.id.in_(ids)), own_parameters(owner))
+
+
+def put_back(connection: Connection, table: Table, owner: int, row_id: int, when_ms: int, reason: str) -> None:
+    """Give a row back, to be tried again at `when_ms`."""
+    moment = "due_ms" if table is T else "next_try_ms"
+    values = {moment: when_ms, "lease_until_ms": 0, "lease_owner": "", "last_reason": reason[:200]}
+    connection.execute(
+        update(table).where(owned_by(table), table.c.id == row_id).values(**values), own_parameters(owner)
+    )
+
+
+def set_row_state(connection: Connection, table: Table, owner: int, row_id: int, state: RowState, reason: str) -> None:
+    """Park a row (HELD, FAILED) or let it go again (WAITING)."""
+    values = {"state": state, "lease_until_ms": 0, "lease_owner": "", "last_reason": reason[:200]}
+    connection.execute(
+        update(table).where(owned_by(table), table.c.id == row_id).values(**values), own_parameters(owner)
+    )
+
+
+_RENEW = (
+    update(Q)
+    .where(owned_by(Q), Q.c.id == bindparam("which"), Q.c.lease_owner == bindparam("worker"))
+    .values(lease_until_ms=bindparam("until"))
+)
+
+
+def renew_lease(connection: Connection, owner: int, row_id: int, worker: str, until_ms: int) -> bool:
+    """Keep mail leased while it is being sent; False when another courier has it."""
+    parameters = own_parameters(owner) | {"which": row_id, "worker": worker, "until": until_ms}
+    return connection.execute(_RENEW, parameters).rowcount == 1
+
+
+def list_queue(connection: Connection) -> list[Queued]:
+    """All mail that has not left, oldest first: `mss queue list`."""
+    return [_queued(row) for row in connection.execute(select(Q).order_by(Q.c.created_ms))]
+
+
+def failed_tasks(connection: Connection) -> list[Task]:
+    """Duties that gave up and wait for a human."""
+    query = select(T).where(T.c.state == RowState.FAILED).order_by(T.c.due_ms)
+    return [Task(r.owner, r.id, r.kind, r.payload, r.attempts) for r in connection.execute(query)]

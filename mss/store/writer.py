@@ -1,0 +1,258 @@
+"""How does a write become durable without each paying for its own sync?
+
+Whoever wants to write waits together: the writer takes all that is waiting, runs it in one transaction, commits,
+and only then answers everybody. There is no artificial wait; the previous sync is the gathering window. When one
+act of a batch fails, the batch is rolled back and each act is tried alone, so that only the guilty one fails.
+
+SQLite: one thread and one connection for each process; processes take turns under one file lock (SQLite's own
+busy waiting starves writers and Debian's 3.40 has a fault when two connections checkpoint at once).
+PostgreSQL: transactions of one lane each, several lanes at a time.
+A failed sync is never repeated: the kernel may have dropped the pages. The writer refuses from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mss.model.errors import StorageUnavailable
+
+T = TypeVar("T")
+
+BATCH_MAX = 512
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+"""A batch holds the writer this long at most: 512 small acts or 8 MB of bodies."""
+CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
+"""The write-ahead log is folded back when it has grown so far."""
+_DISK_FULL = ("database or disk is full", "No space left")
+
+
+@dataclass(slots=True)
+class Work:
+    """One act waiting for the writer, and the future of whoever waits for it."""
+
+    lane: int
+    act: Callable[[Connection], Any]
+    size_bytes: int
+    lazy: bool
+    future: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+Outcome = tuple[Work, Any, BaseException | None]
+
+
+def _run_batch(connection: Connection, batch: Sequence[Work]) -> list[Outcome]:
+    return [(work, work.act(connection), None) for work in batch]
+
+
+def _settle(outcomes: list[Outcome]) -> None:
+    for work, result, problem in outcomes:
+        if work.future.done():
+            continue  # whoever waited was cancelled; the act stands
+        if problem is None:
+            work.future.set_result(result)
+        else:
+            work.future.set_exception(problem)
+
+
+def _as_ours(problem: BaseException) -> BaseException:
+    """Database trouble becomes StorageUnavailable; an error of the act itself stays what it was."""
+    if isinstance(problem, DatabaseError) and not isinstance(problem, OperationalError):
+        return problem  # a constraint: the act's own business
+    if isinstance(problem, DBAPIError | OSError):
+        return StorageUnavailable(type(problem).__name__)
+    return problem
+
+
+class SqliteWriter:
+    """One thread that owns the write connection of this process."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.failed = False
+        self._engine = engine
+        self._wal = Path(f"{path}-wal")
+        self._lock_file = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._waiting: deque[Work] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._lazy_now = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Work) -> Any:
+        with self._wake:
+            if self.failed or self._closing:
+                raise StorageUnavailable("the writer has stopped")
+            self._waiting.append(work)
+            self._wake.notify()
+        return await asyncio.shield(work.future)
+
+    async def close(self) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self._engine.dispose()
+        os.close(self._lock_file)
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            outcomes = self._commit(batch)
+            loop = batch[0].future.get_loop()
+            try:
+                loop.call_soon_threadsafe(_settle, outcomes)
+            except RuntimeError:
+                return  # the loop is gone; nobody waits any more
+
+    def _next_batch(self) -> list[Work]:
+        """All that waits, of one class (durable or lazy), within the limits; empty when closing."""
+        with self._wake:
+            while not self._waiting and not self._closing:
+                self._wake.wait()
+            batch: list[Work] = []
+            size = 0
+            while self._waiting and len(batch) < BATCH_MAX and size < BATCH_BYTES_MAX:
+                if batch and self._waiting[0].lazy != batch[0].lazy:
+                    break
+                work = self._waiting.popleft()
+                size += work.size_bytes
+                batch.append(work)
+            return batch
+
+    def _commit(self, batch: list[Work]) -> list[Outcome]:
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        try:
+            self._set_sync(lazy=batch[0].lazy)
+            try:
+                return self._transaction(batch)
+            except Exception as problem:  # noqa: BLE001 — whoever waits must be answered, whatever broke
+                if len(batch) == 1 or self.failed:
+                    return [(work, None, self._judge_failure(problem)) for work in batch]
+                return [outcome for work in batch for outcome in self._alone(work)]
+            finally:
+                self._checkpoint()
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _alone(self, work: Work) -> list[Outcome]:
+        try:
+            return self._transaction([work])
+        except Exception as problem:  # noqa: BLE001 — as above
+            return [(work, None, self._judge_failure(problem))]
+
+    def _transaction(self, batch: list[Work]) -> list[Outcome]:
+        if self.failed:
+            raise StorageUnavailable("the writer has stopped")
+        with self._engine.connect() as connection:
+            outcomes = _run_batch(connection, batch)
+            connection.commit()
+        return outcomes
+
+    def _judge_failure(self, problem: BaseException) -> BaseException:
+        if isinstance(problem, OperationalError) and "disk I/O error" in str(problem.orig):
+            self.failed = True  # never repeat a failed sync
+        return _as_ours(problem)
+
+    def _set_sync(self, *, lazy: bool) -> None:
+        if lazy == self._lazy_now:
+            return
+        raw = self._engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute(f"PRAGMA synchronous={'NORMAL' if lazy else 'FULL'}")
+            cursor.close()
+        finally:
+            raw.close()
+        self._lazy_now = lazy
+
+    def _checkpoint(self) -> None:
+        try:
+            if self._wal.stat().st_size < CHECKPOINT_WAL_BYTES:
+                return
+            raw = self._engine.raw_connection()
+        except (OSError, DBAPIError):
+            return
+        try:
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor.close()
+        except Exception:  # noqa: BLE001, S110 — a checkpoint is housekeeping; readers may hold it back, the next one will do
+            pass
+        finally:
+            raw.close()
+
+
+class LaneWriter:
+    """Transactions of one lane each on PostgreSQL; a lane is served by one of a few tasks at a time."""
+
+    def __init__(self, engine: AsyncEngine, writers: int) -> None:
+        self.failed = False
+        self._engine = engine
+        self._room = asyncio.Semaphore(writers)
+        self._waiting: dict[int, deque[Work]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def submit(self, work: Work) -> Any:
+        if self._closing:
+            raise StorageUnavailable("the writer has stopped")
+        waiting = self._waiting.get(work.lane)
+        if waiting is None:
+            self._waiting[work.lane] = deque([work])
+            task = asyncio.get_running_loop().create_task(self._serve(work.lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            waiting.append(work)
+        return await asyncio.shield(work.future)
+
+    async def close(self) -> None:
+        self._closing = True
+        await asyncio.gather(*self._tasks)
+
+    async def _serve(self, lane: int) -> None:
+        waiting = self._waiting[lane]
+        while waiting:
+            async with self._room:
+                batch = self._take(waiting)
+                _settle(await self._commit(batch))
+        del self._waiting[lane]
+
+    def _take(self, waiting: deque[Work]) -> list[Work]:
+        batch = [waiting.popleft()]
+        size = batch[0].size_bytes
+        while waiting and len(batch) < BATCH_MAX and size < BATCH_BYTES_MAX and waiting[0].lazy == batch[0].lazy:
+            batch.append(waiting.popleft())
+            size += batch[-1].size_bytes
+        return batch
+
+    async def _commit(self, batch: list[Work]) -> list[Outcome]:
+        try:
+            return await self._transaction(batch)
+        except Exception as problem:  # noqa: BLE001 — whoever waits must be answered, whatever broke
+            if len(batch) == 1:
+                return [(batch[0], None, _as_ours(problem))]
+        outcomes: list[Outcome] = []
+        for work in batch:
+            try:
+                outcomes += await self._transaction([work])
+            except Exception as problem:  # noqa: BLE001 — as above
+                outcomes.append((work, None, _as_ours(problem)))
+        return outcomes
+
+    async def _transaction(self, batch: list[Work]) -> list[Outcome]:
+        async with self._engine.begin() as connection:
+            if batch[0].lazy:
+                await connection.execute(text("SET LOCAL synchronous_commit = off"))
+            return cast(list[Outcome], await connection.run_sync(_run_batch, batch))
