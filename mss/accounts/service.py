@@ -1,0 +1,204 @@
+"""How does a mailbox or a patient come to be? Rows, keys and look-ups of new owners, in one transaction each.
+
+Sign-in is `login.py`'s; this creates what signs in. Everything is safe to repeat: an address or login that
+exists already is refused by name, never made twice.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection
+
+from mss.crypto.keys import Lookup, PrivateKeys
+from mss.model.clock import Chance, Clock, to_ms
+from mss.model.errors import BadValue
+from mss.model.ids import Ins, MailAddress, OwnerId, lane_of
+from mss.model.mailbox import DEFAULT_FOLDERS, AccountState, MailboxKind
+from mss.model.people import IdentityStatus, IdentityTraits, Sex
+from mss.store import accounts, audit, folders, owners, patients
+from mss.store.accounts import AccountKind, AccountRow, CredentialKind, CredentialRow
+from mss.store.database import Store
+from mss.store.ids import new_id, new_owner
+from mss.store.owners import MailboxRow
+from mss.store.patients import IdentityRow, PatientRow
+from mss.vault.opener import OwnerKeys, new_owner_keys
+
+ADDRESS_KIND = b"address"
+FOLDER_KIND = b"folder"
+PROFILE_KIND = b"profile"
+IDENTITY_KIND = b"identity"
+
+QUOTA_BYTES = 5 * 1024**3
+"""Of a professional mailbox, until the operator sets another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How the house names an owner to people: sealed with the mailbox."""
+
+    display_name: str
+    address: str
+    language: str = "fr"
+    national_id: str = ""
+    """RPPS of a person, structure id of an organisation; empty for patients."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIdentity:
+    """An identity of a patient as we know it."""
+
+    ins: Ins
+    traits: IdentityTraits
+    status: IdentityStatus
+    source: str = ""
+
+
+def identity_to_bytes(ins: Ins, traits: IdentityTraits) -> bytes:
+    """Sealed form of an identity."""
+    fields = [ins.value, ins.oid, traits.birth_name, list(traits.given_names), traits.birth_date.isoformat()]
+    return json.dumps([*fields, traits.sex, traits.birth_place]).encode()
+
+
+def identity_from_bytes(data: bytes) -> tuple[Ins, IdentityTraits]:
+    value, oid, name, given, born, sex, place = json.loads(data)
+    return Ins.parse(value, oid), IdentityTraits(name, tuple(given), date.fromisoformat(born), Sex(sex), place)
+
+
+def profile_to_bytes(profile: Profile) -> bytes:
+    return json.dumps([profile.display_name, profile.address, profile.language, profile.national_id]).encode()
+
+
+def profile_from_bytes(data: bytes) -> Profile:
+    return Profile(*json.loads(data))
+
+
+class Accounts:
+    """Creates mailboxes and patients. Needs the wrapping key: commands and desk only."""
+
+    def __init__(self, store: Store, lookup: Lookup, keys: PrivateKeys, clock: Clock, chance: Chance) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._keys = keys
+        self._clock = clock
+        self._chance = chance
+
+    async def create_mailbox(self, kind: MailboxKind, address: MailAddress, profile: Profile) -> OwnerId:
+        """A professional, organisational or application mailbox with its folders.
+
+        Raises BadValue when the address is taken.
+        """
+        owner = new_owner(self._chance)
+        keys, wrapped = new_owner_keys(owner, self._keys.wrapper, self._chance)
+        account_kind = AccountKind.APPLICATION if kind is MailboxKind.APPLICATION else AccountKind.PROFESSIONAL
+
+        def act(connection: Connection) -> None:
+            self._insert_mailbox(connection, keys, wrapped, kind, AccountState.ACTIVE, address, profile)
+            row = AccountRow(owner, account_kind, AccountState.ACTIVE, None, 0, 0, 0)
+            accounts.insert_account(connection, row, self._lookup.login(address.key))
+
+        await self._store.write(lane_of(owner), act)
+        return owner
+
+    async def create_patient(
+        self,
+        address: MailAddress,
+        profile: Profile,
+        identity: KnownIdentity,
+        state: AccountState = AccountState.PROVISIONED,
+    ) -> OwnerId:
+        """A patient with her identity, mailbox and record. Raises BadValue when address or INS is taken."""
+        owner = new_owner(self._chance)
+        keys, wrapped = new_owner_keys(owner, self._keys.wrapper, self._chance)
+        number, now_ms = new_id(self._clock, self._chance), to_ms(self._clock.now())
+        ins_hmac = self._lookup.ins(identity.ins.value, identity.ins.oid)
+        row = IdentityRow(
+            identity=number,
+            ins_hmac=ins_hmac,
+            status=identity.status,
+            source=identity.source,
+            valid_from_ms=now_ms,
+            valid_until_ms=0,
+            identity_sealed=keys.seal_small(IDENTITY_KIND, number, identity_to_bytes(identity.ins, identity.traits)),
+        )
+
+        def act(connection: Connection) -> None:
+            self._insert_mailbox(connection, keys, wrapped, MailboxKind.PATIENT, state, address, profile)
+            if not owners.point(connection, ins_hmac, owner):
+                raise BadValue("this INS belongs to a patient already")
+            sealed = keys.seal_small(PROFILE_KIND, 0, profile_to_bytes(profile))
+            patients.insert_patient(connection, PatientRow(owner, state, sealed))
+            patients.insert_identity(connection, owner, row)
+
+        await self._store.write(lane_of(owner), act)
+        return owner
+
+    def _insert_mailbox(
+        self,
+        connection: Connection,
+        keys: OwnerKeys,
+        wrapped: bytes,
+        kind: MailboxKind,
+        state: AccountState,
+        address: MailAddress,
+        profile: Profile,
+    ) -> None:
+        owner, now = keys.owner, self._clock.now()
+        address_hmac = self._lookup.address(address.key)
+        if not owners.point(connection, address_hmac, owner):
+            raise BadValue(f"the address {address} exists already")
+        sealed = keys.seal_small(ADDRESS_KIND, 0, profile_to_bytes(profile))
+        quota = 0 if kind is MailboxKind.PATIENT else QUOTA_BYTES  # a patient's box never refuses for quota
+        box = MailboxRow(owner, kind, state, address_hmac, sealed, keys.pair.public, wrapped, quota, 0)
+        owners.insert_mailbox(connection, box, to_ms(now))
+        for name, use in DEFAULT_FOLDERS:
+            folder = new_id(self._clock, self._chance)
+            name_sealed = keys.seal_small(FOLDER_KIND, folder, name.encode())
+            folders.create_folder(connection, owner, folder, name_sealed, self._lookup.folder(owner, name), use)
+        audit.write(connection, [audit.Act(now, "staff", "mailbox.create", owner, result=kind)])
+
+    async def let_sign_in(
+        self, owner: OwnerId, kind: AccountKind, login: str, password_hash: str, totp_secret: bytes
+    ) -> None:
+        """Give a patient (or staff) an account: login name, argon2 hash, one-time-code secret.
+
+        Raises BadValue when the login is taken.
+        """
+        login_hmac = self._lookup.login(login)
+        wrapped = self._keys.wrapper.wrap(totp_secret, totp_context(owner))
+        row = AccountRow(owner, kind, AccountState.ACTIVE, wrapped, 0, 0, 0)
+
+        def act(connection: Connection) -> None:
+            if not owners.point(connection, login_hmac, owner):
+                raise BadValue("this login exists already")
+            accounts.insert_account(connection, row, login_hmac)
+            self._add_credential(connection, owner, CredentialKind.PASSWORD, password_hash.encode())
+            patients.set_patient_state(connection, owner, AccountState.ACTIVE)
+            owners.set_state(connection, owner, AccountState.ACTIVE)
+
+        await self._store.write(lane_of(owner), act)
+
+    async def add_credential(self, owner: OwnerId, kind: CredentialKind, verifier: bytes) -> None:
+        """One more way to prove an account: an application password's hash, a certificate's keyed hash."""
+        await self._store.write(lane_of(owner), lambda c: self._add_credential(c, owner, kind, verifier))
+
+    def _add_credential(self, connection: Connection, owner: OwnerId, kind: CredentialKind, verifier: bytes) -> None:
+        number, now = new_id(self._clock, self._chance), self._clock.now()
+        accounts.insert_credential(connection, owner, CredentialRow(number, kind, verifier), to_ms(now))
+        audit.write(connection, [audit.Act(now, "staff", "credential.add", owner, number, result=kind)])
+
+    async def add_member(self, team: OwnerId, account: OwnerId, rights: str) -> None:
+        """Let a professional open a team mailbox, or a representative a child's space."""
+
+        def act(connection: Connection) -> None:
+            owners.add_member(connection, team, account, rights)
+            audit.write(connection, [audit.Act(self._clock.now(), "staff", "member.add", team, account, result=rights)])
+
+        await self._store.write(lane_of(team), act)
+
+
+def totp_context(owner: int) -> bytes:
+    """What binds a wrapped one-time-code secret to its account."""
+    return b"one-time-code secret %d" % owner
