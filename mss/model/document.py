@@ -46,6 +46,13 @@ class Author:
     institution_name: str = ""
     role: str = ""
     specialty: str = ""
+    """As XDS carries it: `code^label^OID`, or plain text."""
+
+    @property
+    def specialty_label(self) -> str:
+        """The words of the speciality, for people."""
+        code, caret, rest = self.specialty.partition("^")
+        return rest.partition("^")[0] or code if caret else code
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,327 @@
+"""What does a METADATA.XML say about its documents?
+
+Reads the ebRIM 3.0 of IHE XDS/XDM (ITI TF-3 §4.2) into `SubmissionSet`, `DocumentEntry` and
+`Association`. Element names are compared without namespace and case, since real writers get both wrong;
+identifiers and codes are kept as sent, for the bridge to judge. Never reads a document itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from mss.formats.hl7values import clean, parse_time, parse_xcn, parse_xon
+from mss.formats.xmlguard import local_name, parse
+from mss.model.document import Author, Coded, DocumentEntry
+from mss.model.errors import Malformed
+from mss.model.verdict import Reason
+
+METADATA_BYTES_MAX = 4 * 1024 * 1024  # one document takes 8 KiB
+DOCUMENTS_MAX = 200  # of one submission; the largest seen had 7
+VALUES_MAX = 100  # of one slot, and classifications of one kind
+VALUE_CHARS_MAX = 4000  # a comment; identifiers and labels are far shorter
+
+NO_CODE = Coded("")
+_PIECE = re.compile(r"([0-9]{1,2})\|(.*)\Z", re.ASCII)
+
+
+class Scheme:
+    """UUIDs of IHE ITI TF-3 §4.2.5.2."""
+
+    STABLE_ENTRY = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
+    ENTRY_AUTHOR = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
+    ENTRY_CLASS = "urn:uuid:41a5887f-8865-4c09-adf7-e362475b143a"
+    ENTRY_CONFIDENTIALITY = "urn:uuid:f4f85eac-e6cb-4883-b524-f2705394840f"
+    ENTRY_EVENT = "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4"
+    ENTRY_FORMAT = "urn:uuid:a09d5840-386c-46f2-b5ad-9c3699a4309d"
+    ENTRY_FACILITY = "urn:uuid:f33fb8ac-18af-42cc-ae0e-ed0b0bdb91e1"
+    ENTRY_PRACTICE = "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead"
+    ENTRY_TYPE = "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983"
+    ENTRY_PATIENT_ID = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
+    ENTRY_UNIQUE_ID = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
+    SET_NODE = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
+    SET_AUTHOR = "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d"
+    SET_CONTENT_TYPE = "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500"
+    SET_PATIENT_ID = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
+    SET_UNIQUE_ID = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
+    SET_SOURCE_ID = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
+    FOLDER_NODE = "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionSet:
+    """Lot de soumission: who sent these documents together, when, about whom."""
+
+    unique_id: str
+    source_id: str = ""
+    patient_id: str = ""
+    title: str = ""
+    submission_time: datetime | None = None
+    content_type: Coded = NO_CODE
+    authors: tuple[Author, ...] = ()
+    comments: str = ""
+    entry_uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A link between two objects: `kind` is the last word of its URN (RPLC, APND, XFRM, HasMember …)."""
+
+    kind: str
+    source: str
+    target: str
+    new_status: str = ""
+    """Of UpdateAvailabilityStatus: the last word of the status asked for (Deleted, Archived, Approved)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedDocument:
+    """One fiche with what only this archive says: declared hash and size, and the requested action."""
+
+    entry: DocumentEntry
+    declared_sha1: str = ""
+    declared_size: str = ""
+    action: str = ""
+    """`C` replace, `D` withdraw (ANS `urn:action:extraMetadataSlot`), empty for a first transmission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """All that one METADATA.XML says."""
+
+    submission: SubmissionSet
+    documents: tuple[DescribedDocument, ...]
+    associations: tuple[Association, ...] = ()
+    folders: int = 0
+
+
+def read_metadata(data: bytes) -> Metadata:
+    """Read one METADATA.XML. Raises Malformed(METADATA_BROKEN)."""
+    root = parse(data, Reason.METADATA_BROKEN, METADATA_BYTES_MAX)
+    objects = _objects(root)
+    packages = [_Described(element) for element in objects.get("registrypackage", ())]
+    nodes = _package_nodes(objects, packages)
+    sets = [package for package in packages if package.is_submission_set(nodes)]
+    if len(sets) != 1:
+        raise _broken("not exactly one submission set")
+    elements = objects.get("extrinsicobject", [])
+    if len(elements) > DOCUMENTS_MAX:
+        raise _broken("too many documents")
+    associations = tuple(_association(_Described(element)) for element in objects.get("association", ()))
+    replaced = {link.source: link.target for link in associations if link.kind in ("RPLC", "XFRM_RPLC")}
+    return Metadata(
+        submission=_submission(sets[0]),
+        documents=tuple(_document(_Described(element), index, replaced) for index, element in enumerate(elements)),
+        associations=associations,
+        folders=sum(1 for package in packages if Scheme.FOLDER_NODE in nodes.get(package.id, ())),
+    )
+
+
+def _objects(root: etree._Element) -> dict[str, list[etree._Element]]:
+    """The members of RegistryObjectList by lower-case name; the list may lie inside a wrapper."""
+    for element in root.iter():
+        if local_name(element).lower() == "registryobjectlist":
+            found: dict[str, list[etree._Element]] = {}
+            for child in element:
+                found.setdefault(local_name(child).lower(), []).append(child)
+            return found
+    raise _broken("no RegistryObjectList")
+
+
+class _Described:
+    """One registry object, indexed once: slots, classifications, external identifiers."""
+
+    def __init__(self, element: etree._Element) -> None:
+        self.element = element
+        self.id = _attribute(element, "id")
+        self.slots: dict[str, tuple[str, ...]] = {}
+        self.classifications: dict[str, list[etree._Element]] = {}
+        self.identifiers: dict[str, str] = {}
+        self.nodes: set[str] = set()
+        self.texts: dict[str, str] = {}
+        for child in element:
+            self._take(local_name(child).lower(), child)
+
+    def _take(self, name: str, child: etree._Element) -> None:
+        if name == "slot":
+            self.slots[_attribute(child, "name").lower()] = _values(child)
+        elif name == "classification":
+            self.nodes.add(_attribute(child, "classificationNode").lower())
+            same = self.classifications.setdefault(_attribute(child, "classificationScheme").lower(), [])
+            same.append(child)
+            if len(same) > VALUES_MAX:
+                raise _broken("too many classifications")
+        elif name == "externalidentifier":
+            self.identifiers[_attribute(child, "identificationScheme").lower()] = _attribute(child, "value")
+        elif name in ("name", "description"):
+            self.texts[name] = _localized(child)
+        elif name == "versioninfo":
+            self.texts[name] = _attribute(child, "versionName")
+
+    def slot(self, name: str) -> str:
+        """The first value of a slot, or nothing."""
+        values = self.slots.get(name.lower(), ())
+        return values[0] if values else ""
+
+    def joined(self, name: str) -> str:
+        """The URI slot: one value, or pieces `1|…`, `2|…` when it is long (ITI TF-3 §4.2.3.2.27)."""
+        values = self.slots.get(name.lower(), ())
+        pieces = [_PIECE.match(value) for value in values]
+        if values and all(pieces):
+            return "".join(text for _, text in sorted((int(piece[1]), piece[2]) for piece in pieces if piece))
+        return values[0] if values else ""
+
+    def coded(self, scheme: str) -> tuple[Coded, ...]:
+        """The codes of one classification scheme, in order."""
+        return tuple(_coded(element) for element in self.classifications.get(scheme, ()))
+
+    def one(self, scheme: str) -> Coded:
+        """The code of a scheme that allows one."""
+        codes = self.coded(scheme)
+        return codes[0] if codes else NO_CODE
+
+    def authors(self, scheme: str) -> tuple[Author, ...]:
+        """The authors of one classification scheme, in order."""
+        return tuple(_author(_Described(element)) for element in self.classifications.get(scheme, ()))
+
+    def is_submission_set(self, nodes: dict[str, set[str]]) -> bool:
+        """By its classification node or, where a writer forgot it, by its identifier scheme."""
+        return Scheme.SET_NODE in nodes.get(self.id, ()) or Scheme.SET_UNIQUE_ID in self.identifiers
+
+
+def _package_nodes(objects: dict[str, list[etree._Element]], packages: list[_Described]) -> dict[str, set[str]]:
+    """What each RegistryPackage is: said inside it, or by a Classification beside it."""
+    nodes = {package.id: set(package.nodes) for package in packages}
+    for element in objects.get("classification", ()):
+        nodes.setdefault(_attribute(element, "classifiedObject"), set()).add(
+            _attribute(element, "classificationNode").lower()
+        )
+    return nodes
+
+
+def _submission(package: _Described) -> SubmissionSet:
+    return SubmissionSet(
+        unique_id=package.identifiers.get(Scheme.SET_UNIQUE_ID, ""),
+        source_id=package.identifiers.get(Scheme.SET_SOURCE_ID, ""),
+        patient_id=package.identifiers.get(Scheme.SET_PATIENT_ID, ""),
+        title=package.texts.get("name", ""),
+        submission_time=parse_time(package.slot("submissionTime")),
+        content_type=package.one(Scheme.SET_CONTENT_TYPE),
+        authors=package.authors(Scheme.SET_AUTHOR),
+        comments=package.texts.get("description", ""),
+        entry_uuid=package.id,
+    )
+
+
+def _document(described: _Described, index: int, replaced: dict[str, str]) -> DescribedDocument:
+    unique_id = described.identifiers.get(Scheme.ENTRY_UNIQUE_ID, "")
+    if not unique_id:
+        raise _broken(f"document {index + 1} has no uniqueId")
+    entry = DocumentEntry(
+        unique_id=unique_id,
+        title=described.texts.get("name", ""),
+        mime_type=_attribute(described.element, "mimeType").lower() or "application/octet-stream",
+        size_bytes=0,
+        sha1="",
+        type=described.one(Scheme.ENTRY_TYPE),
+        class_=described.one(Scheme.ENTRY_CLASS),
+        format=described.one(Scheme.ENTRY_FORMAT),
+        confidentiality=described.coded(Scheme.ENTRY_CONFIDENTIALITY),
+        facility=described.one(Scheme.ENTRY_FACILITY),
+        practice=described.one(Scheme.ENTRY_PRACTICE),
+        authors=described.authors(Scheme.ENTRY_AUTHOR),
+        legal_authenticator=described.slot("legalAuthenticator"),
+        patient_id=described.identifiers.get(Scheme.ENTRY_PATIENT_ID, ""),
+        source_patient_id=described.slot("sourcePatientId"),
+        source_patient_info=described.slots.get("sourcepatientinfo", ()),
+        creation_time=parse_time(described.slot("creationTime")),
+        service_start=parse_time(described.slot("serviceStartTime")),
+        service_stop=parse_time(described.slot("serviceStopTime")),
+        language=described.slot("languageCode"),
+        entry_uuid=described.id,
+        logical_id=_attribute(described.element, "lid"),
+        version=described.slot("version") or described.texts.get("versioninfo", ""),
+        replaces=replaced.get(described.id, ""),
+        event_codes=described.coded(Scheme.ENTRY_EVENT),
+        comments=described.texts.get("description", ""),
+        uri=described.joined("URI"),
+        repository_unique_id=described.slot("repositoryUniqueId"),
+        home_community_id=_attribute(described.element, "home"),
+    )
+    return DescribedDocument(entry, described.slot("hash").lower(), described.slot("size"), _action(described))
+
+
+def _action(described: _Described) -> str:
+    """ANS: slot `urn:action:extraMetadataSlot`, value C or D; a plain `action` is understood too."""
+    for name in described.slots:
+        if "action" in name.split(":"):
+            return described.slot(name).upper()
+    return ""
+
+
+def _association(described: _Described) -> Association:
+    return Association(
+        kind=_last_word(_attribute(described.element, "associationType")),
+        source=_attribute(described.element, "sourceObject"),
+        target=_attribute(described.element, "targetObject"),
+        new_status=_last_word(described.slot("NewStatus")),
+    )
+
+
+def _author(described: _Described) -> Author:
+    person_id, person_name = parse_xcn(described.slot("authorPerson"))
+    institution_id, institution_name = parse_xon(described.slot("authorInstitution"))
+    return Author(
+        person_id=person_id,
+        person_name=person_name,
+        institution_id=institution_id,
+        institution_name=institution_name,
+        role=described.slot("authorRole"),
+        specialty=described.slot("authorSpecialty"),
+    )
+
+
+def _coded(element: etree._Element) -> Coded:
+    described = _Described(element)
+    return Coded(
+        code=_attribute(element, "nodeRepresentation"),
+        system=described.slot("codingScheme"),
+        label=described.texts.get("name", ""),
+    )
+
+
+def _values(slot: etree._Element) -> tuple[str, ...]:
+    values = tuple(_bounded(element.text) for element in slot.iter() if local_name(element).lower() == "value")
+    if len(values) > VALUES_MAX:
+        raise _broken("too many values in a slot")
+    return values
+
+
+def _localized(element: etree._Element) -> str:
+    """The first LocalizedString: French writers send one."""
+    for child in element:
+        if local_name(child).lower() == "localizedstring":
+            return _attribute(child, "value")
+    return ""
+
+
+def _attribute(element: etree._Element, name: str) -> str:
+    return _bounded(element.get(name))
+
+
+def _bounded(text: str | None) -> str:
+    value = clean(text)
+    if len(value) > VALUE_CHARS_MAX:
+        raise _broken("a value is too long")
+    return value
+
+
+def _last_word(urn: str) -> str:
+    return urn.rpartition(":")[2]
+
+
+def _broken(detail: str) -> Malformed:
+    return Malformed(Reason.METADATA_BROKEN, detail)
