@@ -49,6 +49,10 @@ MACHINE_PATH = re.compile(r"(?<![\w.}-])/(?:home|Users|root|work|tmp|mnt)/\w")
 REASON_BESIDE = re.compile(r"#.*— \S.{4,}")  # "as above" is the shortest honest one
 EDGES = {row[0] for row in table("docs/floors.md", "May catch everything")}
 WALL_WATCHERS = {(row[0], row[1]): row[2] for row in table("docs/floors.md", "May look at the wall")}
+HOMES = {
+    row[0]: (set(row[1].split(", ")), set(row[2].partition(":")[0].split(", ")))
+    for row in table("docs/floors.md", "Libraries at home")
+}
 PURE_FILES = {row[0] for row in table("docs/floors.md", "Pure files")}
 UNFINISHED = re.compile(r"\b(?:TO" + "DO|FIX" + "ME|XX" + "X)\\b")
 
@@ -112,6 +116,22 @@ def is_told_time_and_chance(source: Source) -> Iterator[str]:
             yield f"{source.path}:{node.lineno}: {name} (a Clock or a Chance is an argument)"
 
 
+def keeps_libraries_at_home(source: Source) -> Iterator[str]:
+    """A library with a large surface is known in one place; elsewhere a name or two of it, as a type."""
+    room = Path(source.path).parts[1]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            imported = [(alias.name.split(".")[0], "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imported = [(node.module.split(".")[0], alias.name) for alias in node.names]
+        else:
+            continue
+        for library, name in imported:
+            home, visible = HOMES.get(library, ({room}, set()))
+            if room not in home and name not in visible:
+                yield f"{source.path}:{node.lineno}: {library} lives in {', '.join(sorted(home))}"
+
+
 def is_finished(source: Source) -> Iterator[str]:
     """What is not done is an issue, not a remark."""
     for number, line in enumerate(source.text.splitlines(), 1):
@@ -144,6 +164,7 @@ RULES: tuple[Rule, ...] = (
     catches_what_it_names,
     speaks_through_the_journal,
     is_told_time_and_chance,
+    keeps_libraries_at_home,
     is_finished,
     is_pure_if_starred,
 )
@@ -168,6 +189,8 @@ def test_the_house_keeps_its_rules(rule: Rule) -> None:
         (speaks_through_the_journal, "mss/mail/intake.py", "print('received')\n"),
         (is_told_time_and_chance, "mss/mail/intake.py", "import datetime\nnow = datetime.datetime.now()\n"),
         (is_told_time_and_chance, "mss/mail/intake.py", "import os\nkey = os.urandom(32)\n"),
+        (keeps_libraries_at_home, "mss/record/service.py", "import sqlalchemy\n"),
+        (keeps_libraries_at_home, "mss/record/service.py", "from sqlalchemy import Connection, select\n"),
         (is_finished, "mss/mail/intake.py", "# TO" + "DO: later\n"),
         (is_pure_if_starred, "mss/mail/policy.py", "import socket\n"),
         (is_pure_if_starred, "mss/formats/xdm.py", "from sqlalchemy import select\n"),
@@ -177,6 +200,11 @@ def test_the_house_keeps_its_rules(rule: Rule) -> None:
 def test_a_broken_rule_is_heard(rule: Rule, path: str, planted: str) -> None:
     """A rule that never complains protects nobody."""
     assert list(rule(Source(path, planted)))
+
+
+def test_a_type_of_a_library_may_be_seen_elsewhere() -> None:
+    """A unit of work is handed its Connection; naming that type builds no statement."""
+    assert not list(keeps_libraries_at_home(Source("mss/record/service.py", "from sqlalchemy import Connection\n")))
 
 
 def test_a_catch_that_raises_again_is_no_breach() -> None:
