@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, insert, select, update
 
 from mss.model.ids import LANES, OwnerId
 from mss.model.mailbox import AccountState
@@ -88,6 +88,29 @@ _USE_STEP = (
 def use_totp_step(connection: Connection, owner: int, step: int) -> bool:
     """Take a one-time code's time step; False when it, or a later one, was used already (RFC 6238 §5.2)."""
     return connection.execute(_USE_STEP, own_parameters(owner) | {"step": step}).rowcount == 1
+
+
+_NOW, _AHEAD, _INTERVAL = (bindparam(name, type_=BigInteger) for name in ("now_ms", "ahead_ms", "interval_ms"))
+_SPEND_TRY = (
+    update(A)
+    .where(owned_by(A), A.c.code_budget_ms <= _NOW + _AHEAD)
+    .values(code_budget_ms=case((A.c.code_budget_ms > _NOW, A.c.code_budget_ms), else_=_NOW) + _INTERVAL)
+)
+
+
+def spend_code_try(connection: Connection, owner: int, now_ms: int, interval_ms: int, burst: int) -> bool:
+    """Use one try at a one-time code: `burst` of them, and one more each interval. False when none is left.
+
+    The row holds one moment, when all tries will be there again (GCRA), so nothing has to be counted or swept.
+    """
+    moments = {"now_ms": now_ms, "ahead_ms": (burst - 1) * interval_ms, "interval_ms": interval_ms}
+    return connection.execute(_SPEND_TRY, own_parameters(owner) | moments).rowcount == 1
+
+
+def return_code_tries(connection: Connection, owner: int, tries: int, interval_ms: int) -> None:
+    """The tries of a sign-in that ended well cost nothing."""
+    change = update(A).where(owned_by(A)).values(code_budget_ms=A.c.code_budget_ms - tries * interval_ms)
+    connection.execute(change, own_parameters(owner))
 
 
 def note_failure(connection: Connection, owner: int, locked_until_ms: int) -> int:

@@ -90,8 +90,10 @@ account = _owned(
     _col("totp_last_step", BigInteger, 0),
     _col("failures", Integer, 0),
     _col("locked_until_ms", BigInteger, 0),
+    _col("code_budget_ms", BigInteger, 0),
 )
-"""Who signs in. For people and software of this issue the account is the owner of a mailbox."""
+"""Who signs in. `code_budget_ms`: when all tries at one-time codes will be there again (mss/accounts/login.py).
+For people and software of this issue the account is the owner of a mailbox."""
 
 credential = _owned(
     "credential",
