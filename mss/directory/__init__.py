@@ -1,0 +1,1 @@
+"""Who belongs to the trust space: the trust list, and (people.py) the directory of professionals."""

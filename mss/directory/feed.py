@@ -1,0 +1,253 @@
+"""Which trust list and which revocation lists do we go by now?
+
+Keeps the last good one in memory and looks for a newer one when asked to `refresh`. A new trust list replaces the
+old only when it is whole, signed by whom we expect, not older, not from the future, and not suddenly much shorter;
+otherwise the old one stays until it is too old to judge by. With no good list at all nobody is trusted.
+
+`refresh` reads and computes (a quarter of a second of CPU for the national list): call it from a thread. What it
+publishes is immutable and exchanged in one assignment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+
+from mss.crypto.certs import path_to_root
+from mss.crypto.revocation import LIST_BYTES_MAX, RevocationLists, RevocationStatus, read_list
+from mss.crypto.xmlsig import SignatureRefused, verify_enveloped
+from mss.directory.trust import CLOCK_SKEW_S_MAX, ListFacts, TrustView
+from mss.formats import trustlist
+from mss.model.clock import Clock
+from mss.model.errors import BadValue
+
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLimits:
+    """How old a list may be, and how much may vanish from one list to the next."""
+
+    age_s_alarm: float = 24 * HOUR_S
+    """The list is renewed daily: a day without a new one wants a human."""
+    age_s_max: float = 48 * HOUR_S
+    """Our own choice, since the rule of the référentiel is not public: a weekend's outage needs the alarm, not luck."""
+    shrink_share_max: float = 0.2
+    """Domains that may vanish at once. Operators merge, but a fifth of all hospitals does not leave in a night."""
+
+
+class Problem(StrEnum):
+    """Why a new list was not taken. The value is what logs and `--json` show."""
+
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too-large"
+    NOT_SIGNED_AS_EXPECTED = "not-signed-as-expected"
+    SIGNER_REVOKED = "signer-revoked"
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    OLDER = "older"
+    FROM_THE_FUTURE = "from-the-future"
+    SHRUNK = "shrunk"
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """What a look for a new list brought: whether one was taken, else why not (None: nothing new)."""
+
+    taken: bool
+    problem: Problem | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Octets and the mark by which their source knows them (inode and time of a file, ETag of a page)."""
+
+    octets: bytes
+    mark: str
+
+
+class Source(Protocol):
+    """Where lists come from: a file here; an address with ETag fits as well."""
+
+    def fetch(self, known_mark: str | None, bytes_max: int) -> Fetched | None:
+        """New octets, at most one more than `bytes_max`, or None when what `known_mark` names is still current.
+
+        Raises OSError.
+        """
+
+
+class FileSource:
+    """A file that somebody else replaces."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def fetch(self, known_mark: str | None, bytes_max: int) -> Fetched | None:
+        with self._path.open("rb") as file:
+            status = os.fstat(file.fileno())  # of the file that is read, should another replace it meanwhile
+            mark = f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+            return None if mark == known_mark else Fetched(file.read(bytes_max + 1), mark)
+
+
+class _Rejected(Exception):
+    def __init__(self, problem: Problem, detail: str = "") -> None:
+        self.problem = problem
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class ListTrust:
+    """Whose signature on a list counts: authorities, and the names (CN or alternative name) that may sign."""
+
+    roots: Sequence[x509.Certificate]
+    intermediates: Sequence[x509.Certificate]
+    signers: Collection[str]
+
+
+class TrustFeed:
+    """The trust list of this process. Before the first `refresh` it has none."""
+
+    def __init__(
+        self,
+        source: Source,
+        trust: ListTrust,
+        clock: Clock,
+        limits: FeedLimits = FeedLimits(),
+        *,
+        not_before: datetime | None = None,
+        revocations: Callable[[], RevocationLists] = RevocationLists,
+    ) -> None:
+        """`not_before`: moment of the newest list ever taken, where the caller remembers it across restarts.
+
+        `revocations`: what is known of certificates taken back; a signer among them signs nothing any more. That
+        nothing is known of it is no obstacle here: lists drop certificates that expired, and a trust list may
+        outlive its signer.
+        """
+        self._source = source
+        self._trust = trust
+        self._clock = clock
+        self._limits = limits
+        self._not_before = not_before
+        self._revocations = revocations
+        self._mark: str | None = None
+        self._view: TrustView | None = None
+        self.unreadable_entries = 0
+        self.last = Refresh(taken=False)
+
+    @property
+    def view(self) -> TrustView | None:
+        """The list to show to people; judges take `facts`, which know its age."""
+        return self._view
+
+    @property
+    def facts(self) -> ListFacts:
+        """The list with its age at this moment, for the judge."""
+        view = self._view
+        age_s = self._age_s(view.generated_at) if view else 0.0
+        return ListFacts(view, age_s, self._limits.age_s_max)
+
+    @property
+    def wants_attention(self) -> bool:
+        """Time to wake somebody: no list, an old one, or one that was refused."""
+        view = self._view
+        return (
+            view is None or self._age_s(view.generated_at) > self._limits.age_s_alarm or self.last.problem is not None
+        )
+
+    def refresh(self, *, accept_shrink: bool = False) -> Refresh:
+        """Look for a newer list and take it when it is good. `accept_shrink`: a human has looked at the loss."""
+        try:
+            fetched = self._source.fetch(None if accept_shrink else self._mark, trustlist.BYTES_MAX)
+            if fetched is None:
+                return Refresh(taken=False, problem=self.last.problem, detail=self.last.detail)
+            self._mark = fetched.mark  # a bad file is not verified again until it changes
+            self._take(fetched.octets, accept_shrink=accept_shrink)
+            self.last = Refresh(taken=True)
+        except OSError as problem:
+            self.last = Refresh(taken=False, problem=Problem.UNREADABLE, detail=problem.strerror or "")
+        except _Rejected as rejected:
+            if rejected.problem is Problem.FROM_THE_FUTURE:
+                self._mark = None  # time may make it good
+            self.last = Refresh(taken=False, problem=rejected.problem, detail=rejected.detail)
+        return self.last
+
+    def _take(self, octets: bytes, *, accept_shrink: bool) -> None:
+        listing = self._read(octets)
+        if not listing.entries:
+            raise _Rejected(Problem.EMPTY, f"{listing.unreadable} unreadable entries")
+        if self._age_s(listing.generated_at) < -CLOCK_SKEW_S_MAX:
+            raise _Rejected(Problem.FROM_THE_FUTURE, listing.generated_at.isoformat())
+        known = self._view.generated_at if self._view else self._not_before
+        if known is not None and listing.generated_at < known:
+            raise _Rejected(Problem.OLDER, listing.generated_at.isoformat())
+        view = TrustView(listing)
+        if self._view is not None and not accept_shrink:
+            lost = sum(1 for domain in self._view.domains if not view.is_trusted(domain))
+            if lost > self._limits.shrink_share_max * len(self._view):
+                raise _Rejected(Problem.SHRUNK, f"{lost} of {len(self._view)} domains gone")
+        self.unreadable_entries = listing.unreadable
+        self._view = view
+
+    def _read(self, octets: bytes) -> trustlist.TrustList:
+        if len(octets) > trustlist.BYTES_MAX:
+            raise _Rejected(Problem.TOO_LARGE)
+        try:
+            verified = verify_enveloped(
+                octets,
+                trusted_roots=self._trust.roots,
+                intermediates=self._trust.intermediates,
+                signers=self._trust.signers,
+                at=trustlist.generated_at,
+            )
+        except SignatureRefused as refused:
+            raise _Rejected(Problem.NOT_SIGNED_AS_EXPECTED, str(refused)) from None
+        path = path_to_root(verified.signer, (*self._trust.roots, *self._trust.intermediates))
+        if self._revocations().status(path, self._clock.now()) is RevocationStatus.REVOKED:
+            raise _Rejected(Problem.SIGNER_REVOKED)
+        try:
+            return trustlist.parse(verified.content)
+        except BadValue as broken:
+            raise _Rejected(Problem.MALFORMED, str(broken)) from None
+
+    def _age_s(self, generated_at: datetime) -> float:
+        return (self._clock.now() - generated_at).total_seconds()
+
+
+class RevocationFeed:
+    """The revocation lists of this process: one file for each authority, replaced by somebody else.
+
+    The last good list of each stays until its own end (ANS ECO.1.1.7 wants it so when the source is down).
+    """
+
+    def __init__(self, sources: Sequence[Source], authorities: Sequence[x509.Certificate]) -> None:
+        self._sources = sources
+        self._authorities = authorities
+        self._marks: list[str | None] = [None] * len(sources)
+        self.current = RevocationLists()
+
+    def refresh(self) -> tuple[str, ...]:
+        """Read what changed; answer what could not be used."""
+        problems: list[str] = []
+        read = []
+        for number, source in enumerate(self._sources):
+            try:
+                fetched = source.fetch(self._marks[number], LIST_BYTES_MAX)
+                if fetched is None:
+                    continue
+                self._marks[number] = fetched.mark
+                read.append(read_list(fetched.octets, self._authorities))
+            except OSError as problem:
+                problems.append(f"list {number + 1}: {problem.strerror}")
+            except BadValue as broken:
+                problems.append(f"list {number + 1}: {broken}")
+        if read:
+            self.current = self.current.with_lists(read)
+        return tuple(problems)
