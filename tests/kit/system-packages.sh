@@ -37,8 +37,16 @@ is_ours_to_install() {
 install_packages() {
     local apt=(timeout --kill-after=30 "$APT_S_MAX" apt-get -q -y -o Acquire::Retries=3 -o Acquire::http::Timeout=60
         -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold)
+    local log
+    log=$(mktemp)
     export DEBIAN_FRONTEND=noninteractive
-    "${apt[@]}" update </dev/null && "${apt[@]}" install --no-install-recommends "$@" </dev/null
+    if { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "$@"; } </dev/null >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        echo "The installation failed; its last words:"
+        tail -n 15 "$log"
+        rm -f "$log"
+    fi
 }
 
 missing=$(missing_lines)
@@ -48,7 +56,7 @@ fi
 if is_ours_to_install; then
     mapfile -t packages < <(cut -d'|' -f2 <<<"$missing")
     echo "Installing for the tests: ${packages[*]}"
-    install_packages "${packages[@]}" || echo "The installation failed."
+    install_packages "${packages[@]}"
     missing=$(missing_lines)
 fi
 if [ -n "$missing" ]; then
