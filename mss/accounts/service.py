@@ -10,8 +10,6 @@ import json
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection
-
 from mss.crypto.keys import Lookup, PrivateKeys
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import BadValue
@@ -24,6 +22,7 @@ from mss.store.database import Store
 from mss.store.ids import new_id, new_owner
 from mss.store.owners import MailboxRow
 from mss.store.patients import IdentityRow, PatientRow
+from mss.store.sql import Connection
 from mss.vault.opener import OwnerKeys, new_owner_keys
 
 ADDRESS_KIND = b"address"

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
@@ -24,6 +22,7 @@ from mss.store import blobs, messages, schema, tasks
 from mss.store.blobs import BodyStore
 from mss.store.database import Store
 from mss.store.ids import new_id
+from mss.store.sql import Connection
 from mss.store.tasks import NewQueued, Queued, RowState
 
 LIFETIME = timedelta(days=4)

@@ -161,6 +161,26 @@ def messages_of_conversation(connection: Connection, owner: int, conversation: i
     return [_stored(row) for row in connection.execute(_OF_CONVERSATION, parameters)]
 
 
+_LAST = _WITH_KEY.where(owned_by(M), M.c.conversation == bindparam("which"), M.c.state == MessageState.VISIBLE)
+_LAST = _LAST.order_by(M.c.received_ms.desc(), M.c.message.desc()).limit(1)
+
+
+def last_of_conversation(connection: Connection, owner: int, conversation: int) -> StoredMessage | None:
+    """The newest visible message of a conversation."""
+    row = connection.execute(_LAST, own_parameters(owner) | {"which": conversation}).one_or_none()
+    return _stored(row) if row else None
+
+
+def received_of_conversation(connection: Connection, owner: int, conversation: int) -> list[tuple[int, bytes]]:
+    """(message, keyed hash of its Message-ID) of what came in, oldest first."""
+    query = (
+        select(M.c.message, M.c.message_id_hmac)
+        .where(owned_by(M), M.c.conversation == conversation, M.c.direction == Direction.IN)
+        .order_by(M.c.message)
+    )
+    return [(row.message, row.message_id_hmac) for row in connection.execute(query, own_parameters(owner))]
+
+
 _BY_MESSAGE_ID = _WITH_KEY.where(owned_by(M), M.c.message_id_hmac == bindparam("which")).order_by(M.c.message)
 
 

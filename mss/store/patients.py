@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from mss.model.ids import OwnerId
 from mss.model.mailbox import AccountState
@@ -54,6 +54,10 @@ def patient(connection: Connection, owner: int) -> PatientRow | None:
 
 def set_patient_state(connection: Connection, owner: int, state: AccountState) -> None:
     connection.execute(update(P).where(owned_by(P)).values(state=state), own_parameters(owner))
+
+
+def set_profile(connection: Connection, owner: int, profile_sealed: bytes) -> None:
+    connection.execute(update(P).where(owned_by(P)).values(profile_sealed=profile_sealed), own_parameters(owner))
 
 
 def insert_identity(connection: Connection, owner: int, row: IdentityRow) -> None:
@@ -103,10 +107,16 @@ def open_contact(connection: Connection, owner: int, row: ContactRow) -> None:
     connection.execute(change.values(**values), own_parameters(owner))
 
 
-def close_contact(connection: Connection, owner: int, contact_hmac: bytes, closed_ms: int) -> bool:
-    """End the exchange with a contact. False when it is unknown or closed already."""
-    change = update(C).where(owned_by(C), C.c.contact_hmac == contact_hmac, C.c.is_open)
-    return connection.execute(change.values(is_open=False, closed_ms=closed_ms), own_parameters(owner)).rowcount == 1
+def close_contact(connection: Connection, owner: int, row: ContactRow) -> None:
+    """End the exchange with a contact, known or not: an unknown one is written down as closed."""
+    known = contact(connection, owner, row.contact_hmac)
+    values: dict[str, object] = {name: getattr(row, name) for name in ContactRow.__slots__}
+    if known is None:
+        connection.execute(insert(C), own(owner) | values | {"is_open": False})
+        return
+    change = update(C).where(owned_by(C), C.c.contact == known.contact)
+    values = {"is_open": False, "closed_ms": row.closed_ms, "contact_sealed": row.contact_sealed}
+    connection.execute(change.values(**values), own_parameters(owner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +152,21 @@ def conversations(connection: Connection, owner: int, *, before_ms: int, limit: 
     return [ConversationRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
 
 
-def grow_conversation(connection: Connection, owner: int, number: int, at_ms: int, *, unread: int) -> None:
-    """One more message in a conversation."""
-    change = (
-        update(V)
-        .where(owned_by(V), V.c.conversation == number)
-        .values(last_ms=at_ms, n_msg=V.c.n_msg + 1, n_unread=V.c.n_unread + unread)
-    )
+def grow_conversation(
+    connection: Connection, owner: int, number: int, at_ms: int, *, unread: int, contact_hmac: bytes | None = None
+) -> None:
+    """One more message in a conversation; `contact_hmac`: whom an answer goes to from now on."""
+    values: dict[str, object] = {"last_ms": at_ms, "n_msg": V.c.n_msg + 1, "n_unread": V.c.n_unread + unread}
+    if contact_hmac is not None:
+        values["contact_hmac"] = contact_hmac
+    change = update(V).where(owned_by(V), V.c.conversation == number).values(**values)
     connection.execute(change, own_parameters(owner))
+
+
+def unread(connection: Connection, owner: int) -> int:
+    """Messages of a patient that she has not opened; counted, not cached."""
+    query = select(func.coalesce(func.sum(V.c.n_unread), 0)).where(owned_by(V))
+    return int(connection.execute(query, own_parameters(owner)).scalar_one())
 
 
 def mark_read(connection: Connection, owner: int, number: int) -> int:

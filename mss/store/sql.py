@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam
+from sqlalchemy import ColumnElement, Table, and_, bindparam
+from sqlalchemy import Connection as Connection  # the one name of SQLAlchemy that rooms may use: a transaction
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mss.model.ids import lane_of

@@ -1,0 +1,188 @@
+"""What does the operator decide? Settings: a TOML file, `MSS_*` environment variables over it, defaults under it.
+
+Read by assembly, supervisor and commands only; below them plain values travel. Every refusal names the setting and
+what to write instead.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress, parse_domain
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(_Section):
+    """An address and a port to listen on."""
+
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class Tls(_Section):
+    """A certificate chain and its key, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+class Relay(_Section):
+    """Mail between operators."""
+
+    listen: Listen | None = None
+    tls: Tls
+    """Our certificate towards operators, both ways; its subject is in the trust list."""
+    authorities: Path
+    """Roots and intermediates of the health PKI, PEM or PKCS#7: the only ones that count here."""
+    trust_list: Path
+    trust_list_signers: tuple[str, ...]
+    """Names (CN or alternative name) whose signature on the trust list counts."""
+    revocation_lists: tuple[Path, ...] = ()
+    """CRL files, one for each authority. Empty: revocation is not asked, for development networks only."""
+    routes: dict[str, Listen] = {}
+    """Static routes: domain = {host, port}; everything else goes by MX."""
+    connections_per_peer_max: int = Field(50, ge=1)
+    retry_first_s: float = Field(15.0, gt=0)
+    unreachable_delay_max_s: int = Field(3000, ge=0)
+    """The notice about an unreachable patient leaves at a random moment within this."""
+
+
+class Submission(_Section):
+    """Mail of our own professionals and software."""
+
+    starttls: Listen | None = None
+    implicit_tls: Listen | None = None
+    tls: Tls
+    client_authorities: Path | None = None
+    """Who issues the certificates of application mailboxes (SASL EXTERNAL)."""
+
+
+class Imap(_Section):
+    """Professionals' mail clients."""
+
+    starttls: Listen | None = None
+    implicit_tls: Listen | None = None
+    tls: Tls
+    client_authorities: Path | None = None
+
+
+class Web(_Section):
+    """The patient's pages."""
+
+    http: Listen | None = None
+    https: Listen | None = None
+    tls: Tls | None = None
+    serve_pages_on_http: bool = False
+    """Only on loopback, for a first look; otherwise HTTP redirects."""
+    sandbox_workers: int = Field(1, ge=1, le=8)
+
+    @field_validator("serve_pages_on_http")
+    @classmethod
+    def _loopback_only(cls, wanted: bool, info: Any) -> bool:
+        http = info.data.get("http")
+        if wanted and http is not None and not http.host.startswith("127."):
+            raise ValueError("pages over plain HTTP are served on 127.0.0.1 only")
+        return wanted
+
+
+class Config(BaseSettings):
+    """One operator."""
+
+    model_config = SettingsConfigDict(env_prefix="MSS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    name: str
+    host: str
+    """Our name in greetings and Received fields."""
+    domains: tuple[str, ...]
+    patient_domain: str = ""
+    accepts_test_identities: bool = False
+    postmaster: str
+    """Address of the person who reads postmaster@ of every domain of ours."""
+    state_dir: Path
+    keys_dir: Path
+    database_url: str = ""
+    """Empty: SQLite in state_dir."""
+    run_dir: Path | None = None
+    """Sockets between our processes; empty: a private directory below the system's temporary one."""
+    relay: Relay
+    submission: Submission | None = None
+    imap: Imap | None = None
+    web: Web | None = None
+    ops: Listen | None = None
+    log_level: str = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file."""
+        return env_settings, init_settings
+
+    @field_validator("domains")
+    @classmethod
+    def _domains(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_domain(name) for name in names)
+
+    @field_validator("postmaster")
+    @classmethod
+    def _postmaster(cls, address: str) -> str:
+        return str(MailAddress.parse(address))
+
+    @property
+    def url(self) -> str:
+        """The database, SQLite in the state directory unless set."""
+        return self.database_url or f"sqlite:///{self.state_dir / 'mss.db'}"
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file. Raises BadValue with one line for each wrong setting."""
+    try:
+        settings = tomllib.loads(path.read_text())
+    except OSError as problem:
+        raise BadValue(f"{path}: {problem.strerror}; name the file with --config") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadValue(f"{path}: not TOML: {problem}") from problem
+    try:
+        return Config(**_relative_to(path.parent, settings))
+    except ValidationError as invalid:
+        lines = [f"{path}: {'.'.join(str(step) for step in e['loc'])}: {e['msg']}" for e in invalid.errors()]
+        raise BadValue("\n".join(lines)) from invalid
+
+
+_PATHS = frozenset(
+    (
+        *("state_dir", "keys_dir", "run_dir", "certificate", "key", "authorities", "trust_list"),
+        *("client_authorities", "revocation_lists"),
+    )
+)
+
+
+def _relative_to(base: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Paths in the file are relative to the file."""
+    resolved: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            resolved[name] = _relative_to(base, value)
+        elif name in _PATHS and isinstance(value, str):
+            resolved[name] = base / value
+        elif name in _PATHS and isinstance(value, list):
+            resolved[name] = [base / one for one in value]
+        else:
+            resolved[name] = value
+    return resolved

@@ -1,0 +1,117 @@
+"""Where does a message that we send go? To mailboxes of ours at once, to other operators by the queue.
+
+One row in the queue for each domain. Everything is durable when `send` returns; whoever repeats the very same
+message changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mss.crypto.keys import Lookup
+from mss.mail import letters
+from mss.mail.delivery import Delivery, Letter, Parcel
+from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
+from mss.mail.recipients import House, Recipients
+from mss.model.clock import Clock, to_ms
+from mss.model.ids import MailAddress, OwnerId, lane_of
+from mss.store import audit, changes, received
+from mss.store.changes import ChangeBus
+from mss.store.database import Store
+from mss.store.sql import Connection
+
+Also = Callable[[Connection], None]
+
+
+def nothing_more(_connection: Connection) -> None:
+    """The default companion of a transaction."""
+
+
+class Dispatch:
+    """Sends letters of the house, of logins and of patients."""
+
+    def __init__(
+        self,
+        house: House,
+        store: Store,
+        recipients: Recipients,
+        delivery: Delivery,
+        putter: QueuePutter,
+        lookup: Lookup,
+        bus: ChangeBus,
+        clock: Clock,
+    ) -> None:
+        self._house = house
+        self._store = store
+        self._recipients = recipients
+        self._delivery = delivery
+        self._putter = putter
+        self._lookup = lookup
+        self._bus = bus
+        self._clock = clock
+
+    async def send(
+        self,
+        origin: OwnerId,
+        letter: Letter,
+        recipients: Sequence[MailAddress],
+        *,
+        also: Also = nothing_more,
+        own_copy: Parcel | None = None,
+    ) -> None:
+        """Send a letter on behalf of `origin`. `also` and `own_copy` (a Sent copy) are in origin's transaction
+        together with its queue rows. Raises StorageUnavailable; a repeat is safe."""
+        parcels: list[Parcel] = []
+        nobody: list[MailAddress] = []
+        remote: dict[str, list[MailAddress]] = {}
+        for recipient in dict.fromkeys(recipients):
+            if recipient.domain not in self._house.domains:
+                remote.setdefault(recipient.domain, []).append(recipient)
+                continue
+            box = await self._recipients.reachable(recipient)
+            if box is None:
+                nobody.append(recipient)
+            else:
+                placing = self._delivery.placing_for(box)
+                parcels.append(await self._delivery.prepare(letter, box, recipient.key, placing))
+        queued = [await self._prepare_remote(origin, letter, domain, to) for domain, to in remote.items()]
+        # Mailboxes first: should the rest fail, the sender repeats and what stands already stays single.
+        await self._delivery.commit(parcels)
+        await self._store.write(lane_of(origin), lambda c: self._originate(c, origin, letter, queued, own_copy, also))
+        if own_copy is not None:
+            self._delivery.delivered([own_copy])
+        for recipient in nobody:
+            await self._delivery.tell_unreachable(letter, recipient, self._house.unreachable_delay_max_s)
+        self._bus.publish(changes.TASK)
+
+    async def _prepare_remote(
+        self, origin: OwnerId, letter: Letter, domain: str, recipients: list[MailAddress]
+    ) -> PreparedMail:
+        envelope = OutgoingEnvelope(letter.sender, tuple(recipients), letter.message_id)
+        # RFC 5321 §4.4: Return-Path is the last hop's to write
+        return await self._putter.prepare(origin, domain, envelope, letters.without_fields(letter.raw, "Return-Path"))
+
+    def _originate(
+        self,
+        connection: Connection,
+        origin: OwnerId,
+        letter: Letter,
+        queued: list[PreparedMail],
+        own_copy: Parcel | None,
+        also: Also,
+    ) -> None:
+        now = self._clock.now()
+        message_id_hmac = self._lookup.message_id(letter.message_id)
+        for mail in queued:
+            sender = str(letter.sender or "")
+            digested = received.digest(letter.peer_name, sender, f"queue {mail.mail.next_hop}", letter.digest_source)
+            if received.remember(connection, origin, digested, mail.mail.id, to_ms(now)) != mail.mail.id:
+                continue  # queued by an earlier attempt
+            mail.put(connection)
+            act = audit.Act(
+                now, letter.peer_name, "mail.queued", origin, mail.mail.id, message_id_hmac, mail.mail.next_hop
+            )
+            audit.write(connection, [act])
+        if own_copy is not None:
+            own_copy.put(connection)
+        also(connection)

@@ -1,0 +1,74 @@
+"""How does another operator's mail come in? Gather facts, ask the judge, keep, and only then say so.
+
+Runs in the edge: public keys only. A patient's address is answered alike whoever exists; the difference shows
+later, to the accountable sender alone.
+"""
+
+from __future__ import annotations
+
+from mss.formats import mime
+from mss.formats.summary import summarise
+from mss.mail import letters, policy
+from mss.mail.delivery import Delivery, Letter, Parcel
+from mss.mail.peers import TrustGate
+from mss.mail.reception import Peer, Receipt
+from mss.mail.recipients import House, Recipients
+from mss.model.clock import Chance
+from mss.model.errors import Malformed, StorageUnavailable
+from mss.model.ids import MailAddress
+from mss.model.message import Envelope
+from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
+
+
+class Intake:
+    """The relay's `Reception`: mail from peers to our mailboxes."""
+
+    def __init__(
+        self, house: House, gate: TrustGate, recipients: Recipients, delivery: Delivery, chance: Chance
+    ) -> None:
+        self._house = house
+        self._gate = gate
+        self._recipients = recipients
+        self._delivery = delivery
+        self._chance = chance
+
+    async def sender(self, peer: Peer, sender: MailAddress | None) -> Verdict:
+        return self._gate.speaks(peer, sender)
+
+    async def recipient(self, peer: Peer, sender: MailAddress | None, recipient: MailAddress) -> Verdict:
+        facts = await self._recipients.facts(recipient, may_relay=False, is_trusted=False)
+        return policy.judge_recipient(facts)
+
+    async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+        """Take in one message; durable in every mailbox when this accepts."""
+        number = self._chance.token(8).hex()
+        trace = letters.trace_fields(envelope, peer, self._house.host, number, protocol="ESMTPS")
+        try:
+            structure = mime.scan(trace + raw)
+        except Malformed as malformed:
+            return Receipt(Refuse(malformed.reason, malformed.detail))
+        facts = letters.message_facts(structure, envelope, by_login=False)
+        verdict = policy.judge_message(facts)
+        if isinstance(verdict, Accept):
+            verdict = self._gate.speaks(peer, envelope.sender, facts.from_addresses[0])
+        if not isinstance(verdict, Accept):
+            return Receipt(verdict)
+        letter = Letter(trace + raw, summarise(trace + raw, structure), envelope.sender, peer.name, raw)
+        try:
+            return await self._keep(letter, envelope)
+        except StorageUnavailable:
+            return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
+
+    async def _keep(self, letter: Letter, envelope: Envelope) -> Receipt:
+        parcels: list[Parcel] = []
+        nobody: list[MailAddress] = []
+        for recipient in dict.fromkeys(envelope.recipients):
+            box = await self._recipients.reachable(recipient)
+            if box is None:
+                nobody.append(recipient)  # a patient, or a mailbox that closed since RCPT
+                continue
+            parcels.append(await self._delivery.prepare(letter, box, recipient.key, self._delivery.placing_for(box)))
+        numbers = await self._delivery.commit(parcels)
+        for recipient in nobody:
+            await self._delivery.tell_unreachable(letter, recipient, self._house.unreachable_delay_max_s)
+        return Receipt(Accept(), numbers[0] if numbers else self._chance.below(1 << 62))

@@ -1,0 +1,120 @@
+"""From bytes and an envelope to a letter: our trace fields before it, one scan, one summary.
+
+Nothing is judged and nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.utils import format_datetime
+from zoneinfo import ZoneInfo
+
+from mss.formats import headers
+from mss.formats.parts import Structure
+from mss.mail.policy import MessageFacts
+from mss.mail.reception import Peer
+from mss.model.clock import Chance
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress
+from mss.model.message import Envelope
+
+PARIS = ZoneInfo("Europe/Paris")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What policy and delivery need from a header."""
+
+    from_addresses: tuple[MailAddress, ...]
+    from_is_readable: bool
+    sender: MailAddress | None
+    reply_to: tuple[MailAddress, ...]
+    is_report: bool
+    received_fields: int
+
+
+def read_addresses(structure: Structure, field: str) -> tuple[tuple[MailAddress, ...], bool]:
+    """Addresses of all fields of that name, and whether every one of them fits our grammar."""
+    found: list[MailAddress] = []
+    readable = True
+    for value in structure.headers(field):
+        for address in headers.parse_addresses(value):
+            try:
+                found.append(MailAddress(address.local, address.domain))
+            except BadValue:
+                readable = False
+    return tuple(found), readable
+
+
+def header_facts(structure: Structure) -> HeaderFacts:
+    """Read what policy wants to know."""
+    shown, readable = read_addresses(structure, "From")
+    if len(structure.headers("From")) > 1:
+        readable = False
+    senders, senders_readable = read_addresses(structure, "Sender")
+    auto = (structure.header("Auto-Submitted") or "no").split(";")[0].strip().lower()
+    is_report = structure.root.content_type == "multipart/report" or auto not in ("no", "")
+    return HeaderFacts(
+        from_addresses=shown,
+        from_is_readable=readable and senders_readable,
+        sender=senders[0] if senders else None,
+        reply_to=read_addresses(structure, "Reply-To")[0],
+        is_report=is_report,
+        received_fields=len(structure.headers("Received")),
+    )
+
+
+def message_facts(
+    structure: Structure, envelope: Envelope, *, by_login: bool, may_use: frozenset[str] = frozenset()
+) -> MessageFacts:
+    """Facts for `policy.judge_message`."""
+    seen = header_facts(structure)
+    return MessageFacts(
+        sender=envelope.sender,
+        recipients=len(envelope.recipients),
+        by_login=by_login,
+        may_use=may_use,
+        from_addresses=seen.from_addresses,
+        from_is_readable=seen.from_is_readable,
+        sender_header=seen.sender,
+        is_report=seen.is_report,
+        received_fields=seen.received_fields,
+        long_line_number=0 if structure.longest_line is None else structure.longest_line.number,
+    )
+
+
+def trace_fields(envelope: Envelope, peer: Peer, host: str, number: str, *, protocol: str) -> bytes:
+    """Return-Path and Received (RFC 5321 §4.4). Names a host and a certificate serial, never a person's login."""
+    helo = _UNSAFE.sub("?", envelope.helo)[:255] or "unknown"
+    by_whom = f" (certificate {_UNSAFE.sub('?', peer.serial)[:64]})" if peer.serial else ""
+    moment = format_datetime(envelope.received_at.astimezone(PARIS))
+    path = "" if envelope.sender is None else str(envelope.sender)
+    return (
+        f"Return-Path: <{path}>\r\n"
+        f"Received: from {helo}{by_whom}\r\n by {host} with {protocol} id {number};\r\n {moment}\r\n"
+    ).encode("ascii")
+
+
+def without_fields(raw: bytes, *names: str) -> bytes:
+    """The message without header fields of those names (Bcc, Return-Path at submission)."""
+    end = raw.find(b"\r\n\r\n")
+    header, rest = (raw, b"") if end < 0 else (raw[: end + 2], raw[end + 2 :])
+    unwanted = tuple(name.lower().encode() for name in names)
+    kept = bytearray()
+    start = 0
+    while start < len(header):
+        found = _FIELD_END.search(header, start)
+        stop = len(header) if found is None else found.end()
+        field = header[start:stop]
+        if field.partition(b":")[0].strip().lower() not in unwanted:
+            kept += field
+        start = stop
+    return bytes(kept) + rest
+
+
+def new_message_id(chance: Chance, domain: str) -> str:
+    """A fresh Message-ID with angle brackets (RFC 5322 §3.6.4)."""
+    return f"<{chance.token(16).hex()}@{domain}>"

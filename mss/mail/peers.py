@@ -1,0 +1,88 @@
+"""Who is at the relay's door, and may it speak? The trust list, the certificate and the clock, asked each time.
+
+The judge is `directory/trust`; this gathers its facts. Nothing is remembered between questions, so a domain that
+is struck off, or a certificate that is revoked, is refused on its next message in a running session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from mss.crypto.certs import Examination, Examiner, Purpose
+from mss.directory import trust
+from mss.directory.feed import RevocationFeed, TrustFeed
+from mss.mail.reception import Peer
+from mss.model.clock import Clock
+from mss.model.ids import MailAddress
+from mss.model.verdict import Accept, Verdict
+
+REFRESH_EVERY_S = 5.0
+"""How often the files of list and revocations are looked at (a stat each): a change counts within seconds."""
+
+
+class TrustGate:
+    """Answers `PeerJudge`, and the same questions outward for the courier."""
+
+    def __init__(self, feed: TrustFeed, revocations: RevocationFeed | None, examiner: Examiner, clock: Clock) -> None:
+        self._feed = feed
+        self._revocations = revocations
+        self._examiner = examiner
+        self._clock = clock
+
+    async def peer(self, certificate_der: bytes | None, remote_address: str) -> tuple[Peer | None, Verdict]:
+        """The peer behind a certificate, as the list has it now."""
+        examination = None if certificate_der is None else self._examine(certificate_der, Purpose.CLIENT)
+        verdict = trust.judge_sender(trust.SenderFacts(self._feed.facts, True, examination))
+        if not isinstance(verdict, Accept) or examination is None or self._feed.view is None:
+            return None, verdict
+        certificate = examination.certificate
+        assert certificate is not None, "an unreadable certificate is weak"
+        domains = self._feed.view.domains_of(certificate.subject)
+        peer = Peer(
+            name=str(certificate.subject),
+            serial=certificate.serial_hex,
+            domains=domains,
+            remote_address=remote_address,
+            certificate_der=certificate_der or b"",
+        )
+        return peer, verdict
+
+    def speaks(self, peer: Peer, sender: MailAddress | None, shown: MailAddress | None = None) -> Verdict:
+        """May this peer send for that MAIL FROM domain, with that From?"""
+        facts = trust.SenderFacts(
+            listing=self._feed.facts,
+            tls_active=True,
+            certificate=self._examine(peer.certificate_der, Purpose.CLIENT),
+            sender_domain=None if sender is None else sender.domain,
+            header_domain=None if shown is None else shown.domain,
+        )
+        return trust.judge_sender(facts)
+
+    def server(self, domain: str, certificate_der: bytes) -> Verdict:
+        """May mail for `domain` go to the server that showed this certificate?"""
+        examination = self._examine(certificate_der, Purpose.SERVER)
+        return trust.judge_server(trust.ServerFacts(self._feed.facts, examination, domain))
+
+    def is_trusted(self, domain: str) -> bool:
+        """Whether mail may leave for that domain at all, now."""
+        return isinstance(trust.judge_domain(self._feed.facts, domain), Accept)
+
+    def domain(self, domain: str) -> Verdict:
+        """The same with its reason."""
+        return trust.judge_domain(self._feed.facts, domain)
+
+    def _examine(self, der: bytes, purpose: Purpose) -> Examination:
+        current = None if self._revocations is None else self._revocations.current
+        return self._examiner.examine(der, purpose=purpose, now=self._clock.now(), revocations=current)
+
+    def refresh(self) -> None:
+        """Look whether the files of list and revocations changed."""
+        self._feed.refresh()
+        if self._revocations is not None:
+            self._revocations.refresh()
+
+    async def keep_fresh(self) -> None:
+        """Refresh for as long as the process lives."""
+        while True:
+            await asyncio.to_thread(self.refresh)
+            await asyncio.sleep(REFRESH_EVERY_S)

@@ -1,0 +1,169 @@
+"""May this sender, this recipient, this message come in or go out?
+
+Rules are asked in order; the first that answers decides. A rule reads facts and answers a verdict, or None for
+"no opinion". Rules never act, and never see a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mss.model.ids import MailAddress
+from mss.model.mailbox import AccountState
+from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
+
+RECEIVED_FIELDS_MAX = 50
+"""More hops than any honest path has: a loop (RFC 5321 §6.3 asks for at least 100 only of general relays)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFacts:
+    """MAIL FROM of a login. (What a peer may say is judged by directory/trust.)"""
+
+    sender: MailAddress | None
+    may_use: frozenset[str]
+    """Keys of the addresses that the login may use, of those in question."""
+
+
+def sender_belongs_to_the_login(facts: SenderFacts) -> Verdict | None:
+    """A login writes under its own addresses, or those of a team it belongs to."""
+    if facts.sender is None or facts.sender.key in facts.may_use:
+        return None
+    return Refuse(Reason.SENDER_NOT_OF_LOGIN)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientFacts:
+    """RCPT TO and what is known of it."""
+
+    domain_is_ours: bool
+    domain_is_trusted: bool
+    may_relay: bool
+    """True at submission: a login may write to the whole trust space, a peer only to us."""
+    is_patient_address: bool
+    ins_key_is_right: bool = True
+    accepts_test_identities: bool = False
+    mailbox_state: AccountState | None = None
+    """Of a professional mailbox; None when there is none. Never looked at for patients."""
+    over_quota: bool = False
+
+
+def recipient_is_inside_the_trust_space(facts: RecipientFacts) -> Verdict | None:
+    """Nothing leaves the trust space, and a peer does not use us as a relay."""
+    if facts.domain_is_ours:
+        return None
+    if not facts.may_relay:
+        return Refuse(Reason.RECIPIENT_NOT_OURS)
+    return Accept() if facts.domain_is_trusted else Refuse(Reason.RECIPIENT_OUTSIDE_TRUST_SPACE)
+
+
+def patient_address_is_well_formed(facts: RecipientFacts) -> Verdict | None:
+    """A well-formed patient address is always taken, whoever exists; a mistyped key is told at once."""
+    if not facts.is_patient_address:
+        return None
+    if facts.ins_key_is_right or facts.accepts_test_identities:
+        return Accept()
+    return Refuse(Reason.RECIPIENT_MALFORMED)
+
+
+def mailbox_takes_mail(facts: RecipientFacts) -> Verdict | None:
+    """A professional mailbox says what it is: unknown, closed, suspended, full."""
+    if facts.mailbox_state is None:
+        return Refuse(Reason.MAILBOX_UNKNOWN)
+    if facts.mailbox_state is AccountState.CLOSED:
+        return Refuse(Reason.MAILBOX_CLOSED)
+    if facts.mailbox_state is AccountState.SUSPENDED:
+        return Later(Reason.MAILBOX_SUSPENDED)
+    return Later(Reason.MAILBOX_OVER_QUOTA) if facts.over_quota else None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What the pre-scan found in the header, and the envelope."""
+
+    sender: MailAddress | None
+    recipients: int
+    by_login: bool
+    may_use: frozenset[str]
+    """Submission: keys of the addresses that the login may use, of those in question."""
+    from_addresses: tuple[MailAddress, ...]
+    from_is_readable: bool
+    """False when a From field holds something that is not a plain address."""
+    sender_header: MailAddress | None
+    is_report: bool
+    """multipart/report, or Auto-Submitted with another value than `no` (RFC 3834 §5)."""
+    received_fields: int
+    long_line_number: int
+    """Number of the longest line over 998 octets (RFC 5322 §2.1.1), 0 when there is none."""
+
+
+def message_does_not_loop(facts: MessageFacts) -> Verdict | None:
+    """Too many hops mean a loop."""
+    return Refuse(Reason.MAIL_LOOP) if facts.received_fields > RECEIVED_FIELDS_MAX else None
+
+
+def null_sender_carries_a_report(facts: MessageFacts) -> Verdict | None:
+    """`MAIL FROM:<>` is for reports: one recipient, report content or Auto-Submitted."""
+    if facts.sender is not None or (facts.recipients == 1 and facts.is_report):
+        return None
+    return Refuse(Reason.NULL_SENDER_NOT_A_REPORT)
+
+
+def from_is_one_address(facts: MessageFacts) -> Verdict | None:
+    """Everybody shows whom a message is from: one address that our grammar accepts (RFC 5322 §3.6.2 narrowed)."""
+    if len(facts.from_addresses) == 1 and facts.from_is_readable:
+        return None
+    return Refuse(Reason.FROM_NOT_SINGLE)
+
+
+def from_belongs_to_the_login(facts: MessageFacts) -> Verdict | None:
+    """The name that a reader sees is bound like the envelope. (For a peer, directory/trust says so.)"""
+    if not facts.by_login or facts.from_addresses[0].key in facts.may_use:
+        return None
+    return Refuse(Reason.FROM_NOT_OF_LOGIN)
+
+
+def sender_field_is_not_somebody_else(facts: MessageFacts) -> Verdict | None:
+    """Submission: a Sender field may only repeat an address of the login."""
+    if not facts.by_login or facts.sender_header is None or facts.sender_header.key in facts.may_use:
+        return None
+    return Refuse(Reason.FROM_NOT_OF_LOGIN)
+
+
+def lines_can_be_sent_on(facts: MessageFacts) -> Verdict | None:
+    """Submission: a line that no peer must take is refused here, with its number."""
+    if not facts.by_login or not facts.long_line_number:
+        return None
+    return Refuse(Reason.LINE_TOO_LONG, str(facts.long_line_number))
+
+
+SENDER_RULES: tuple[Callable[[SenderFacts], Verdict | None], ...] = (sender_belongs_to_the_login,)
+RECIPIENT_RULES: tuple[Callable[[RecipientFacts], Verdict | None], ...] = (
+    recipient_is_inside_the_trust_space,
+    patient_address_is_well_formed,
+    mailbox_takes_mail,
+)
+MESSAGE_RULES: tuple[Callable[[MessageFacts], Verdict | None], ...] = (
+    message_does_not_loop,
+    null_sender_carries_a_report,
+    from_is_one_address,
+    from_belongs_to_the_login,
+    sender_field_is_not_somebody_else,
+    lines_can_be_sent_on,
+)
+
+
+def judge_sender(facts: SenderFacts) -> Verdict:
+    """Ask each rule about MAIL FROM; accept when none objects."""
+    return next((verdict for rule in SENDER_RULES if (verdict := rule(facts)) is not None), Accept())
+
+
+def judge_recipient(facts: RecipientFacts) -> Verdict:
+    """Ask each rule about RCPT TO; accept when none objects."""
+    return next((verdict for rule in RECIPIENT_RULES if (verdict := rule(facts)) is not None), Accept())
+
+
+def judge_message(facts: MessageFacts) -> Verdict:
+    """Ask each rule about the message; accept when none objects."""
+    return next((verdict for rule in MESSAGE_RULES if (verdict := rule(facts)) is not None), Accept())

@@ -1,0 +1,95 @@
+"""Who is behind an address of ours? Facts about a recipient, and the mailbox that takes its mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mss.crypto.keys import Lookup
+from mss.mail.policy import RecipientFacts
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress, Matricule
+from mss.model.mailbox import AccountState, MailboxKind
+from mss.store import owners
+from mss.store.database import Store
+from mss.store.owners import MailboxRow
+from mss.store.sql import Connection
+
+POSTMASTER = "postmaster"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What this operator is, as far as mail needs it."""
+
+    host: str
+    """Name in Received fields and greetings."""
+    domains: frozenset[str]
+    patient_domain: str
+    accepts_test_identities: bool
+    postmaster: MailAddress
+    """The person who reads what is sent to postmaster@ any of our domains (RFC 5321 §4.5.1)."""
+    unreachable_delay_max_s: int = 3000
+
+    def matricule_of(self, address: MailAddress) -> Matricule | None:
+        """The INS behind a patient's address, when the address has that shape."""
+        if address.domain != self.patient_domain:
+            return None
+        try:
+            return Matricule(address.local)
+        except BadValue:
+            return None
+
+
+class Recipients:
+    """Looks recipients up, with the lookup key only."""
+
+    def __init__(self, store: Store, lookup: Lookup, house: House) -> None:
+        self._store = store
+        self._lookup = lookup
+        self._house = house
+
+    async def facts(self, recipient: MailAddress, *, may_relay: bool, is_trusted: bool) -> RecipientFacts:
+        """What the judge wants to know. A patient's existence is not looked at."""
+        ours = recipient.domain in self._house.domains
+        matricule = self._house.matricule_of(recipient)
+        if not ours or matricule is not None:
+            return RecipientFacts(
+                domain_is_ours=ours,
+                domain_is_trusted=is_trusted,
+                may_relay=may_relay,
+                is_patient_address=matricule is not None,
+                ins_key_is_right=matricule is None or matricule.key_is_right,
+                accepts_test_identities=self._house.accepts_test_identities,
+            )
+        box = await self.mailbox(recipient)
+        return RecipientFacts(
+            domain_is_ours=True,
+            domain_is_trusted=True,
+            may_relay=may_relay,
+            is_patient_address=False,
+            mailbox_state=None if box is None else box.state,
+            over_quota=box is not None and 0 < box.quota_bytes <= box.used_bytes,
+        )
+
+    async def mailbox(self, recipient: MailAddress) -> MailboxRow | None:
+        """The mailbox that takes this address's mail; postmaster's goes to a person."""
+        actual = self._house.postmaster if recipient.local.lower() == POSTMASTER else recipient
+        hashed = self._lookup.address(actual.key)
+        return await self._store.read(lambda connection: owners.mailbox_at(connection, hashed))
+
+    async def reachable(self, recipient: MailAddress) -> MailboxRow | None:
+        """The mailbox, when mail may be put into it: a closed or suspended patient looks like nobody."""
+        box = await self.mailbox(recipient)
+        if box is None or box.state in (AccountState.CLOSED, AccountState.SUSPENDED):
+            return None
+        return box
+
+    async def own_addresses(self, account: int) -> list[MailboxRow]:
+        """Mailboxes whose address a login may use: its own, and the teams it is a member of."""
+
+        def ask(connection: Connection) -> list[MailboxRow]:
+            own = owners.mailbox(connection, account)
+            teams = [owners.mailbox(connection, team) for team, _ in owners.memberships(connection, account)]
+            return [b for b in (own, *teams) if b is not None and b.kind is not MailboxKind.PATIENT]
+
+        return await self._store.read(ask)

@@ -1,0 +1,133 @@
+"""How do three processes become one service? Starts edge, desk and works, watches them, starts what died again.
+
+A child that dies is started again after a pause that grows while it keeps dying. On SIGTERM or SIGINT the children
+are asked to finish, and after a limit they are ended. Holds no key and opens no file of the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+RESTART_FIRST_S = 0.2
+RESTART_MAX_S = 30.0
+STEADY_S = 30.0
+"""A child that lived so long starts afresh without pause."""
+STOP_S = 8.0
+"""Children finish what they answer within this; the demo promises ten seconds in all."""
+
+log = structlog.get_logger("supervisor")
+
+
+@dataclass(slots=True)
+class Child:
+    """A process of ours."""
+
+    name: str
+    command: list[str]
+    process: asyncio.subprocess.Process | None = None
+    started_s: float = 0.0
+    pause_s: float = RESTART_FIRST_S
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else 0
+
+
+class Supervisor:
+    """Keeps the named parts of one operator running."""
+
+    def __init__(self, config: Path, parts: dict[str, list[str]], environment: dict[str, str] | None = None) -> None:
+        """`parts`: process name → roles in it."""
+        self._environment = {**os.environ, **(environment or {})}
+        self._stopping = asyncio.Event()
+        self._watchers: list[asyncio.Task[None]] = []
+        self.children = {
+            name: Child(name, [sys.executable, "-m", "mss.assembly", str(config), name, *roles])
+            for name, roles in parts.items()
+        }
+
+    async def start(self) -> None:
+        """Start every child and wait until each says that it is ready. Raises RuntimeError when one cannot."""
+        for child in self.children.values():
+            self._watchers.append(asyncio.create_task(self._watch(child)))
+        waits = [asyncio.create_task(child.ready.wait()) for child in self.children.values()]
+        done, pending = await asyncio.wait([*waits, *self._watchers], return_when=asyncio.FIRST_EXCEPTION, timeout=60)
+        for wait in pending & set(waits):
+            wait.cancel()
+        if not all(child.ready.is_set() for child in self.children.values()):
+            await self.stop()
+            raise RuntimeError("a process did not become ready; its last lines above say why")
+        del done
+
+    async def stop(self) -> None:
+        """Ask every child to finish, end those that do not, and wait for all."""
+        self._stopping.set()
+        for child in self.children.values():
+            if child.process is not None and child.process.returncode is None:
+                child.process.send_signal(signal.SIGTERM)
+        if self._watchers:
+            _, late = await asyncio.wait(self._watchers, timeout=STOP_S)
+            for child in self.children.values():
+                if late and child.process is not None and child.process.returncode is None:
+                    child.process.kill()
+            await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Until stopped by a signal."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        await self._stopping.wait()
+        await self.stop()
+
+    def reload(self) -> None:
+        """Tell every child to read certificates and lists again."""
+        for child in self.children.values():
+            if child.process is not None and child.process.returncode is None:
+                child.process.send_signal(signal.SIGHUP)
+
+    async def _watch(self, child: Child) -> None:
+        first = True
+        while not self._stopping.is_set():
+            child.started_s = time.monotonic()
+            code = await self._live(child)
+            if self._stopping.is_set():
+                return
+            if first and not child.ready.is_set():
+                raise RuntimeError(f"{child.name} ended with {code} before it was ready")
+            first = False
+            if time.monotonic() - child.started_s > STEADY_S:
+                child.pause_s = RESTART_FIRST_S
+            log.warning("process.died", name=child.name, code=code, restart_in_s=child.pause_s)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), child.pause_s)
+            except TimeoutError:
+                child.pause_s = min(RESTART_MAX_S, child.pause_s * 2)
+
+    async def _live(self, child: Child) -> int:
+        """Run a child until it ends. It says `ready` on a pipe of its own."""
+        reading, writing = os.pipe()
+        child.process = await asyncio.create_subprocess_exec(
+            *child.command, env=self._environment | {"MSS_READY_FD": str(writing)}, pass_fds=(writing,)
+        )
+        os.close(writing)
+        loop = asyncio.get_running_loop()
+
+        def on_ready() -> None:
+            loop.remove_reader(reading)
+            if os.read(reading, 16):
+                child.ready.set()
+            os.close(reading)
+
+        loop.add_reader(reading, on_ready)
+        return await child.process.wait()
