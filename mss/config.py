@@ -113,6 +113,8 @@ class Config(BaseSettings):
     keys_dir: Path
     database_url: str = ""
     """Empty: SQLite in state_dir."""
+    bodies_url: str = ""
+    """Empty: files in state_dir. Otherwise an object store that obstore knows, `s3://bucket/prefix`."""
     run_dir: Path | None = None
     """Sockets between our processes; empty: a private directory below the system's temporary one."""
     relay: Relay

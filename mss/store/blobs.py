@@ -104,8 +104,15 @@ class ObjectBodies:
     def __init__(self, store: Any) -> None:
         self._store = store
 
+    @classmethod
+    def at(cls, url: str) -> ObjectBodies:
+        """The object store behind a URL (`s3://bucket/prefix`); credentials come from the environment."""
+        from obstore.store import from_url  # only sites with an object store pay for the import
+
+        return cls(from_url(url))
+
     async def put(self, place: str, ciphertext: bytes) -> None:
-        import obstore  # only sites with an object store pay for the import
+        import obstore
 
         try:
             await obstore.put_async(self._store, place, ciphertext)

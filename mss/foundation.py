@@ -1,0 +1,126 @@
+"""What does every process of an operator stand on? Store, keys it may hold, trust, delivery: built once, from settings.
+
+`mss/assembly.py` puts the doors and rooms of each process on top. Which private keys a process gets is decided there,
+by calling `private` or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mss.config import Config
+from mss.crypto.certs import Examiner, load_certificates
+from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
+from mss.directory.feed import FileSource, ListTrust, RevocationFeed, TrustFeed
+from mss.mail.delivery import Delivery
+from mss.mail.dispatch import Dispatch
+from mss.mail.peers import TrustGate
+from mss.mail.queue import QueuePutter
+from mss.mail.recipients import House, Recipients
+from mss.model.clock import Chance, Clock, SystemChance, SystemClock
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress
+from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
+from mss.store.changes import ChangeBus
+from mss.store.database import Store
+from mss.store.sealing import Sealer
+from mss.vault.opener import Opener
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """Shared by every room of one process. Holds public keys only."""
+
+    config: Config
+    clock: Clock
+    chance: Chance
+    store: Store
+    bodies: BodyStore
+    bus: ChangeBus
+    public: PublicKeys
+    house: House
+    recipients: Recipients
+    sealer: Sealer
+    delivery: Delivery
+    putter: QueuePutter
+    dispatch: Dispatch
+
+    async def close(self) -> None:
+        """Finish what is being written and let go."""
+        self.bus.close()
+        await self.store.close()
+
+    def private(self) -> PrivateKeys:
+        """The private keys of the house: desk, works and commands only."""
+        return load_private(self.config.keys_dir, self.chance)
+
+    def opener(self, keys: PrivateKeys) -> Opener:
+        return Opener(self.store, self.bodies, keys.wrapper, self.clock, self.chance)
+
+
+async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
+    """Build for a process called `name`. `hears` False: a command, which tells but does not listen."""
+    clock, chance = SystemClock(), SystemChance()
+    public = load_public(config.keys_dir)
+    store = Store.open(config.url)
+    bodies = _bodies(config)
+    bus = ChangeBus(name, run_directory(config))
+    if hears:
+        await bus.start()
+    house = house_of(config)
+    recipients = Recipients(store, public.lookup, house)
+    sealer = Sealer(clock, chance)
+    delivery = Delivery(store, bodies, public, sealer, bus, clock, chance)
+    putter = QueuePutter(bodies, public, clock, chance)
+    dispatch = Dispatch(house, store, recipients, delivery, putter, public.lookup, bus, clock)
+    return Foundation(
+        config, clock, chance, store, bodies, bus, public, house, recipients, sealer, delivery, putter, dispatch
+    )
+
+
+def house_of(config: Config) -> House:
+    """What mail needs to know of this operator."""
+    return House(
+        host=config.host,
+        domains=frozenset(config.domains),
+        patient_domain=config.patient_domain,
+        accepts_test_identities=config.accepts_test_identities,
+        postmaster=MailAddress.parse(config.postmaster),
+        unreachable_delay_max_s=config.relay.unreachable_delay_max_s,
+    )
+
+
+def trust_gate(config: Config, clock: Clock) -> TrustGate:
+    """The trust list and revocations of this process. Raises BadValue when the authorities cannot be read."""
+    try:
+        authorities = load_certificates(config.relay.authorities.read_bytes())
+    except OSError as problem:
+        raise BadValue(f"relay.authorities: {config.relay.authorities}: {problem.strerror}") from problem
+    trust = ListTrust(authorities, authorities, config.relay.trust_list_signers)
+    feed = TrustFeed(FileSource(config.relay.trust_list), trust, clock)
+    revocations = None
+    if config.relay.revocation_lists:
+        sources = [FileSource(path) for path in config.relay.revocation_lists]
+        revocations = RevocationFeed(sources, authorities)
+    gate = TrustGate(feed, revocations, Examiner(authorities), clock)
+    gate.refresh()
+    return gate
+
+
+def run_directory(config: Config) -> Path:
+    """Where our processes' sockets lie. A path of a socket has room for some hundred characters only, so the
+    default is short and private: below the system's temporary directory, named after the state."""
+    if config.run_dir is not None:
+        return config.run_dir
+    tag = hashlib.sha256(str(config.state_dir.resolve()).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"mss-{os.getuid()}-{tag}"
+
+
+def _bodies(config: Config) -> BodyStore:
+    if not config.bodies_url:
+        return LocalBodies(config.state_dir / "bodies")
+    return ObjectBodies.at(config.bodies_url)
