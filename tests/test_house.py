@@ -336,12 +336,17 @@ def test_links_of_the_pages_lead_somewhere() -> None:
 
 
 @pytest.mark.skipif(not (CHECKOUT / "mss/assembly.py").is_file(), reason="rooms are still being built")
-def test_the_journey_names_files_that_exist() -> None:
-    """Prose and code are in the same order; who follows the page finds each file."""
+def test_the_journey_names_what_exists() -> None:
+    """Prose and code are in the same order; who follows the page finds each file, and in it the function named."""
     page = (CHECKOUT / "docs/journey.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*\.py)[`:]", page))
+    named = set(re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*\.py)(?:: ([a-z_A-Z]+))?`", page))
     assert named
-    assert not [path for path in sorted(named) if not (CHECKOUT / "mss" / path).is_file()]
+    lost = []
+    for path, function in sorted(named):
+        code = text_of(f"mss/{path}") if (CHECKOUT / "mss" / path).is_file() else None
+        if code is None or (function and f"def {function}(" not in code):
+            lost.append(f"{path} {function}")
+    assert not lost, f"docs/journey.md names what does not exist: {lost}"
 
 
 def test_the_package_script_brings_what_the_tests_require() -> None:
