@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test check prove bench lock format clean
+.PHONY: demo test check prove bench pages lock format clean
 
 demo: $(VENV)/.core
 	@exec $(BIN)/mss demo --dir $(DEMO_DIR)
@@ -29,6 +29,9 @@ bench: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+pages: $(VENV)/.dev
+	$(BIN)/python -m tests.kit.settings_page
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres -o requirements/core.lock

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mss.model.verdict import Reason
-from tests.kit import programs
+from tests.kit import programs, settings_page
 from tests.kit.reading import (
     CHECKOUT,
     Source,
@@ -281,6 +281,11 @@ def test_every_reason_is_explained() -> None:
     """Whoever reads a reason in a list or a log finds what it means and what to do; once, and no dead rows."""
     explained = [row[0] for row in table("docs/reasons.md", "")]
     assert sorted(explained) == sorted(reason.value for reason in Reason)
+
+
+def test_the_page_of_settings_is_current() -> None:
+    """docs/configuration.md tells the settings that the code reads. `make pages` writes it anew."""
+    assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.render(), "run `make pages`"
 
 
 def test_every_dependency_has_its_line() -> None:

@@ -1,0 +1,100 @@
+"""docs/configuration.md, written from mss/config.py: `make pages` writes it, a test compares it.
+
+Reads the source instead of the classes, because a setting's explanation is the text below it.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from tests.kit.reading import CHECKOUT, dotted, text_of
+
+PAGE = CHECKOUT / "docs/configuration.md"
+TOP = "Config"
+KINDS = {
+    "str": "text",
+    "Path": "file",
+    "int": "whole number",
+    "float": "number",
+    "bool": "true or false",
+    "Port": "port",
+    "tuple[str, ...]": "list of texts",
+    "tuple[Path, ...]": "list of files",
+}
+
+HEAD = """# Configuration
+
+<!-- Written by `make pages` from mss/config.py. Change it there. -->
+
+One TOML file. Paths in it are relative to it. A setting `b` of section `a` may also come from the environment variable
+`MSS_A__B`, which wins over the file. A wrong file is refused with one line for each wrong setting; an unknown
+setting is wrong, so that a slip of the pen is not a silent default.
+"""
+
+TABLE_HEAD = "| setting | kind | default | what it decides |\n| --- | --- | --- | --- |"
+
+
+@dataclass
+class Section:
+    """A class of settings: its docstring, and a row for each setting."""
+
+    name: str
+    about: str
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+
+def render() -> str:
+    """The whole page."""
+    tree = ast.parse(text_of("mss/config.py") or "")
+    sections = {node.name: _section(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    shown = [sections[TOP], *(s for s in sections.values() if s.name != TOP and s.rows)]
+    parts = [HEAD]
+    for section in shown:
+        title = "Top level" if section.name == TOP else f"Section {section.name}"
+        parts.append(f"## {title}\n\n{section.about}\n\n{TABLE_HEAD}")
+        parts[-1] += "".join("\n| " + " | ".join(row) + " |" for row in section.rows) + "\n"
+    return "\n".join(parts)
+
+
+def _section(node: ast.ClassDef) -> Section:
+    section = Section(node.name, ast.get_docstring(node) or "")
+    for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            about = " ".join(str(following.value.value).split()) if is_text else ""  # type: ignore[union-attr]
+            row = (f"`{statement.target.id}`", _kind(statement.annotation), _default(statement.value), about)
+            section.rows.append(row)
+    return section
+
+
+def _kind(annotation: ast.expr) -> str:
+    text = ast.unparse(annotation).removesuffix(" | None")
+    if text.startswith("dict["):
+        return f"table of {_linked(text.split(', ')[-1].rstrip(']'))}"
+    return KINDS.get(text) or _linked(text)
+
+
+def _linked(section: str) -> str:
+    return f"[{section}](#section-{section.lower()})"
+
+
+def _default(value: ast.expr | None) -> str:
+    if value is None:
+        return "**needed**"
+    if isinstance(value, ast.Call) and dotted(value.func) == "Field":
+        limits = ", ".join(f"{_LIMITS[k.arg or '']} {ast.unparse(k.value)}" for k in value.keywords)
+        return f"`{ast.unparse(value.args[0])}`" + (f" ({limits})" if limits else "")
+    plain = ast.unparse(value)
+    return (
+        ""
+        if plain in ("None", "''", "()", "{}")
+        else f"`{plain.strip(chr(39))}`".replace("True", "true").replace("False", "false")
+    )
+
+
+_LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
