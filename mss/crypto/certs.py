@@ -151,29 +151,40 @@ def _weaknesses(certificate: PeerCertificate, purpose: Purpose, now: datetime) -
 
 
 def load_der(der: bytes) -> x509.Certificate:
-    """Raises BadValue; also for what only the extensions reveal later."""
+    """One certificate whose every field can be read. Raises BadValue."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        _ = certificate.extensions
-        _ = certificate.subject, certificate.issuer
-    except (ValueError, TypeError, x509.DuplicateExtension) as broken:
-        raise BadValue("certificate cannot be read") from broken
-    return certificate
+        return _read_through(x509.load_der_x509_certificate(der))
+    except ValueError:
+        raise BadValue("certificate cannot be read") from None
 
 
 def load_certificates(octets: bytes) -> tuple[x509.Certificate, ...]:
     """One or more certificates as PEM, DER or PKCS#7 (the form in which IGC-Santé publishes its chain)."""
     try:
-        if b"-----BEGIN CERTIFICATE-----" in octets:
-            return tuple(x509.load_pem_x509_certificates(octets))
-        if b"-----BEGIN PKCS7-----" in octets:
-            return tuple(pkcs7.load_pem_pkcs7_certificates(octets))
-        try:
-            return (x509.load_der_x509_certificate(octets),)
-        except ValueError:
-            return tuple(pkcs7.load_der_pkcs7_certificates(octets))
+        return tuple(_read_through(certificate) for certificate in _load_any(octets))
     except (ValueError, UnsupportedAlgorithm):
         raise BadValue("neither PEM, DER nor PKCS#7 certificates") from None
+
+
+def _load_any(octets: bytes) -> list[x509.Certificate]:
+    if b"-----BEGIN CERTIFICATE-----" in octets:
+        return x509.load_pem_x509_certificates(octets)
+    if b"-----BEGIN PKCS7-----" in octets:
+        return pkcs7.load_pem_pkcs7_certificates(octets)
+    try:
+        return [x509.load_der_x509_certificate(octets)]
+    except ValueError:
+        return pkcs7.load_der_pkcs7_certificates(octets)
+
+
+def _read_through(certificate: x509.Certificate) -> x509.Certificate:
+    """The library reads fields when asked and fails only then; ask now. Raises ValueError."""
+    try:
+        _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.serial_number
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, TypeError) as broken:
+        raise ValueError("certificate cannot be read") from broken
+    return certificate
 
 
 def read(certificate: x509.Certificate) -> PeerCertificate:

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from mss.crypto.certs import alternative_names, is_strong_enough, name_of, verify_path
+from mss.crypto.certs import alternative_names, is_strong_enough, load_der, name_of, verify_path
 from mss.formats import strictxml
 from mss.model.errors import BadValue, MssError
 
@@ -104,7 +104,7 @@ def _read(root: etree._Element) -> _Signature:
     (data,) = _children(key_info, "X509Data")
     (certificate,) = _children(data, "X509Certificate")
     return _Signature(
-        found[0], signed_info, _algorithm(method), _base64(digest), _base64(value), _certificate(_base64(certificate))
+        found[0], signed_info, _algorithm(method), _base64(digest), _base64(value), load_der(_base64(certificate))
     )
 
 
@@ -130,13 +130,6 @@ def _base64(element: etree._Element) -> bytes:
         raise SignatureRefused("a value of the signature is not base64") from None
 
 
-def _certificate(der: bytes) -> x509.Certificate:
-    try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError:
-        raise SignatureRefused("the signer's certificate cannot be read") from None
-
-
 def _check_value(signature: _Signature) -> None:
     """SignedInfo is signed with the key of the certificate that came along."""
     octets = _canonical(signature.signed_info)
@@ -148,7 +141,7 @@ def _check_value(signature: _Signature) -> None:
             key.verify(_to_dss(signature.value), octets, ec.ECDSA(SHA256()))
         else:
             raise SignatureRefused("the signature's algorithm is outside our profile")
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         raise SignatureRefused("the signature is not of its certificate's key") from None
 
 
