@@ -33,7 +33,7 @@ def make_application_password(lookup: Lookup, chance: Chance) -> tuple[str, byte
     """A new secret in groups of four, and the verifier to keep."""
     letters = base64.b32encode(chance.token(SECRET_BYTES)).decode().lower()
     secret = "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
-    return secret, _verifier(lookup, secret)
+    return secret, verifier_of(lookup, secret)
 
 
 def certificate_hash(lookup: Lookup, subject: str) -> bytes:
@@ -56,7 +56,7 @@ class SoftwareLogin:
             hashed = self._lookup.address(MailAddress.parse(address.strip()).key)
         except BadValue:
             return None
-        offered = _verifier(self._lookup, secret[:SECRET_CHARS_MAX])
+        offered = verifier_of(self._lookup, secret[:SECRET_CHARS_MAX])
 
         def ask(connection: Connection) -> OwnerId | None:
             owner = owners.find(connection, hashed)
@@ -104,8 +104,8 @@ class SoftwareLogin:
         await self._store.write(lane_of(owner), act)
 
 
-def _verifier(lookup: Lookup, secret: str) -> bytes:
-    """Groups and capitals are for the eye; the hash does without."""
+def verifier_of(lookup: Lookup, secret: str) -> bytes:
+    """The keyed hash of an application password. Groups and capitals are for the eye; the hash does without."""
     return lookup.of("application password", "".join(c for c in secret.lower() if c.isalnum()))
 
 

@@ -1,0 +1,117 @@
+"""What does a hospital's software send? A mail with IHE_XDM.zip, its readable copies, subject and MSSanté headers.
+
+Used by `mss send`, the demo and tests. Refuses when documents name different people, or other people than the
+address: the mistake that nobody can undo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, formataddr
+from uuid import UUID
+
+from mss.formats import cda, xdmwrite
+from mss.formats.cda import CdaHeader
+from mss.formats.cdatree import CdaId
+from mss.formats.xdm import XdmDocument
+from mss.formats.xdmwrite import PackageToWrite, SenderCard
+from mss.formats.xdsvalues import SubmissionSet
+from mss.mail.letters import PARIS
+from mss.model.clock import Chance
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress
+
+SUBJECT_PREFIX = "XDM/1.0/DDM"
+ARCHIVE_NAME = "IHE_XDM.zip"
+INS_CHARS = 15
+SUBMISSION_OID = "2.25"
+"""OID arc for identifiers made from UUIDs (ITU-T X.667): no registration needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is sent by whom. `pdfs`: readable copies, (file name, bytes)."""
+
+    sender: MailAddress
+    sender_name: str
+    recipient: MailAddress
+    documents: tuple[bytes, ...]
+    pdfs: tuple[tuple[str, bytes], ...]
+    at: datetime
+    reply_to: MailAddress | None = None
+    receipt_wanted: bool = True
+    text: str = ""
+    software: str = "mss"
+
+
+def subject_of(header: CdaHeader) -> str:
+    """`XDM/1.0/DDM+<label> <NAME> <first name> <birth date>` (ANS, volet LPS – MSS)."""
+    patient = header.patient
+    born = f" {patient.birth_date:%d/%m/%Y}" if patient.birth_date else ""
+    return f"{SUBJECT_PREFIX}+{header.title} {patient.birth_name.upper()} {patient.first_given_name}{born}"
+
+
+def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
+    """(Message-ID, the mail's bytes). Raises BadValue, Malformed (a document that is no CDA)."""
+    headers = [cda.read_header(document) for document in sending.documents]
+    if not headers:
+        raise BadValue("nothing to send: name at least one CDA document")
+    ins = _one_patient(headers, sending.recipient)
+    message_id = f"<{chance.token(16).hex()}@{sending.sender.domain}>"
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = formataddr((sending.sender_name, str(sending.sender)))
+    mail["To"] = str(sending.recipient)
+    if sending.reply_to is not None:
+        mail["Reply-To"] = str(sending.reply_to)
+    mail["Subject"] = subject_of(headers[0])
+    mail["Date"] = format_datetime(sending.at.astimezone(PARIS))
+    mail["Message-ID"] = message_id
+    if sending.receipt_wanted:
+        mail["Disposition-Notification-To"] = str(sending.sender)
+    mail["X-MSS-CODECDA"] = ",".join(header.code.code for header in headers)
+    mail["X-MSS-INS"] = "O" if ins and all(header.patient.traits for header in headers) else "N"
+    mail.set_content(sending.text or "Veuillez trouver ci-joint un document de santé.\n")
+    archive = _archive(sending, headers, chance)
+    mail.add_attachment(archive, maintype="application", subtype="zip", filename=ARCHIVE_NAME)
+    for name, octets in sending.pdfs:
+        mail.add_attachment(octets, maintype="application", subtype="pdf", filename=name)
+    return message_id, mail.as_bytes()
+
+
+def _one_patient(headers: list[CdaHeader], recipient: MailAddress) -> tuple[CdaId, ...]:
+    """The INS that all documents share. When the address is an INS, it must be among them."""
+    found = [header.patient.ins_ids for header in headers]
+    if any(set(one) != set(found[0]) for one in found):
+        raise BadValue("the documents name different patients: send one patient's documents in one mail")
+    looks_like_ins = recipient.local[:1].isdigit() and len(recipient.local) == INS_CHARS
+    if looks_like_ins and recipient.local.upper() not in {one.extension for one in found[0]}:
+        raise BadValue("the address and the document name different patients: nothing was sent")
+    return found[0]
+
+
+def _archive(sending: Sending, headers: list[CdaHeader], chance: Chance) -> bytes:
+    documents = []
+    for header, data in zip(headers, sending.documents, strict=True):
+        entry = xdmwrite.entry_from_cda(header, data, entry_uuid=_uuid(chance).urn)
+        documents.append(XdmDocument(entry, data))
+    first = documents[0].entry
+    made = _uuid(chance)
+    submission = SubmissionSet(
+        entry_uuid=made.urn,
+        unique_id=f"{SUBMISSION_OID}.{made.int}",
+        source_id=SUBMISSION_OID,
+        patient_id=first.patient_id,
+        title=headers[0].title,
+        authors=first.authors,
+        submission_time=sending.at,
+        content_type=first.class_,
+    )
+    card = SenderCard(sending.sender_name, software=sending.software)
+    return xdmwrite.write_package(PackageToWrite(submission, tuple(documents), card))
+
+
+def _uuid(chance: Chance) -> UUID:
+    return UUID(bytes=chance.token(16), version=4)
