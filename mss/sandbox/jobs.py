@@ -1,0 +1,109 @@
+"""What can a worker do?
+
+A table of jobs: name, and a function from parameters and byte strings to a result and byte strings. Each adapts one
+function of `formats` (or of `html`, `images`) and packs its value with `wire`. Imported in the nursery and its
+workers only; the house knows the names and asks through `client`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from encodings.aliases import aliases
+from typing import Any
+
+from mss.formats import cda, cdafiles, cdarender, filetypes, xdm
+from mss.model.errors import Malformed
+from mss.model.verdict import Reason
+from mss.sandbox import html, images, wire
+from mss.sandbox.worker import Blobs, Job, Params
+
+Result = tuple[Mapping[str, Any], list[bytes]]
+
+# Besides UTF-8, UTF-16 and Latin-1, which libxml2 reads itself, what French software declares in its XML.
+XML_CHARSETS = ("WINDOWS-1252", "ISO-8859-15")
+UTF8_BYTES_PER_CHAR_MAX = 4
+
+
+def _of_bytes(function: Callable[[bytes], object]) -> Job:
+    """A job from a function of one byte string."""
+
+    def job(_params: Params, blobs: Blobs) -> Result:
+        (data,) = blobs
+        value, answered = wire.encode(function(data))
+        return {"value": value}, answered
+
+    return job
+
+
+def _of_text(function: Callable[[str], str], chars_max: int) -> Job:
+    """A job from a function of text to text; both cross as UTF-8 bytes, since a JSON header is small."""
+
+    def job(_params: Params, blobs: Blobs) -> Result:
+        (data,) = blobs
+        if len(data) > chars_max * UTF8_BYTES_PER_CHAR_MAX:
+            raise Malformed(Reason.TOO_LARGE, "text too long")
+        return {"value": 0}, [function(data.decode("utf-8", "replace")).encode("utf-8", "replace")]
+
+    return job
+
+
+def _render(data: bytes) -> bytes:
+    return html.clean_rendering(cdarender.render(data)).encode()
+
+
+JOBS: Mapping[str, Job] = {
+    "xdm.read": _of_bytes(xdm.read_package),
+    "cda.header": _of_bytes(cda.read_header),
+    "cda.files": _of_bytes(cdafiles.embedded_files),
+    "cda.render": _of_bytes(_render),
+    "pdf.check": _of_bytes(filetypes.check_pdf),
+    "image.check": _of_bytes(images.check_image),
+    "html.sanitise": _of_text(html.clean_body, html.CHARS_MAX),
+    "html.to_safe_text": _of_text(html.to_text, html.CHARS_MAX),
+}
+"""Name of a job → its function."""
+
+
+def warm_up() -> None:
+    """Load in the nursery what libraries load at first use: a worker can open no file any more."""
+    datetime.strptime("2026", "%Y")  # noqa: DTZ007 — Python imports the code of strptime with its first use
+    _load_codecs()
+    _keep_converters()
+    for job, data in (
+        ("cda.render", _SMALLEST_CDA),
+        ("html.sanitise", b'<p>a<a href="https://a.example/">b</a>'),
+        ("html.to_safe_text", b"<p>a"),
+    ):
+        JOBS[job]({}, (data,))
+    for job in ("pdf.check", "xdm.read"):
+        try:
+            JOBS[job]({}, (b"%PDF-1.4\n%%EOF",))
+        except Malformed:
+            pass
+
+
+def _load_codecs() -> None:
+    """Python loads a codec from a file when it is first named: ZIP names want cp437, old PDFs anything."""
+    for codec in set(aliases.values()):
+        try:
+            codecs.lookup(codec)
+        except LookupError:
+            continue  # of another operating system
+
+
+def _keep_converters() -> None:
+    """glibc loads a character set from a file when it is first asked for, and drops it with its last user."""
+    iconv_open = ctypes.CDLL(None).iconv_open
+    iconv_open.restype = ctypes.c_void_p
+    for charset in XML_CHARSETS:
+        iconv_open(b"UTF-8", charset.encode())  # never closed, on purpose
+
+
+_SMALLEST_CDA = b"""<?xml version="1.0" encoding="UTF-8"?>
+<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"/><effectiveTime value="20260105"/>
+<recordTarget><patientRole><id root="1.2.3" extension="1"/></patientRole></recordTarget>
+<component><structuredBody><component><section><title>T</title><text><paragraph>t</paragraph></text></section>
+</component></structuredBody></component></ClinicalDocument>"""

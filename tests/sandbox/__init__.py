@@ -1,0 +1,1 @@
+"""Tests of the sandbox: what a worker cannot do, and what the house makes of whatever it answers."""
