@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from mss.formats.cdatree import (
     CdaId,
@@ -30,6 +29,9 @@ from mss.model.document import Author, Coded
 from mss.model.errors import BadValue
 from mss.model.ids import Ins, InsOid
 from mss.model.people import IdentityTraits, Sex
+
+if TYPE_CHECKING:  # whoever wants only the values does not load the library
+    from lxml import etree
 
 _NO_CODE = Coded("")
 _NOBODY = Author()

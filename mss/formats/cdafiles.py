@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from mss.formats.cdatree import NAMESPACE, attribute, broken, child, parse_document, path, text
+
+if TYPE_CHECKING:  # whoever wants only the values does not load the library
+    from lxml import etree
 
 FILES_MAX = 50  # embedded files; the largest ANS sample has 3
 COPY_SECTION = "55108-5"  # LOINC "Copie du document": the reading copy, unlike 55107-7 "Documents joints"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from mss.formats.hl7values import clean, parse_time
 from mss.formats.xmlguard import parse
 from mss.model.document import Coded
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
+
+if TYPE_CHECKING:  # whoever wants only the values does not load the library
+    from lxml import etree
 
 CDA_BYTES_MAX = 10 * 1024 * 1024  # the largest ANS sample has 1.5 MB; libxml2 takes no longer text anyway
 VALUES_MAX = 50  # ids, names, authors, events of one kind

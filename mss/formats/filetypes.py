@@ -11,13 +11,13 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
-
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
-from pypdf.generic import ArrayObject, DictionaryObject
+from typing import TYPE_CHECKING
 
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
+
+if TYPE_CHECKING:  # pypdf takes 0.4 s to load: only the sandbox does, when it opens a PDF
+    from pypdf import PdfReader
 
 HEAD_BYTES = 1024  # readers accept %PDF- within the first kibibyte (ISO 32000-1 Annex H.3.4.1)
 TEXT_SAMPLE_BYTES = 64 * 1024
@@ -43,7 +43,7 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b")) + b"\x7f"
 
 # What pypdf lets escape from broken files besides its own errors, found by mutating good ones.
 _PDF_ERRORS = (
-    PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError,
+    ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError,
     RecursionError, OverflowError, NotImplementedError, zlib.error, struct.error, OSError,
 )  # fmt: skip
 
@@ -90,6 +90,9 @@ class PdfFacts:
 
 def check_pdf(data: bytes) -> PdfFacts:
     """Open a PDF for real. Raises Malformed(UNREADABLE): broken, encrypted, or without a page."""
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
     try:
         reader = PdfReader(io.BytesIO(data), strict=False)
         if reader.is_encrypted:
@@ -99,12 +102,14 @@ def check_pdf(data: bytes) -> PdfFacts:
             raise Malformed(Reason.UNREADABLE, "PDF has no page or too many")
         reader.pages[0].mediabox  # noqa: B018 — the first page must be reachable
         return PdfFacts(pages, _is_active(reader))
-    except _PDF_ERRORS as error:
+    except (PyPdfError, *_PDF_ERRORS) as error:
         raise Malformed(Reason.UNREADABLE, "not a readable PDF") from error
 
 
 def _is_active(reader: PdfReader) -> bool:
     """OpenAction that is more than a view, JavaScript names, or additional actions (ISO 32000-1 §12.6)."""
+    from pypdf.generic import ArrayObject, DictionaryObject
+
     root = reader.root_object
     action = root.get("/OpenAction")
     action = action.get_object() if action is not None else None
