@@ -8,6 +8,7 @@ ten thousand; tries of a sign-in that ends well are given back.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 from dataclasses import dataclass, replace
@@ -40,6 +41,10 @@ ADDRESS_INTERVAL_S = 10.0
 """Failures from one address, whatever the account: a burst, then one each 10 s, so nobody behind the same box waits
 longer. Attempts that the account's own pause turns away do not count here."""
 BUSY_S = 5
+PACE_S = 0.25
+JITTER_MS = 20
+"""A wrong password is answered at the next quarter of a second, give or take: what is left of a difference hides
+there."""
 CODE_BURST = 10
 CODE_INTERVAL_S = 72 * 60
 """Wrong codes of one account: 10, and 20 a day. Three in a million are right at any moment, so 31 × 3 : 10⁶
@@ -94,7 +99,10 @@ class Login:
         passwords: Passwords,
         clock: Clock,
         chance: Chance,
+        *,
+        pace_s: float = PACE_S,
     ) -> None:
+        self._pace_s = pace_s
         self._store = store
         self._lookup = lookup
         self._wrapper = wrapper
@@ -111,6 +119,7 @@ class Login:
     async def password(self, login: str, password: str, visitor: Visitor, next_page: str = "") -> Entry:
         """Check login name and password. Accepted: a session that may only show a one-time code."""
         name = self._lookup.login(login[:LOGIN_CHARS_MAX])
+        began_s = self._clock.monotonic_s()
         account = await self._store.read(lambda c: _gather(c, name))
         device = device_of(self._lookup, account.owner, visitor.device)
         key = (name, device)
@@ -127,6 +136,7 @@ class Login:
             return Entry(Later(Reason.RATE_LIMITED), wait_s=BUSY_S)
         if not (right and account.may_sign_in):
             await self._note_wrong_password(account, failures)
+            await self._keep_pace(began_s)
             return Entry(WRONG)
         self._slowdown.forgive(key)
         self._give_back(device, visitor)
@@ -151,7 +161,7 @@ class Login:
             self._slowdown.recall(key, row.failures, wait_s)
 
     async def _note_wrong_password(self, account: _Account, failures: int) -> None:
-        """The same work for an account and for nobody: two updates and a row of audit, one sync."""
+        """The same work for an account and for nobody: a row of audit, one sync (and one update for the former)."""
         now = self._clock.now()
         until_ms = to_ms(now) + int(self._slowdown.pause_s(failures) * 1000)
         known = account.row is not None
@@ -162,6 +172,11 @@ class Login:
             audit.write(connection, [audit.Act(now, "web", "login.wrong-password", account.owner)])
 
         await self._store.write(lane_of(account.owner), act)
+
+    async def _keep_pace(self, began_s: float) -> None:
+        if self._pace_s > 0:
+            spent_s = self._clock.monotonic_s() - began_s
+            await asyncio.sleep(self._pace_s - spent_s % self._pace_s + self._chance.below(JITTER_MS * 1000) / 1e6)
 
     # ── second step ──
 

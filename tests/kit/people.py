@@ -74,7 +74,8 @@ class Cellar:
         """Fresh rooms on the same store, as after a restart: what memory held is gone."""
         lookup, clock, chance = self.public.lookup, self.clock, self.chance
         self.sessions = Sessions(self.store, lookup, clock, chance)
-        self.login = Login(self.store, lookup, self.private.wrapper, self.sessions, self.passwords, clock, chance)
+        wrapper = self.private.wrapper
+        self.login = Login(self.store, lookup, wrapper, self.sessions, self.passwords, clock, chance, pace_s=0)
 
     async def keys(self, owner: OwnerId) -> OwnerKeys:
         return await self.opener.open(owner, f"login:{owner}", "test")
