@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mss.crypto.authority import Authority, Fault, Issued, Subject, write_file
 from mss.crypto.certs import load_certificates, name_of
@@ -139,6 +140,7 @@ def _issued(papers: Papers, name: str) -> Issued:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     key = load_pem_private_key(papers.key(name).read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey), "we make no others"
     return Issued(_certificate_of(papers, name), key)
 
 

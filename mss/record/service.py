@@ -1,0 +1,216 @@
+"""How is a document filed, listed and opened? Sealed under its owner's shelf key, every opening written down.
+
+Filing happens in the bridge's transaction. Listing opens this record's entries only. Nothing is ever deleted:
+a newer version supersedes, a withdrawal hides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mss.crypto.keys import Lookup
+from mss.model.clock import Chance, Clock, from_ms, to_ms
+from mss.model.document import DocumentEntry, DocumentStatus
+from mss.model.errors import NotFound
+from mss.model.ids import lane_of
+from mss.record import access, entries
+from mss.record.access import AccessFacts, Viewer
+from mss.store import audit, blobs, messages, records, sealing
+from mss.store.blobs import BodyStore
+from mss.store.database import Store
+from mss.store.ids import new_id
+from mss.store.messages import SealedKey, StoredBody
+from mss.store.records import DocumentRow, EventRow
+from mss.store.sql import Connection
+from mss.vault.opener import Opener, OwnerKeys
+
+ACTOR_KIND = b"actor"
+SHELF_KEY = SealedKey(sealing.SHELF, 0, b"")
+
+
+class EventKind(StrEnum):
+    """What was done with a record."""
+
+    FILED = "filed"
+    REPLACED = "replaced"
+    WITHDRAWN = "withdrawn"
+    OPENED = "opened"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A document as somebody may see it. `replaced_by`: the newer version's number, or 0."""
+
+    number: int
+    entry: DocumentEntry
+    status: DocumentStatus
+    visibility: frozenset[str]
+    filed_at: datetime
+    message: int
+    replaced_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """Who did what, for the patient's page."""
+
+    at: datetime
+    actor_name: str
+    actor_role: str
+    act: EventKind
+    document_title: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """A document sealed, its body durable; `file` writes it in the bridge's transaction."""
+
+    row: DocumentRow
+    body: StoredBody
+
+
+class Records:
+    """The records of this house."""
+
+    def __init__(
+        self, store: Store, opener: Opener, bodies: BodyStore, lookup: Lookup, clock: Clock, chance: Chance
+    ) -> None:
+        self._store = store
+        self._opener = opener
+        self._bodies = bodies
+        self._lookup = lookup
+        self._clock = clock
+        self._chance = chance
+
+    # Filing (the bridge's transaction)
+
+    async def prepare(
+        self, keys: OwnerKeys, entry: DocumentEntry, content: bytes, message: int, visibility: frozenset[str]
+    ) -> PreparedDocument:
+        """Seal a document for a record. Raises StorageUnavailable."""
+        owner, number, blob = keys.owner, new_id(self._clock, self._chance), new_id(self._clock, self._chance)
+        ciphertext = keys.seal_object(records.DOCUMENT_KIND, number, content)
+        inline, place = (ciphertext, "") if len(ciphertext) <= blobs.INLINE_BYTES_MAX else (None, "")
+        if inline is None:
+            place = blobs.place_of(lane_of(owner), owner, blob)
+            await self._bodies.put(place, ciphertext)
+        row = DocumentRow(
+            document=number,
+            status=DocumentStatus.APPROVED,
+            visibility=",".join(sorted(visibility)),
+            unique_id_hmac=self._lookup.document(owner, entry.unique_id),
+            content_hmac=self.content_hmac(owner, content),
+            set_hmac=self._lookup.document(owner, f"set {entry.set_id or entry.unique_id}"),
+            entry_sealed=keys.seal_small(records.ENTRY_KIND, number, entries.to_bytes(entry)),
+            blob=blob,
+            size_bytes=len(content),
+            message=message,
+            replaced_by=0,
+            filed_ms=to_ms(self._clock.now()),
+        )
+        return PreparedDocument(row, StoredBody(blob, len(ciphertext), place, inline))
+
+    def content_hmac(self, owner: int, content: bytes) -> bytes:
+        """The keyed hash by which the same content is known again."""
+        return self._lookup.content(owner, hashlib.sha256(content).digest())
+
+    def known(self, connection: Connection, owner: int, unique_id: str) -> DocumentRow | None:
+        """The document of that uniqueId in a record."""
+        return records.document_by_unique_id(connection, owner, self._lookup.document(owner, unique_id))
+
+    def file(self, connection: Connection, keys: OwnerKeys, prepared: PreparedDocument, actor: Actor) -> None:
+        """Put a document into its record. Raises IntegrityError when its uniqueId stands there."""
+        messages.insert_blob(connection, keys.owner, prepared.body)
+        records.insert_document(connection, keys.owner, prepared.row)
+        self.note(connection, keys, EventKind.FILED, prepared.row.document, actor)
+
+    def replace(self, connection: Connection, keys: OwnerKeys, old: int, new: int, actor: Actor) -> None:
+        """A newer version stands in the record: the older one stays, superseded."""
+        records.set_document_status(connection, keys.owner, old, DocumentStatus.SUPERSEDED, new)
+        self.note(connection, keys, EventKind.REPLACED, old, actor)
+
+    def note(self, connection: Connection, keys: OwnerKeys, kind: EventKind, document: int, actor: Actor) -> None:
+        """Write down who did what, in the act's transaction."""
+        number = new_id(self._clock, self._chance)
+        sealed = keys.seal_small(ACTOR_KIND, number, json.dumps([actor.name, actor.role]).encode())
+        row = EventRow(number, kind, document, to_ms(self._clock.now()), sealed)
+        records.insert_event(connection, keys.owner, row)
+
+    # Reading
+
+    async def list(self, keys: OwnerKeys, viewer: Viewer) -> list[DocumentView]:
+        """Documents that the viewer may see, newest first."""
+        rows = await self._store.read(lambda c: records.documents(c, keys.owner))
+        views = [self.view(keys, row) for row in rows]
+        return [view for view in views if _may_see(viewer, view)]
+
+    async def open(self, keys: OwnerKeys, number: int, viewer: Viewer) -> tuple[DocumentView, bytes]:
+        """A document with its bytes; the opening is written down first.
+
+        Raises NotFound alike for what does not exist and what may not be seen.
+        """
+        view = await self.one(keys, number, viewer)
+        actor = Actor(viewer.name, viewer.role)
+        act = audit.Act(self._clock.now(), f"login:{viewer.account}", "record.open", keys.owner, number)
+
+        def write(connection: Connection) -> int:
+            row = records.document(connection, keys.owner, number)
+            assert row is not None, "documents are never deleted"
+            self.note(connection, keys, EventKind.OPENED, number, actor)
+            audit.write(connection, [act])
+            return row.blob
+
+        blob = await self._store.write(lane_of(keys.owner), write)
+        return view, await self._opener.body(keys, blob, records.DOCUMENT_KIND, number, SHELF_KEY)
+
+    async def one(self, keys: OwnerKeys, number: int, viewer: Viewer) -> DocumentView:
+        """A document's fiche without opening it. Raises NotFound."""
+        row = await self._store.read(lambda c: records.document(c, keys.owner, number))
+        if row is None:
+            raise NotFound("document")
+        view = self.view(keys, row)
+        if not _may_see(viewer, view):
+            raise NotFound("document")
+        return view
+
+    async def history(self, keys: OwnerKeys, viewer: Viewer, *, before_ms: int, limit: int) -> list[HistoryLine]:
+        """What was done with the documents that the viewer may see, newest first."""
+        visible = {view.number: view for view in await self.list(keys, viewer)}
+        rows = await self._store.read(lambda c: records.events(c, keys.owner, before_ms=before_ms, limit=limit))
+        lines = []
+        for row in rows:
+            if row.document not in visible:
+                continue
+            name, role = json.loads(keys.open_small(ACTOR_KIND, row.id, row.actor_sealed))
+            title = visible[row.document].entry.title
+            lines.append(HistoryLine(from_ms(row.at_ms), name, role, EventKind(row.kind), title, row.document))
+        return lines
+
+    def view(self, keys: OwnerKeys, row: DocumentRow) -> DocumentView:
+        """A row opened."""
+        return DocumentView(
+            number=row.document,
+            entry=entries.from_bytes(keys.open_small(records.ENTRY_KIND, row.document, row.entry_sealed)),
+            status=DocumentStatus(row.status),
+            visibility=frozenset(filter(None, row.visibility.split(","))),
+            filed_at=from_ms(row.filed_ms),
+            message=row.message,
+            replaced_by=row.replaced_by,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, as the history names him."""
+
+    name: str
+    role: str
+
+
+def _may_see(viewer: Viewer, view: DocumentView) -> bool:
+    return access.may_see(AccessFacts(viewer.role, view.visibility, view.status))
