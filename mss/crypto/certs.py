@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from mss.crypto.revocation import WEAK_HASHES, Link, RevocationLists, RevocationStatus
+from mss.crypto.revocation import UNREADABLE, WEAK_HASHES, Link, RevocationLists, RevocationStatus
 from mss.formats.dn import DistinguishedName
 from mss.model.errors import BadValue
 
@@ -154,7 +154,7 @@ def load_der(der: bytes) -> x509.Certificate:
     """One certificate whose every field can be read. Raises BadValue."""
     try:
         return _read_through(x509.load_der_x509_certificate(der))
-    except ValueError:
+    except UNREADABLE:
         raise BadValue("certificate cannot be read") from None
 
 
@@ -162,7 +162,7 @@ def load_certificates(octets: bytes) -> tuple[x509.Certificate, ...]:
     """One or more certificates as PEM, DER or PKCS#7 (the form in which IGC-Santé publishes its chain)."""
     try:
         return tuple(_read_through(certificate) for certificate in _load_any(octets))
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise BadValue("neither PEM, DER nor PKCS#7 certificates") from None
 
 
@@ -178,12 +178,9 @@ def _load_any(octets: bytes) -> list[x509.Certificate]:
 
 
 def _read_through(certificate: x509.Certificate) -> x509.Certificate:
-    """The library reads fields when asked and fails only then; ask now. Raises ValueError."""
-    try:
-        _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.serial_number
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, TypeError) as broken:
-        raise ValueError("certificate cannot be read") from broken
+    """The library reads fields when asked and fails only then; ask now."""
+    _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.serial_number
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return certificate
 
 

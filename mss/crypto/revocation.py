@@ -20,6 +20,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mss.model.errors import BadValue
 
 WEAK_HASHES = frozenset({"md2", "md4", "md5", "sha1"})
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises when somebody's certificate or list is not as it should be."""
+
 LIST_BYTES_MAX = 64 * 1024 * 1024  # a million revoked certificates at some 40 octets, and headroom
 
 
@@ -111,9 +121,9 @@ def read_list(octets: bytes, authorities: Sequence[x509.Certificate]) -> Revocat
         if crl.next_update_utc is None:
             raise BadValue("revocation list without an end")
         serials = frozenset(entry.serial_number for entry in crl)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as broken:
-        if isinstance(broken, BadValue):
-            raise
+    except BadValue:
+        raise
+    except UNREADABLE:
         raise BadValue("not a revocation list") from None
     identity = sha256(authority.public_bytes(Encoding.DER)).digest()
     return RevocationList(identity, crl.last_update_utc, crl.next_update_utc, serials, leaves, inner)

@@ -197,3 +197,17 @@ def _crl_with(pki: Pki, extension: x509.ExtensionType) -> bytes:
         issuer.certificate.subject, pki.now - timedelta(hours=1), pki.now + timedelta(days=1)
     )
     return builder.add_extension(extension, critical=True).sign(issuer.key, SHA256()).public_bytes(Encoding.DER)
+
+
+LAB_CRL = session_pki().authority.crl([session_pki().lab.certificate], now=session_pki().now)
+
+
+@given(st.integers(0, len(LAB_CRL) - 1), st.integers(0, 255))
+def test_a_damaged_revocation_list_is_refused(place: int, octet: int) -> None:
+    """It is signed whole."""
+    damaged = LAB_CRL[:place] + bytes([octet]) + LAB_CRL[place + 1 :]
+    try:
+        read_list(damaged, session_pki().authority.certificates)
+        assert damaged == LAB_CRL
+    except BadValue:
+        pass
