@@ -143,7 +143,7 @@ class Records:
 
     # Reading
 
-    async def list(self, keys: OwnerKeys, viewer: Viewer) -> list[DocumentView]:
+    async def documents(self, keys: OwnerKeys, viewer: Viewer) -> list[DocumentView]:
         """Documents that the viewer may see, newest first."""
         rows = await self._store.read(lambda c: records.documents(c, keys.owner))
         views = [self.view(keys, row) for row in rows]
@@ -180,7 +180,7 @@ class Records:
 
     async def history(self, keys: OwnerKeys, viewer: Viewer, *, before_ms: int, limit: int) -> list[HistoryLine]:
         """What was done with the documents that the viewer may see, newest first."""
-        visible = {view.number: view for view in await self.list(keys, viewer)}
+        visible = {view.number: view for view in await self.documents(keys, viewer)}
         rows = await self._store.read(lambda c: records.events(c, keys.owner, before_ms=before_ms, limit=limit))
         lines = []
         for row in rows:
