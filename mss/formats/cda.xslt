@@ -26,8 +26,8 @@
 
   <xsl:key name="media" match="h:observationMedia[@ID]" use="@ID"/>
   <xsl:key name="shown" match="h:renderMultiMedia" use="@referencedObject"/>
-  <xsl:key name="jump" match="h:linkHtml[starts-with(@href, '#')]" use="substring(@href, 2)"/>
-  <xsl:key name="noted" match="h:footnoteRef" use="@IDREF"/>
+  <!-- asked once: a key over links would copy all links of one target for each mark -->
+  <xsl:variable name="has_jumps" select="boolean(//h:linkHtml[starts-with(@href, '#')] | //h:footnoteRef)"/>
 
   <xsl:template match="/h:ClinicalDocument">
     <article class="cda">
@@ -98,7 +98,7 @@
 
   <xsl:template match="h:content">
     <xsl:choose>
-      <xsl:when test="@styleCode or key('jump', @ID) or key('noted', @ID)"><span><xsl:call-template name="anchor"/><xsl:call-template name="styled"/></span></xsl:when>
+      <xsl:when test="@styleCode or ($has_jumps and @ID)"><span><xsl:call-template name="anchor"/><xsl:call-template name="styled"/></span></xsl:when>
       <xsl:otherwise><xsl:apply-templates/></xsl:otherwise>
     </xsl:choose>
   </xsl:template>
@@ -124,9 +124,9 @@
 
   <xsl:template name="styled"><xsl:call-template name="style"/><xsl:apply-templates/></xsl:template>
 
-  <!-- An id only where a link of the document leads to it, prefixed so that it meets no id of the page -->
+  <!-- Ids only when the document has links into itself, prefixed so that it meets no id of the page -->
   <xsl:template name="anchor">
-    <xsl:if test="@ID and (key('jump', @ID) or key('noted', @ID))"><xsl:attribute name="id"><xsl:value-of select="concat('cda-', @ID)"/></xsl:attribute></xsl:if>
+    <xsl:if test="@ID and $has_jumps"><xsl:attribute name="id"><xsl:value-of select="concat('cda-', @ID)"/></xsl:attribute></xsl:if>
   </xsl:template>
 
   <xsl:template match="h:list">

@@ -21,6 +21,23 @@ from mss.formats.hl7values import paris_offset
 from mss.model.people import Sex
 
 PLAIN_CHARS_MAX = 2_000_000  # text of a level-1 body
+PICTURES_MAX = 200  # renderMultiMedia; each costs a look at all that show the same file
+# All that the sheet may write, for the page that sanitises once more (nh3: tags, attributes, url_schemes).
+TAGS = frozenset(
+    {
+        "a", "article", "br", "caption", "dd", "del", "div", "dl", "dt", "h2", "h3", "h4", "h5", "h6", "header",
+        "img", "ins", "li", "ol", "p", "section", "small", "span", "sub", "sup", "table", "tbody", "td", "tfoot",
+        "th", "thead", "tr", "ul",
+    }
+)  # fmt: skip
+ATTRIBUTES = {
+    "*": {"class", "id"},
+    "a": {"href"},
+    "img": {"src", "alt"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+}
+URL_SCHEMES = frozenset({"data"})
 _SHEET = Path(__file__).with_name("cda.xslt")
 _MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin",
@@ -32,6 +49,8 @@ def render(data: bytes) -> str:
     """An HTML fragment `<article class="cda">…`. Raises Malformed(CDA_BROKEN)."""
     root = parse_document(data)
     header = header_of(root)
+    if sum(1 for _ in root.iter(path("renderMultiMedia"))) > PICTURES_MAX:
+        raise broken("too many pictures")
     facts = {**_facts(header), "body": _plain_body(root)}
     try:
         page = _sheet()(root, profile_run=False, **{name: etree.XSLT.strparam(value) for name, value in facts.items()})

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from mss.formats.xdmzip import LIMITS, Archive, Limits
-from mss.formats.xdsmetadata import Association, DescribedDocument, Metadata, SubmissionSet, read_metadata
+from mss.formats.xdsmetadata import read_metadata
+from mss.formats.xdsvalues import Association, DescribedDocument, Metadata, SubmissionSet
 from mss.model.document import DocumentEntry
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason

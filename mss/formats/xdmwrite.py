@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from mss.formats.cda import CdaHeader
 from mss.formats.hl7values import clean, format_cx, format_xcn
 from mss.formats.xdm import XdmDocument
-from mss.formats.xdsmetadata import Association, DescribedDocument, Metadata, SubmissionSet
+from mss.formats.xdsvalues import Association, DescribedDocument, Metadata, SubmissionSet
 from mss.formats.xdswrite import write_metadata
 from mss.model.document import Coded, DocumentEntry
 from mss.model.errors import BadValue

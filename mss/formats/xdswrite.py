@@ -12,7 +12,7 @@ from datetime import datetime
 from lxml import etree
 
 from mss.formats.hl7values import format_time, format_xcn, format_xon
-from mss.formats.xdsmetadata import Association, DescribedDocument, Metadata, Scheme, SubmissionSet
+from mss.formats.xdsvalues import Association, DescribedDocument, Metadata, Scheme, SubmissionSet
 from mss.model.document import Author, Coded, DocumentEntry
 
 LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
