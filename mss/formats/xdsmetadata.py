@@ -8,8 +8,7 @@ identifiers and codes are kept as sent, for the bridge to judge. Never reads a d
 from __future__ import annotations
 
 import re
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from mss.formats.hl7values import clean, parse_time, parse_xcn, parse_xon
 from mss.formats.xdsvalues import NO_CODE, Association, DescribedDocument, Metadata, Scheme, SubmissionSet
@@ -17,6 +16,9 @@ from mss.formats.xmlguard import local_name, parse
 from mss.model.document import Author, Coded, DocumentEntry
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
+
+if TYPE_CHECKING:  # whoever wants only the values does not load the library
+    from lxml import etree
 
 METADATA_BYTES_MAX = 4 * 1024 * 1024  # one document takes 8 KiB
 DOCUMENTS_MAX = 200  # of one submission; the largest seen had 7

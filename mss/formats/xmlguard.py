@@ -8,10 +8,13 @@ Never reads a file, never reaches the network.
 
 from __future__ import annotations
 
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
+
+if TYPE_CHECKING:  # loaded where it parses: whoever wants only the values of a format does without
+    from lxml import etree
 
 TAGS_MAX = 200_000  # "<"; the largest ANS sample has 5,900; a node costs libxml2 some 100 bytes
 ATTRIBUTES_MAX = 400_000  # "="
@@ -19,6 +22,8 @@ ATTRIBUTES_MAX = 400_000  # "="
 
 def parse(data: bytes, reason: Reason, size_bytes_max: int) -> etree._Element:
     """The root element of `data`. Raises Malformed(reason) for anything else than plain, bounded XML."""
+    from lxml import etree
+
     if len(data) > size_bytes_max:
         raise Malformed(reason, "XML too large")
     if data.count(b"<") > TAGS_MAX or data.count(b"=") > ATTRIBUTES_MAX:
@@ -33,6 +38,8 @@ def parse(data: bytes, reason: Reason, size_bytes_max: int) -> etree._Element:
 
 
 def _parser() -> etree.XMLParser:
+    from lxml import etree
+
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -47,4 +54,4 @@ def _parser() -> etree.XMLParser:
 
 def local_name(element: etree._Element) -> str:
     """The element's name without its namespace."""
-    return etree.QName(element).localname
+    return str(element.tag).rpartition("}")[2]
