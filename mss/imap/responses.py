@@ -1,0 +1,196 @@
+"""How is an answer written? Every response of the protocol as bytes; nothing here knows why it is said.
+
+Strings are quoted where that is possible and literals elsewhere. Rows of a long FETCH are made by mss/imap/rows.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mss.imap.names import DELIMITER, encode_utf7
+from mss.imap.sets import set_text
+from mss.imap.snapshot import Marks
+from mss.model.mailbox import FLAG_NAMES
+
+CRLF = b"\r\n"
+NIL = b"NIL"
+GO_AHEAD = b"+ OK\r\n"
+IDLING = b"+ idling\r\n"
+SYSTEM_FLAGS = tuple((bit, name.encode()) for bit, name in FLAG_NAMES.items())
+
+_ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+\Z')
+_QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*\Z")
+_SPECIAL = re.compile(rb'(["\\])')
+QUOTED_OCTETS_MAX = 1024
+"""Longer strings go as literals: some clients read quoted strings into small buffers."""
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+
+def literal(text: bytes) -> bytes:
+    return b"{%d}\r\n%b" % (len(text), text)
+
+
+def string(text: bytes) -> bytes:
+    """Quoted where possible, else a literal."""
+    if len(text) <= QUOTED_OCTETS_MAX and _QUOTABLE.match(text):
+        return b'"' + _SPECIAL.sub(rb"\\\1", text) + b'"'
+    return literal(text)
+
+
+def folder_name(name: str, *, utf8: bool = False) -> bytes:
+    """A folder's name as an astring; UTF-8 only for a client that enabled it."""
+    if utf8:
+        return b'"' + _SPECIAL.sub(rb"\\\1", name.encode()) + b'"'
+    wire = encode_utf7(name)
+    return wire if _ATOM.match(wire) and wire.upper() != NIL else string(wire)
+
+
+def tagged(tag: str, status: str, text: str, code: str | bytes = "") -> bytes:
+    """`a1 OK [CODE] text`, untagged with `*` as tag."""
+    if isinstance(code, bytes):
+        return b"%b %b [%b] %b\r\n" % (tag.encode(), status.encode(), code, text.encode())
+    return f"{tag} {status} [{code}] {text}\r\n".encode() if code else f"{tag} {status} {text}\r\n".encode()
+
+
+def greeting(capabilities: Sequence[str], name: str) -> bytes:
+    return f"* OK [CAPABILITY {' '.join(capabilities)}] {name} ready\r\n".encode()
+
+
+def bye(text: str, code: str = "") -> bytes:
+    return tagged("*", "BYE", text, code)
+
+
+def capability(capabilities: Sequence[str]) -> bytes:
+    return f"* CAPABILITY {' '.join(capabilities)}\r\n".encode()
+
+
+def enabled(names: Sequence[str]) -> bytes:
+    return b"".join((b"* ENABLED", *(b" " + name.encode() for name in names), CRLF))
+
+
+def identity(fields: Sequence[tuple[str, str]]) -> bytes:
+    """ID (RFC 2971)."""
+    return b"* ID (" + b" ".join(string(text.encode()) for pair in fields for text in pair) + b")\r\n"
+
+
+# --- flags
+
+
+def flag_names(marks: Marks, keywords: Sequence[str], *, recent: bool = False) -> bytes:
+    """Inside of a flag list: `\\Seen $Forwarded`."""
+    system, bits = marks
+    names = [name for bit, name in SYSTEM_FLAGS if system & bit]
+    if bits:
+        names += [name.encode() for bit, name in enumerate(keywords) if name and bits >> bit & 1]
+    if recent:
+        names.append(b"\\Recent")
+    return b" ".join(names)
+
+
+def flags(keywords: Sequence[str], *, permanent: bool | None = None, room: bool = True) -> bytes:
+    """FLAGS, or PERMANENTFLAGS when `permanent` says whether they may be changed; `room` for new keywords."""
+    names = [name for _, name in SYSTEM_FLAGS] + [name.encode() for name in keywords if name]
+    if permanent is None:
+        return b"* FLAGS (" + b" ".join(names) + b")\r\n"
+    if not permanent:
+        return b"* OK [PERMANENTFLAGS ()] Read-only\r\n"
+    return b"* OK [PERMANENTFLAGS (" + b" ".join([*names, b"\\*"] if room else names) + b")] Limited\r\n"
+
+
+# --- folders
+
+
+def listed(
+    attributes: Iterable[str], name: str, *, verb: bytes = b"LIST", extended: bytes = b"", utf8: bool = False
+) -> bytes:
+    """LIST or LSUB; `extended` is the text of extended data items, with its space."""
+    words = " ".join(attributes).encode()
+    return b'* %b (%b) "%b" %b%b\r\n' % (verb, words, DELIMITER.encode(), folder_name(name, utf8=utf8), extended)
+
+
+def namespace(personal: Sequence[str], others: Sequence[str], shared: Sequence[str]) -> bytes:
+    """NAMESPACE (RFC 2342): prefixes of each kind."""
+    kinds = (_prefixes(prefixes) for prefixes in (personal, others, shared))
+    return b"* NAMESPACE " + b" ".join(kinds) + CRLF
+
+
+def _prefixes(prefixes: Sequence[str]) -> bytes:
+    if not prefixes:
+        return NIL
+    pairs = (b'(%b "%b")' % (string(encode_utf7(prefix)), DELIMITER.encode()) for prefix in prefixes)
+    return b"(" + b"".join(pairs) + b")"
+
+
+def status(name: str, values: Iterable[tuple[str, int]], *, utf8: bool = False) -> bytes:
+    inside = " ".join(f"{item} {value}" for item, value in values).encode()
+    return b"* STATUS %b (%b)\r\n" % (folder_name(name, utf8=utf8), inside)
+
+
+# --- the selected folder
+
+
+def exists(count: int) -> bytes:
+    return b"* %d EXISTS\r\n" % count
+
+
+def recent(count: int) -> bytes:
+    return b"* %d RECENT\r\n" % count
+
+
+def expunged(numbers: Iterable[int]) -> bytes:
+    return b"".join(b"* %d EXPUNGE\r\n" % number for number in numbers)
+
+
+def ok_code(code: str, text: str) -> bytes:
+    """An untagged OK that carries a code."""
+    return f"* OK [{code}] {text}\r\n".encode()
+
+
+def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
+    """SEARCH (RFC 9051's older form), with MODSEQ when the search spoke of it (RFC 7162 §3.1.5)."""
+    found = "".join(f" {number}" for number in numbers)
+    tail = f" (MODSEQ {modseq})" if modseq is not None and numbers else ""
+    return f"* SEARCH{found}{tail}\r\n".encode()
+
+
+def esearch(tag: str, numbers: Sequence[int], returns: frozenset[str], *, uid: bool, modseq: int | None) -> bytes:
+    """ESEARCH (RFC 4731 §3.1): MIN, MAX and ALL are left out when nothing was found."""
+    parts = [b"* ESEARCH (TAG %b)" % string(tag.encode())]
+    if uid:
+        parts.append(b"UID")
+    if numbers:
+        if "MIN" in returns:
+            parts.append(b"MIN %d" % numbers[0])
+        if "MAX" in returns:
+            parts.append(b"MAX %d" % numbers[-1])
+        if "ALL" in returns:
+            parts.append(b"ALL " + set_text(numbers))
+    if "COUNT" in returns:
+        parts.append(b"COUNT %d" % len(numbers))
+    if modseq is not None and numbers:
+        parts.append(b"MODSEQ %d" % modseq)
+    return b" ".join(parts) + CRLF
+
+
+def copied(uidvalidity: int, pairs: Sequence[tuple[int, int]]) -> bytes:
+    """The code COPYUID (RFC 4315 §3): sources and their copies in the same order."""
+    sources, copies = set_text(a for a, _ in pairs), set_text(b for _, b in pairs)
+    return b"COPYUID %d %b %b" % (uidvalidity, sources, copies)
+
+
+def date_time(ms: int) -> bytes:
+    """INTERNALDATE: `"17-Jul-1996 02:44:25 +0000"`, always UTC."""
+    days, seconds = divmod(ms // 1000, 86_400)
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(days), seconds // 3600, seconds // 60 % 60, seconds % 60)
+
+
+def _day(days: int) -> bytes:
+    """`17-Jul-1996` of a day number, by the civil calendar (Gregorian, eras of 400 years from 1 March)."""
+    era, of_era = divmod(days + 719_468, 146_097)
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * of_year + 2) // 153
+    day = of_year - (153 * month + 2) // 5 + 1
+    number = month + 3 if month < 10 else month - 9
+    return b"%2d-%b-%04d" % (day, _MONTHS[number - 1], year + era * 400 + (number <= 2))
