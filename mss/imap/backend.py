@@ -1,0 +1,193 @@
+"""What does the door need from whoever keeps the mail? The promise that an IMAP session builds on.
+
+`mss/imap/mailstore.py` keeps it with the real store, `tests/kit/memory_mailstore.py` with dictionaries; the same
+tests run on both. Names of folders are those inside their mailbox; what a client sees before them (the shared
+namespace) is the session's business. Every write is durable when it returns, and has been announced to `watch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from mss.imap.commands import Flags, StoreMode
+from mss.imap.snapshot import Changes, Snapshot
+from mss.model.errors import MssError
+from mss.model.ids import OwnerId
+from mss.model.mailbox import SpecialUse
+
+OWNER_RIGHTS = "lrswipkxte"
+"""All rights of RFC 4314 §2.1 but "a": who may open a mailbox is not decided by mail clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A mailbox that an account may open, and with which rights (letters of RFC 4314 §2.1)."""
+
+    owner: OwnerId
+    account: OwnerId
+    address: str
+    rights: str = OWNER_RIGHTS
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who has signed in: their own mailbox, and team mailboxes of which they are a member."""
+
+    owner: OwnerId
+    own: Box | None
+    shared: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder with its counters, as of some moment."""
+
+    box: Box
+    id: int
+    name: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    messages: int
+    unseen: int
+    size_bytes: int
+    special_use: SpecialUse | None = None
+    subscribed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of a message without opening it."""
+
+    uid: int
+    size_bytes: int
+    internaldate_ms: int
+    savedate_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that a client brings."""
+
+    raw: bytes
+    flags: Flags
+    received_at: datetime | None
+
+
+class FolderProblem(StrEnum):
+    """Why an act on a folder is not done."""
+
+    EXISTS = "exists"
+    OVER_QUOTA = "over-quota"
+    TOO_MANY_FOLDERS = "too-many-folders"
+    TOO_MANY_KEYWORDS = "too-many-keywords"
+    SPECIAL_USE_TAKEN = "special-use-taken"
+    MESSAGE_MALFORMED = "message-malformed"
+
+
+class FolderRefused(MssError):
+    """The act was possible in form but is not done; nothing has changed."""
+
+    def __init__(self, problem: FolderProblem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+
+
+class MailStore(Protocol):
+    """Every method raises NotFound for a folder that is gone, StorageUnavailable when the store cannot answer."""
+
+    # --- folders
+
+    async def folders(self, box: Box) -> Sequence[Folder]:
+        """All folders of a mailbox."""
+        ...
+
+    async def folder(self, box: Box, name: str) -> Folder:
+        """One folder with fresh counters."""
+        ...
+
+    async def create(self, box: Box, name: str, special_use: SpecialUse | None = None) -> Folder:
+        """Raises FolderRefused: EXISTS, TOO_MANY_FOLDERS, SPECIAL_USE_TAKEN."""
+        ...
+
+    async def delete(self, folder: Folder) -> None:
+        """The folder with its messages; not those below it."""
+        ...
+
+    async def rename(self, folder: Folder, name: str) -> None:
+        """The folder and all below it, at once. INBOX keeps its name: its messages move to a new folder
+        (RFC 9051 §6.3.6). Raises FolderRefused: EXISTS."""
+        ...
+
+    async def subscribe(self, folder: Folder, *, subscribed: bool) -> None: ...
+
+    # --- the state of a folder
+
+    async def snapshot(self, folder: Folder) -> Snapshot:
+        """The whole state, consistent in itself."""
+        ...
+
+    async def changes(self, folder: Folder, since: int) -> Changes | None:
+        """What happened after modseq `since`; None when that is too long ago to be known."""
+        ...
+
+    def watch(self, owner: OwnerId, listener: Callable[[int], None]) -> Callable[[], None]:
+        """Call `listener` with a folder's id (0: any) when something changed in this mailbox. A hint that may come
+        late or not at all. Answers what ends it."""
+        ...
+
+    # --- messages; those that are gone are left out of the answer
+
+    async def rows(self, folder: Folder, uids: Sequence[int]) -> list[Row]:
+        """By rising uid."""
+        ...
+
+    async def summaries(self, folder: Folder, uids: Sequence[int]) -> list[tuple[Row, bytes]]:
+        """By rising uid, each with the octets of its summary (mss/formats/summary.py)."""
+        ...
+
+    async def bodies(self, folder: Folder, uids: Sequence[int]) -> dict[int, bytes]:
+        """Whole messages; the caller bounds how much it asks for at once."""
+        ...
+
+    async def body_range(self, folder: Folder, uid: int, start: int, end: int) -> bytes:
+        """Octets of a message, cut where it ends."""
+        ...
+
+    async def search_text(self, folder: Folder, uids: Sequence[int], text: str, *, header_too: bool) -> set[int]:
+        """Uids of messages whose decoded text (and header) contains `text`, whatever the case."""
+        ...
+
+    # --- acts
+
+    async def append(self, folder: Folder, message: NewMessage) -> int:
+        """The uid it got. Raises FolderRefused: OVER_QUOTA, MESSAGE_MALFORMED, TOO_MANY_KEYWORDS."""
+        ...
+
+    async def change_flags(
+        self, folder: Folder, uids: Sequence[int], mode: StoreMode, flags: Flags, unchanged_since: int | None = None
+    ) -> list[int]:
+        """Answers the uids that UNCHANGEDSINCE kept back. Raises FolderRefused: TOO_MANY_KEYWORDS."""
+        ...
+
+    async def copy(self, folder: Folder, uids: Sequence[int], target: Folder) -> list[tuple[int, int]]:
+        """(uid, uid of the copy), all or none. Raises FolderRefused: OVER_QUOTA."""
+        ...
+
+    async def move(self, folder: Folder, uids: Sequence[int], target: Folder) -> list[tuple[int, int]]:
+        """As `copy`, and the sources are gone; only messages that this call removed are in the answer."""
+        ...
+
+    async def expunge(self, folder: Folder, uids: Sequence[int]) -> list[int]:
+        """Remove those that are marked deleted; the uids that this call removed."""
+        ...
+
+
+Authenticate = Callable[[str, str, bytes, str], Awaitable[Account | None]]
+"""(mechanism, user name, secret, address of the peer) → who that is, or None.
+
+PLAIN and LOGIN bring a password, EXTERNAL the client certificate in DER (its user name may be empty)."""

@@ -1,0 +1,235 @@
+"""How do messages reach the client? FETCH: rows in pages, bodies in pieces, never more than the client can drink.
+
+Items without bodies go by whole pages (mss/imap/rows.py). Bodies are opened a batch at a time, or, when large,
+frame by frame; between pieces the wire is drained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from mss.formats.summary import headers_of, is_usual, parts_of
+from mss.imap import commands as c
+from mss.imap import responses
+from mss.imap.backend import Folder, Row
+from mss.imap.commands import Attribute, Binary, Piece, Section
+from mss.imap.replies import Declined, Problem
+from mss.imap.rows import Need, Page, need_of, render
+from mss.imap.sections import Places, choose_fields, cut, locate
+from mss.imap.state import Disconnected, Session
+from mss.model.errors import MssError
+from mss.model.mailbox import Flag
+
+PAGE_MESSAGES = 500
+"""Messages asked of the store at once."""
+BATCH_BYTES_MAX = 1024 * 1024
+"""Bodies opened at once; a larger message is read in pieces of this size."""
+
+
+async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[str, str]:
+    selected = session.open_folder()
+    if command.vanished or any(isinstance(item, Binary) for item in command.items):
+        raise Declined(Problem.NOT_SUPPORTED)
+    positions = selected.view.positions(command.messages, uid=command.uid)
+    if positions is None:
+        raise Declined(Problem.NO_SUCH_MESSAGE)
+    plan = _plan(session, command)
+    if command.changed_since is not None:
+        positions = _changed(session, positions, command.changed_since)
+    newly_seen = await _mark_seen(session, plan, positions)
+    told = 0
+    for start in range(0, len(positions), PAGE_MESSAGES):
+        part = positions[start : start + PAGE_MESSAGES]
+        told += await _page(session, plan, part, newly_seen)
+    if told < len(positions) and not command.uid:
+        return "Some messages are no longer there", "EXPUNGEISSUED"  # RFC 5530 §3
+    return "Fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be told of each message."""
+
+    attributes: tuple[Attribute, ...]
+    sections: tuple[Section, ...]
+    need: Need
+    opens_bodies: bool
+
+
+def _plan(session: Session, command: c.Fetch) -> _Plan:
+    attributes = [item for item in command.items if isinstance(item, Attribute)]
+    sections = tuple(item for item in command.items if isinstance(item, Section))
+    if command.uid and Attribute.UID not in attributes:
+        attributes.insert(0, Attribute.UID)  # RFC 9051 §6.4.9
+    if command.changed_since is not None and Attribute.MODSEQ not in attributes:
+        attributes.append(Attribute.MODSEQ)  # RFC 7162 §3.1.4.1
+    session.condstore = session.condstore or Attribute.MODSEQ in attributes
+    need = need_of(attributes)
+    if sections:
+        whole = all(section.piece is Piece.ALL and not section.path for section in sections)
+        need = max(need, Need.ROW if whole else Need.SUMMARY)
+    return _Plan(tuple(attributes), sections, need, not all(map(_in_summary, sections)))
+
+
+def _in_summary(section: Section) -> bool:
+    """The summary alone answers: header fields that are kept there."""
+    return section.piece is Piece.FIELDS and not section.path and all(is_usual(f.lower()) for f in section.fields)
+
+
+def _changed(session: Session, positions: list[int], since: int) -> list[int]:
+    view = session.open_folder().view
+    modseqs = view.snapshot.modseqs
+    pairs = zip(positions, view.indices(positions), strict=True)
+    return [position for position, index in pairs if index >= 0 and modseqs[index] > since]
+
+
+async def _mark_seen(session: Session, plan: _Plan, positions: list[int]) -> frozenset[int]:
+    """Reading a body sets \\Seen (RFC 9051 §6.4.5); the uids for which that is news, to be told with the body."""
+    selected = session.open_folder()
+    if selected.read_only or all(section.peek for section in plan.sections) or "s" not in selected.folder.box.rights:
+        return frozenset()
+    view = selected.view
+    snapshot = view.snapshot
+    indices = view.indices(positions)
+    unseen = [snapshot.uids[i] for i in indices if i >= 0 and not snapshot.marks(i)[0] & Flag.SEEN]
+    if not unseen:
+        return frozenset()
+    await session.store.change_flags(selected.folder, unseen, c.StoreMode.ADD, c.Flags(Flag.SEEN))
+    newest = await selected.opened.refresh(selected.folder)
+    session.tell(newest, may_expunge=False, known=dict.fromkeys(unseen))
+    return frozenset(unseen)
+
+
+async def _page(session: Session, plan: _Plan, positions: list[int], newly_seen: frozenset[int]) -> int:
+    """Tell some messages; how many there were."""
+    selected = session.open_folder()
+    view = selected.view
+    pairs = [pair for pair in zip(positions, view.indices(positions), strict=True) if pair[1] >= 0]
+    uids = [view.uids[position] for position, _ in pairs]
+    rows: list[Row] = []
+    summaries: list[bytes] = []
+    if plan.need is Need.ROW:
+        rows = await session.store.rows(selected.folder, uids)
+    elif plan.need is Need.SUMMARY:
+        both = await session.store.summaries(selected.folder, uids)
+        rows, summaries = [row for row, _ in both], [summary for _, summary in both]
+    if plan.need is not Need.SNAPSHOT and len(rows) < len(pairs):  # some went while we asked
+        there = {row.uid for row in rows}
+        pairs = [pair for pair, uid in zip(pairs, uids, strict=True) if uid in there]
+    page = Page(view, [position for position, _ in pairs], [index for _, index in pairs], rows, summaries)
+    if not plan.sections:
+        session.wire.write(b"".join(render(page, plan.attributes)))
+        await session.wire.drain()
+        return len(pairs)
+    return await _page_with_bodies(session, plan, page, newly_seen)
+
+
+async def _page_with_bodies(session: Session, plan: _Plan, page: Page, newly_seen: frozenset[int]) -> int:
+    told = 0
+    for batch in _batches(page.rows) if plan.opens_bodies else [range(len(page.rows))]:
+        told += await _batch(session, plan, page, batch, newly_seen)
+    return told
+
+
+def _batches(rows: Sequence[Row]) -> list[range]:
+    """Neighbours that are opened together; a large message is alone."""
+    batches = []
+    start = size = 0
+    for index, row in enumerate(rows):
+        if index > start and size + row.size_bytes > BATCH_BYTES_MAX:
+            batches.append(range(start, index))
+            start, size = index, 0
+        size += row.size_bytes
+    return [*batches, range(start, len(rows))]
+
+
+async def _batch(session: Session, plan: _Plan, page: Page, batch: range, newly_seen: frozenset[int]) -> int:
+    folder = session.open_folder().folder
+    rows = [page.rows[number] for number in batch]
+    bodies: dict[int, bytes] = {}
+    is_large = len(rows) == 1 and rows[0].size_bytes > BATCH_BYTES_MAX
+    if plan.opens_bodies and not is_large:
+        bodies = await session.store.bodies(folder, [row.uid for row in rows])
+    told = 0
+    for number in batch:
+        row = page.rows[number]
+        if plan.opens_bodies and not is_large and row.uid not in bodies:
+            continue
+        message = _Message(session, folder, row, bodies.get(row.uid), page.summaries[number] if page.summaries else b"")
+        one = Page(
+            page.view, [page.positions[number]], [page.indices[number]], [row], page.summaries[number : number + 1]
+        )
+        await _tell_message(session, plan, one, message, told_seen=row.uid in newly_seen)
+        told += 1
+    await session.wire.drain()
+    return told
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message being told: its octets at hand, or to be had in pieces."""
+
+    session: Session
+    folder: Folder
+    row: Row
+    raw: bytes | None
+    summary: bytes
+
+    def places(self) -> Places:
+        return {entry.path: entry[1:4] for entry in parts_of(self.summary)} if self.summary else {}
+
+    async def octets(self, start: int, end: int) -> bytes:
+        if self.raw is not None:
+            return self.raw[start:end]
+        return await self.session.store.body_range(self.folder, self.row.uid, start, end)
+
+    async def pieces(self, start: int, end: int) -> AsyncIterator[bytes]:
+        if self.raw is not None:
+            yield self.raw[start:end]
+            return
+        for at in range(start, end, BATCH_BYTES_MAX):
+            yield await self.octets(at, min(at + BATCH_BYTES_MAX, end))
+
+
+async def _tell_message(session: Session, plan: _Plan, page: Page, message: _Message, *, told_seen: bool) -> None:
+    attributes = list(plan.attributes)
+    if told_seen:
+        extra = (Attribute.FLAGS, Attribute.MODSEQ) if session.condstore else (Attribute.FLAGS,)
+        attributes += [item for item in extra if item not in attributes]
+    (head,) = render(page, attributes, end=b"")
+    session.wire.write(head)
+    space = b" " if attributes else b""
+    for section in plan.sections:
+        try:
+            await _tell_section(session, section, message, space)
+        except MssError as problem:
+            raise Disconnected("a message broke off") from problem  # half a row is said: no answer can follow it
+        space = b" "
+    session.wire.write(b")\r\n")
+
+
+async def _tell_section(session: Session, section: Section, message: _Message, space: bytes) -> None:
+    """One section as a literal; NIL for a part that is not there."""
+    wire = session.wire
+    if _in_summary(section):
+        fields = choose_fields(headers_of(message.summary), section.fields, but=False)
+        first, end = cut(len(fields), section.span)
+        wire.write(b"%b%b %b" % (space, section.label, responses.literal(fields[first:end])))
+        return
+    place = locate(section, message.row.size_bytes, message.places())
+    if place is None:
+        wire.write(b"%b%b NIL" % (space, section.label))
+        return
+    if section.fields:
+        header = await message.octets(place.start, place.end)
+        fields = choose_fields(header, section.fields, but=section.piece is Piece.FIELDS_NOT)
+        first, end = cut(len(fields), section.span)
+        wire.write(b"%b%b %b" % (space, section.label, responses.literal(fields[first:end])))
+        return
+    first, end = cut(place.end - place.start, section.span)
+    wire.write(b"%b%b {%d}\r\n" % (space, section.label, end - first))
+    async for piece in message.pieces(place.start + first, place.start + end):
+        wire.write(piece)
+        if len(piece) >= BATCH_BYTES_MAX:
+            await wire.drain()

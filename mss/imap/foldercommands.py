@@ -1,0 +1,214 @@
+"""What does a client do with folders? SELECT, LIST, STATUS, CREATE and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+from mss.imap import commands as c
+from mss.imap import listing, responses
+from mss.imap.backend import Box, Folder, FolderRefused
+from mss.imap.listing import Line, Node
+from mss.imap.names import DELIMITER, INBOX, BadName, check_new_name
+from mss.imap.replies import Declined, Problem, problem_of
+from mss.imap.snapshot import Snapshot
+from mss.imap.state import SHARED_PREFIX, Selected, Session
+from mss.imap.view import View
+from mss.model.errors import NotFound
+from mss.model.mailbox import Flag, SpecialUse
+
+KEYWORDS_MAX = 62
+"""Keywords of one folder (bits of a signed number in the store)."""
+CHILD_INFO = b' ("CHILDINFO" ("SUBSCRIBED"))'
+
+
+# --- SELECT, EXAMINE
+
+
+async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, str]:
+    if session.selected is not None:
+        session.let_go()
+        session.wire.write(responses.ok_code("CLOSED", "Previous folder closed"))  # RFC 7162 §3.2.11
+    folder = await session.find_folder(command.folder)
+    session.need(folder.box, "r")
+    session.condstore = session.condstore or command.condstore
+    opened = await session.hub.open(folder)
+    opened.watchers.add(session.wire.poke)
+    snapshot = opened.snapshot
+    read_only = command.read_only or not set("swtie") & set(folder.box.rights)
+    recent = () if read_only else (opened.claim_recent(snapshot),)
+    view = View(snapshot, tuple(claim for claim in recent if claim[0] < claim[1]))
+    session.selected = Selected(folder, opened, view, read_only)
+    session.wire.write(_state(view, read_only))
+    return ("Opened read-only", "READ-ONLY") if read_only else ("Opened", "READ-WRITE")
+
+
+def _state(view: View, read_only: bool) -> bytes:
+    snapshot = view.snapshot
+    room = sum(1 for name in snapshot.keywords if name) < KEYWORDS_MAX
+    parts = [
+        responses.flags(snapshot.keywords),
+        responses.flags(snapshot.keywords, permanent=not read_only, room=room),
+        responses.exists(len(view)),
+        responses.recent(view.recent_count()),
+    ]
+    unseen = snapshot.first_without(Flag.SEEN)
+    if unseen >= 0:
+        parts.append(responses.ok_code(f"UNSEEN {unseen + 1}", "First unseen"))
+    parts += [
+        responses.ok_code(f"UIDVALIDITY {snapshot.uidvalidity}", "UIDs valid"),
+        responses.ok_code(f"UIDNEXT {snapshot.uidnext}", "Next UID"),
+        responses.ok_code(f"HIGHESTMODSEQ {snapshot.modseq}", "Highest"),
+    ]
+    return b"".join(parts)
+
+
+# --- LIST, LSUB, NAMESPACE
+
+
+async def list_folders(session: Session, _tag: str, command: c.List) -> str:
+    if command.basic and command.patterns == ("",):
+        session.wire.write(responses.listed(["\\Noselect"], ""))  # the hierarchy delimiter (RFC 9051 §6.3.9)
+        return "Listed"
+    for line in listing.select(await _tree(session), command):
+        extended = CHILD_INFO if line.child_info else b""
+        session.wire.write(responses.listed(line.attributes, line.name, extended=extended))
+        if command.status and line.folder is not None:
+            await _write_status(session, line, command.status)
+    await session.wire.drain()
+    return "Listed"
+
+
+async def list_subscribed(session: Session, _tag: str, command: c.Lsub) -> str:
+    for line in listing.select_subscribed(await _tree(session), command.reference, command.pattern):
+        session.wire.write(responses.listed(line.attributes, line.name, verb=b"LSUB"))
+    await session.wire.drain()
+    return "Listed"
+
+
+async def namespace(session: Session, _tag: str, _command: c.Namespace) -> str:
+    assert session.account is not None
+    own = [""] if session.account.own else []
+    shared = [SHARED_PREFIX + DELIMITER] if session.account.shared else []
+    session.wire.write(responses.namespace(own, [], shared))
+    return "Told"
+
+
+async def _tree(session: Session) -> list[Node]:
+    folders = []
+    boxes = [(prefix, box) for prefix, box in session.boxes() if "l" in box.rights]
+    for prefix, box in boxes:
+        folders += [(prefix, folder) for folder in await session.store.folders(box)]
+    return listing.tree(folders, [prefix for prefix, _ in boxes if prefix])
+
+
+# --- STATUS
+
+
+async def status(session: Session, _tag: str, command: c.Status) -> str:
+    folder = await session.find_folder(command.folder)
+    session.need(folder.box, "r")
+    await _write_status(session, Line(command.folder, (), folder), command.items)
+    return "Told"
+
+
+async def _write_status(session: Session, line: Line, items: Sequence[str]) -> None:
+    folder = line.folder
+    assert folder is not None
+    session.condstore = session.condstore or "HIGHESTMODSEQ" in items  # RFC 7162 §3.1
+    values = {
+        "MESSAGES": folder.messages,
+        "RECENT": 0,
+        "UIDNEXT": folder.uidnext,
+        "UIDVALIDITY": folder.uidvalidity,
+        "UNSEEN": folder.unseen,
+        "SIZE": folder.size_bytes,
+        "HIGHESTMODSEQ": folder.modseq,
+        "APPENDLIMIT": session.settings.message_bytes_max,
+    }
+    if "DELETED" in items:
+        try:
+            snapshot: Snapshot = await session.store.snapshot(folder)
+        except NotFound:
+            return
+        values["DELETED"] = snapshot.count(Flag.DELETED)
+    session.wire.write(responses.status(line.name, [(item, values[item]) for item in items]))
+
+
+# --- CREATE, DELETE, RENAME, SUBSCRIBE
+
+
+async def create(session: Session, _tag: str, command: c.Create) -> str:
+    box, inner = _new_place(session, command.folder)
+    session.need(box, "k")
+    await _asked(session.store.create(box, inner, _special_use(command.special_use)))
+    return "Created"
+
+
+async def delete(session: Session, _tag: str, command: c.Delete) -> str:
+    folder = await _existing(session, command.folder)
+    session.need(folder.box, "x")
+    if folder.name == INBOX:
+        raise Declined(Problem.INBOX_STAYS)
+    if folder.special_use is not None:
+        raise Declined(Problem.HAS_ROLE)
+    await session.store.delete(folder)
+    session.hub.forget(folder)
+    return "Deleted"
+
+
+async def rename(session: Session, _tag: str, command: c.Rename) -> str:
+    folder = await _existing(session, command.folder)
+    box, inner = _new_place(session, command.new_name)
+    session.need(folder.box, "x")
+    session.need(box, "k")
+    if box.owner != folder.box.owner:
+        raise Declined(Problem.NO_PERMISSION)
+    if folder.name != INBOX and inner.startswith(folder.name + DELIMITER):
+        raise Declined(Problem.NAME_IMPOSSIBLE)  # a folder cannot lie below itself
+    await _asked(session.store.rename(folder, inner))
+    return "Renamed"
+
+
+async def subscribe(session: Session, _tag: str, command: c.Subscribe) -> str:
+    folder = await session.find_folder(command.folder)
+    await session.store.subscribe(folder, subscribed=command.subscribed)
+    return "Subscribed" if command.subscribed else "Unsubscribed"
+
+
+async def _existing(session: Session, name: str) -> Folder:
+    """A folder, or the reason why a name above others is none. Raises Declined."""
+    try:
+        return await session.find_folder(name)
+    except Declined:
+        if any(node.name == name for node in await _tree(session)):
+            raise Declined(Problem.HAS_NO_MAIL) from None
+        raise
+
+
+def _new_place(session: Session, name: str) -> tuple[Box, str]:
+    """Mailbox and name of a folder to be made. Raises Declined."""
+    box, inner = session.find_box(name.removesuffix(DELIMITER))  # RFC 9051 §6.3.4: a hint that others will lie below
+    try:
+        check_new_name(inner)
+    except BadName:
+        raise Declined(Problem.NAME_IMPOSSIBLE) from None
+    return box, inner
+
+
+async def _asked(act: Awaitable[object]) -> None:
+    try:
+        await act
+    except FolderRefused as refused:
+        raise Declined(problem_of(refused.problem)) from None
+
+
+def _special_use(names: Sequence[str]) -> SpecialUse | None:
+    if not names:
+        return None
+    try:
+        use = SpecialUse(names[0])
+    except ValueError:
+        raise Declined(Problem.SPECIAL_USE_UNKNOWN) from None
+    if len(names) > 1 or use is SpecialUse.INBOX:
+        raise Declined(Problem.SPECIAL_USE_UNKNOWN)
+    return use

@@ -1,0 +1,155 @@
+"""Which folders does somebody look at, and what do they hold now? One reading for all the sessions of a folder.
+
+A change wakes every session of the folder; the first that asks reads the store, the others share what it found.
+Folders that nobody looks at any more are remembered for a while, so that opening one again reads only what changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+from mss.imap.backend import Folder, MailStore
+from mss.imap.snapshot import Snapshot
+from mss.model.ids import OwnerId
+
+Key = tuple[int, int]
+"""Owner and folder."""
+REMEMBERED_MESSAGES_MAX = 1_000_000
+"""Messages in remembered folders, all together: sixteen octets each."""
+REMEMBERED_FOLDERS_MAX = 1024
+
+
+class OpenFolder:
+    """A folder that somebody has selected. `stale` says that what is known may be old.
+
+    Whoever reads does so in their own name (`as_seen`): opening names of keywords is written into the audit.
+    """
+
+    def __init__(self, store: MailStore, key: Key, snapshot: Snapshot) -> None:
+        self.key = key
+        self.snapshot = snapshot
+        self.stale = False
+        self.sessions = 0
+        self.watchers: set[Callable[[], None]] = set()
+        self._recent_from = snapshot.uidnext
+        self._store = store
+        self._lock = asyncio.Lock()
+        self._asked = 0
+        self._answered = 0
+
+    async def refresh(self, as_seen: Folder) -> Snapshot:
+        """The state of the folder now; a reading that began before this call is not enough. Raises NotFound."""
+        self._asked += 1
+        wanted = self._asked
+        async with self._lock:
+            if self._answered < wanted:
+                asked = self._asked  # whoever has asked so far is served by this reading
+                await self._read(as_seen)
+                self._answered = asked
+        return self.snapshot
+
+    async def current(self, as_seen: Folder) -> Snapshot:
+        """The state, read again only when something is known to have changed."""
+        return await self.refresh(as_seen) if self.stale else self.snapshot
+
+    def claim_recent(self, snapshot: Snapshot) -> tuple[int, int]:
+        """Uids of which no session has been told yet: the first that asks gets them (RFC 3501 §2.3.2)."""
+        claimed = (self._recent_from, max(self._recent_from, snapshot.uidnext))
+        self._recent_from = claimed[1]
+        return claimed
+
+    def wake(self) -> None:
+        """Something changed: tell the sessions that wait."""
+        self.stale = True
+        for watcher in list(self.watchers):
+            watcher()
+
+    async def _read(self, as_seen: Folder) -> None:
+        self.stale = False
+        try:
+            changes = await self._store.changes(as_seen, self.snapshot.modseq)
+            if changes is None:
+                self.snapshot = await self._store.snapshot(as_seen)
+            else:
+                self.snapshot = self.snapshot.after(changes)
+        except BaseException:
+            self.stale = True
+            raise
+
+
+class Hub:
+    """All open folders of this process."""
+
+    def __init__(self, store: MailStore) -> None:
+        self._store = store
+        self._open: OrderedDict[Key, OpenFolder] = OrderedDict()
+        self._of_owner: dict[int, dict[int, OpenFolder]] = {}
+        self._ends: dict[int, Callable[[], None]] = {}
+
+    async def open(self, folder: Folder) -> OpenFolder:
+        """Begin to look at a folder; its state is fresh. End with `release`. Raises NotFound."""
+        key = (folder.box.owner, folder.id)
+        self._watch(folder.box.owner)  # before reading, so that no change falls between
+        opened = self._open.get(key)
+        if opened is None:
+            snapshot = await self._store.snapshot(folder)
+            opened = self._open.get(key) or self._keep(OpenFolder(self._store, key, snapshot))
+        opened.sessions += 1
+        try:
+            await opened.refresh(folder)
+        except BaseException:
+            opened.sessions -= 1
+            raise
+        self._open.move_to_end(key)
+        return opened
+
+    def release(self, opened: OpenFolder, watcher: Callable[[], None]) -> None:
+        """A session looks away."""
+        opened.watchers.discard(watcher)
+        opened.sessions -= 1
+        if not opened.sessions:
+            self._trim()
+
+    def forget(self, folder: Folder) -> None:
+        """A folder was deleted: whoever still looks at it finds that out by reading."""
+        opened = self._open.get((folder.box.owner, folder.id))
+        if opened is not None:
+            opened.wake()
+            if not opened.sessions:
+                self._drop(opened)
+
+    def _keep(self, opened: OpenFolder) -> OpenFolder:
+        owner, number = opened.key
+        self._open[opened.key] = opened
+        self._of_owner.setdefault(owner, {})[number] = opened
+        return opened
+
+    def _drop(self, opened: OpenFolder) -> None:
+        owner, number = opened.key
+        del self._open[opened.key]
+        del self._of_owner[owner][number]
+        if not self._of_owner[owner]:
+            del self._of_owner[owner]
+            self._ends.pop(owner)()
+
+    def _watch(self, owner: int) -> None:
+        if owner in self._ends:
+            return
+
+        def changed(which: int) -> None:
+            for number, opened in list(self._of_owner.get(owner, {}).items()):
+                if which in (0, number):
+                    opened.wake()
+
+        self._ends[owner] = self._store.watch(OwnerId(owner), changed)
+
+    def _trim(self) -> None:
+        """Forget what nobody has looked at for longest, when it is too much."""
+        total = sum(len(opened.snapshot) for opened in self._open.values())
+        for opened in [opened for opened in self._open.values() if not opened.sessions]:
+            if len(self._open) <= REMEMBERED_FOLDERS_MAX and total <= REMEMBERED_MESSAGES_MAX:
+                break
+            total -= len(opened.snapshot)
+            self._drop(opened)

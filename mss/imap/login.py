@@ -1,0 +1,146 @@
+"""How does a client introduce itself? Commands that need no folder: CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE …
+
+Who somebody is decides the injected `authenticate`; here only TLS is insisted upon, and that a refusal says the
+same whoever was named. What is announced is what is right, and only what is possible at that moment.
+"""
+
+from __future__ import annotations
+
+from mss.imap import commands as c
+from mss.imap import responses
+from mss.imap.grammar import decode_sasl, plain_credentials
+from mss.imap.reader import Limits, Refused
+from mss.imap.replies import Declined, Problem
+from mss.imap.state import Disconnected, Session
+from mss.imap.tokens import Bad
+from mss.model.errors import BadValue
+
+_ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+_LOGGED_IN = (
+    "NAMESPACE",
+    "UNSELECT",
+    "UIDPLUS",
+    "MOVE",
+    "SPECIAL-USE",
+    "CHILDREN",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "ESEARCH",
+    "WITHIN",
+    "CONDSTORE",
+    "STATUS=SIZE",
+)
+FAILED_LOGINS_MAX = 3
+"""Then the line is cut; slowing down by account and address is for whoever knows passwords."""
+
+
+def capabilities(session: Session) -> list[str]:
+    """What this server can do for this client now."""
+    if session.account is not None:
+        return [*_ALWAYS, *_LOGGED_IN, f"APPENDLIMIT={session.settings.message_bytes_max}"]
+    if not session.wire.is_secure:
+        return [*_ALWAYS, "STARTTLS", "LOGINDISABLED"]
+    return [*_ALWAYS, "AUTH=PLAIN", *(["AUTH=EXTERNAL"] if session.wire.certificate else [])]
+
+
+def stranger_limits(session: Session) -> Limits:
+    """What a client may send before it has logged in."""
+    most = session.settings.stranger_bytes_max
+    return Limits(most, most)
+
+
+async def capability(session: Session, _tag: str, _command: c.Capability) -> str:
+    session.wire.write(responses.capability(capabilities(session)))
+    return "That is what can be done"
+
+
+async def noop(session: Session, _tag: str, _command: c.Noop | c.Check) -> str:
+    await session.tell_news(may_expunge=True, ask=True)
+    return "Done"
+
+
+async def logout(session: Session, _tag: str, _command: c.Logout) -> str:
+    session.wire.write(responses.bye("Goodbye"))
+    session.let_go()
+    session.leaving = True
+    return "Logged out"
+
+
+async def identify(session: Session, _tag: str, _command: c.Id) -> str:
+    session.wire.write(responses.identity([("name", "mss")]))
+    return "Pleased to meet you"
+
+
+async def enable(session: Session, _tag: str, command: c.Enable) -> str:
+    """Unknown extensions are passed over (RFC 5161 §3.1)."""
+    now = [name for name in dict.fromkeys(command.extensions) if name == "CONDSTORE"]
+    session.condstore = session.condstore or bool(now)
+    session.wire.write(responses.enabled(now))
+    return "Enabled"
+
+
+async def start_tls(session: Session, tag: str, _command: c.StartTls) -> None:
+    """Answers by itself, since what follows is no longer in clear."""
+    if session.wire.is_secure:
+        raise Declined(Problem.TLS_ALREADY)
+    session.wire.write(responses.tagged(tag, "OK", "Begin TLS now"))
+    await session.wire.start_tls()
+
+
+async def login(session: Session, tag: str, command: c.Login) -> tuple[str, str]:
+    _insist_on_tls(session)
+    return await _admit(session, "LOGIN", command.username, command.password)
+
+
+async def authenticate(session: Session, tag: str, command: c.Authenticate) -> tuple[str, str]:
+    _insist_on_tls(session)
+    if command.mechanism == "PLAIN":
+        response = await _response(session, command.initial)
+        try:
+            other, username, password = plain_credentials(response)
+        except BadValue:
+            raise Declined(Problem.LOGIN_FAILED) from None
+        if other not in ("", username):  # nobody acts for somebody else by IMAP
+            raise Declined(Problem.LOGIN_FAILED)
+        return await _admit(session, "PLAIN", username, password)
+    if command.mechanism == "EXTERNAL" and session.wire.certificate:
+        response = await _response(session, command.initial)
+        try:
+            username = response.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Declined(Problem.LOGIN_FAILED) from None
+        return await _admit(session, "EXTERNAL", username, session.wire.certificate)
+    raise Declined(Problem.MECHANISM_UNKNOWN)
+
+
+def _insist_on_tls(session: Session) -> None:
+    if not session.wire.is_secure:
+        raise Declined(Problem.TLS_REQUIRED)
+
+
+async def _response(session: Session, initial: bytes | None) -> bytes:
+    """The client's SASL response: the initial one, or asked for."""
+    if initial is not None:
+        return initial
+    session.wire.write(b"+ \r\n")
+    while (line := session.wire.take_line()) is None:
+        if not await session.wire.wait(session.settings.stranger_s):
+            raise Disconnected("timeout")
+    if isinstance(line, Refused) or line == b"*":
+        raise Declined(Problem.CANCELLED)
+    try:
+        return decode_sasl(line)
+    except Bad:
+        raise Declined(Problem.CANCELLED) from None
+
+
+async def _admit(session: Session, mechanism: str, username: str, secret: bytes) -> tuple[str, str]:
+    account = await session.authenticate(mechanism, username, secret, session.wire.peer)
+    if account is None:
+        session.failed_logins += 1
+        session.leaving = session.failed_logins >= FAILED_LOGINS_MAX
+        raise Declined(Problem.LOGIN_FAILED)
+    session.account = account
+    settings = session.settings
+    session.wire.set_limits(Limits(settings.line_bytes_max, settings.literal_bytes_max, settings.message_bytes_max))
+    return "Logged in", f"CAPABILITY {' '.join(capabilities(session))}"

@@ -1,0 +1,106 @@
+"""How is a folder searched without opening more than is needed? SEARCH, level by level.
+
+Keys that all must hold are asked from the cheapest level to the dearest, each only for the messages that are left:
+flags cost nothing, headers a page of summaries, texts the messages themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mss.formats.summary import headers_of, is_usual, parts_of
+from mss.imap import commands as c
+from mss.imap import responses
+from mss.imap import searchkeys as k
+from mss.imap.fetching import PAGE_MESSAGES
+from mss.imap.replies import Declined, Problem
+from mss.imap.search import Facts, Level, level_of, narrow
+from mss.imap.state import Session
+from mss.model.clock import to_ms
+
+
+async def search(session: Session, tag: str, command: c.Search) -> str:
+    selected = session.open_folder()
+    view = selected.view
+    _check_numbers(session, command.key)
+    asks_modseq = any(isinstance(key, k.ModSeqFrom) for key in _walk(command.key))
+    session.condstore = session.condstore or asks_modseq
+    positions = list(range(len(view)))
+    now_ms = to_ms(session.clock.now())
+    keys = command.key.keys if isinstance(command.key, k.And) else (command.key,)
+    for key in sorted(keys, key=lambda key: level_of(key, is_usual)):
+        positions = await _narrow(session, key, positions, now_ms)
+    snapshot = view.snapshot
+    indices = [index for index in view.indices(positions) if index >= 0]
+    highest = max((snapshot.modseqs[index] for index in indices), default=0) if asks_modseq else None
+    numbers = [view.uids[p] for p in positions] if command.uid else [p + 1 for p in positions]
+    if command.returns is None:
+        session.wire.write(responses.search(numbers, highest))
+    else:
+        text = responses.esearch(tag, numbers, command.returns, uid=command.uid, modseq=highest)
+        session.wire.write(text)
+    await session.wire.drain()
+    return "Searched"
+
+
+def _walk(key: k.SearchKey) -> Iterator[k.SearchKey]:
+    yield key
+    match key:
+        case k.And(keys):
+            for inner in keys:
+                yield from _walk(inner)
+        case k.Or(one, other):
+            yield from _walk(one)
+            yield from _walk(other)
+        case k.Not(inner):
+            yield from _walk(inner)
+
+
+def _check_numbers(session: Session, key: k.SearchKey) -> None:
+    """A message number that does not exist is a client's mistake here, too."""
+    view = session.open_folder().view
+    for inner in _walk(key):
+        if isinstance(inner, k.InSet) and not inner.uid and view.positions(inner.messages, uid=False) is None:
+            raise Declined(Problem.NO_SUCH_MESSAGE)
+
+
+async def _narrow(session: Session, key: k.SearchKey, positions: list[int], now_ms: int) -> list[int]:
+    """Ask a key page by page, so that what was learned of one page is forgotten before the next."""
+    view = session.open_folder().view
+    level = level_of(key, is_usual)
+    if level is Level.SNAPSHOT:
+        return narrow(key, positions, Facts(view, now_ms))
+    matching: list[int] = []
+    for start in range(0, len(positions), PAGE_MESSAGES):
+        facts = Facts(view, now_ms)
+        page = await _learn(session, key, level, positions[start : start + PAGE_MESSAGES], facts)
+        matching += narrow(key, page, facts)
+    return matching
+
+
+async def _learn(session: Session, key: k.SearchKey, level: Level, page: list[int], facts: Facts) -> list[int]:
+    """Ask the store for what `key` needs of some messages; answers those that are still there."""
+    folder, view = session.open_folder().folder, facts.view
+    position = {view.uids[p]: p for p, index in zip(page, view.indices(page), strict=True) if index >= 0}
+    if level is Level.ROW:
+        rows = await session.store.rows(folder, list(position))
+    else:
+        both = await session.store.summaries(folder, list(position))
+        rows = [row for row, _ in both]
+        for row, summary in both:
+            facts.headers[position[row.uid]] = headers_of(summary)
+            if level >= Level.HEADER and not _all_usual(key):
+                end = parts_of(summary)[0].body_start
+                facts.headers[position[row.uid]] = await session.store.body_range(folder, row.uid, 0, end)
+    for row in rows:
+        facts.rows[position[row.uid]] = row
+    for inner in _walk(key) if level is Level.TEXT else ():
+        if isinstance(inner, k.TextHas):
+            uids = [row.uid for row in rows]
+            found = await session.store.search_text(folder, uids, inner.text, header_too=inner.header_too)
+            facts.texts[inner] = frozenset(position[uid] for uid in found)
+    return list(facts.rows)
+
+
+def _all_usual(key: k.SearchKey) -> bool:
+    return all(is_usual(inner.field.encode()) for inner in _walk(key) if isinstance(inner, k.HeaderHas))

@@ -1,0 +1,224 @@
+"""What does a session know between two commands? Its account, its folder, its client; and how it speaks to it.
+
+Commands (mss/imap/login.py, foldercommands.py, messagecommands.py, fetching.py, searching.py) work on this and on
+nothing else. The wire is an idea here: bytes are written, lines are awaited; sockets are for mss/imap/server.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mss.imap import responses
+from mss.imap.backend import Account, Authenticate, Box, Folder, MailStore
+from mss.imap.commands import Attribute
+from mss.imap.hub import Hub, OpenFolder
+from mss.imap.names import DELIMITER
+from mss.imap.reader import Event, Limits, Refused
+from mss.imap.replies import Declined, Problem
+from mss.imap.rows import Page, render
+from mss.imap.snapshot import Marks, Snapshot
+from mss.imap.view import NOTHING, News, View
+from mss.model.clock import Clock
+from mss.model.errors import NotFound
+
+SHARED_PREFIX = "Boîtes partagées"
+"""Under which name people find team mailboxes; it is French like the names of folders they are born with."""
+
+
+class Disconnected(Exception):
+    """The client is gone, or has been sent away."""
+
+
+class Wire(Protocol):
+    """The line to one client."""
+
+    peer: str
+    """Its address."""
+    is_secure: bool
+    """TLS is active."""
+    certificate: bytes | None
+    """The client's certificate in DER, when it presented one."""
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None:
+        """Wait until the client has read enough that more may be written. Raises Disconnected."""
+        ...
+
+    def take_command(self) -> Event | None:
+        """The next command when it has come whole."""
+        ...
+
+    def take_line(self) -> bytes | Refused | None:
+        """The next line when it has come."""
+        ...
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Until something comes or `poke` is called; False when nothing did. Raises Disconnected."""
+        ...
+
+    def poke(self) -> None: ...
+
+    def set_limits(self, limits: Limits) -> None: ...
+
+    async def start_tls(self) -> None:
+        """Raises Disconnected when the handshake fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may choose."""
+
+    name: str
+    """How the server greets: its host name."""
+    message_bytes_max: int = 35 * 1024 * 1024
+    """As the relay takes (contract: 35 MiB on the wire)."""
+    line_bytes_max: int = 64 * 1024
+    """A UID set of a whole folder fits; literals are counted apart."""
+    literal_bytes_max: int = 64 * 1024
+    """Literals of one command together, messages aside."""
+    stranger_bytes_max: int = 4 * 1024
+    """Lines and literals before login: a name and a password."""
+    stranger_s: float = 60.0
+    """Time to log in."""
+    idle_s: float = 30 * 60.0
+    """RFC 9051 §5.4: at least 30 minutes; IDLE is asked again before that."""
+    poll_s: float = 30.0
+    """A hint of change may be lost: how often IDLE reads all the same."""
+
+
+@dataclass(slots=True)
+class Selected:
+    """The folder that is open in this session."""
+
+    folder: Folder
+    opened: OpenFolder
+    view: View
+    read_only: bool
+
+
+@dataclass(slots=True)
+class Session:
+    """One client."""
+
+    wire: Wire
+    store: MailStore
+    hub: Hub
+    authenticate: Authenticate
+    clock: Clock
+    settings: Settings
+    account: Account | None = None
+    selected: Selected | None = None
+    condstore: bool = False
+    utf8: bool = False
+    leaving: bool = False
+    failed_logins: int = 0
+    mistakes: int = 0
+    heard_s: float = 0.0
+    """When the last command ended."""
+
+    # --- who and where
+
+    def boxes(self) -> list[tuple[str, Box]]:
+        """The mailboxes of the account, each with what stands before the names of its folders."""
+        assert self.account is not None
+        shared = [(f"{SHARED_PREFIX}{DELIMITER}{box.address}{DELIMITER}", box) for box in self.account.shared]
+        return ([("", self.account.own)] if self.account.own else []) + shared
+
+    def find_box(self, name: str) -> tuple[Box, str]:
+        """The mailbox that a client's folder name belongs to, and the name in there. Raises Declined."""
+        is_shared = name == SHARED_PREFIX or name.startswith(SHARED_PREFIX + DELIMITER)
+        for prefix, box in self.boxes():
+            if bool(prefix) == is_shared and name.startswith(prefix) and len(name) > len(prefix):
+                return box, name[len(prefix) :]
+        raise Declined(Problem.NO_SUCH_FOLDER)
+
+    async def find_folder(self, name: str, otherwise: Problem = Problem.NO_SUCH_FOLDER) -> Folder:
+        """Raises Declined."""
+        try:
+            box, inner = self.find_box(name)
+            self.need(box, "l")
+            return await self.store.folder(box, inner)
+        except (NotFound, Declined):
+            raise Declined(otherwise) from None
+
+    def need(self, box: Box, right: str) -> None:
+        """Raises Declined when the account lacks a right (RFC 4314 §2.1)."""
+        if right not in box.rights:
+            raise Declined(Problem.NO_PERMISSION)
+
+    def open_folder(self) -> Selected:
+        """The selected folder. Raises Declined."""
+        if self.selected is None:
+            raise Declined(Problem.NOTHING_SELECTED)
+        return self.selected
+
+    def writable_folder(self) -> Selected:
+        """The selected folder, unless it was opened by EXAMINE. Raises Declined."""
+        selected = self.open_folder()
+        if selected.read_only:
+            raise Declined(Problem.READ_ONLY)
+        return selected
+
+    def let_go(self) -> None:
+        """Look away from the selected folder."""
+        if self.selected is not None:
+            self.hub.release(self.selected.opened, self.wire.poke)
+            self.selected = None
+
+    # --- telling what is new
+
+    def tell(self, snapshot: Snapshot, *, may_expunge: bool, known: Mapping[int, Marks | None] | None = None) -> None:
+        """Bring the client's picture up to a snapshot."""
+        selected = self.open_folder()
+        view = selected.view
+        if snapshot.uidnext > view.snapshot.uidnext and not selected.read_only:
+            view.claim_recent(*selected.opened.claim_recent(snapshot))  # EXAMINE takes none (RFC 3501 §6.3.2)
+        news = view.catch_up(snapshot, may_expunge=may_expunge, known=known)
+        if news is not NOTHING:
+            self.wire.write(self._news_text(selected, news))
+
+    def _news_text(self, selected: Selected, news: News) -> bytes:
+        parts = [responses.expunged(news.expunged)]
+        if news.exists is not None:
+            parts.append(responses.exists(news.exists))
+        if news.recent is not None:
+            parts.append(responses.recent(news.recent))
+        if news.keywords_changed:
+            keywords = selected.view.snapshot.keywords
+            parts += [responses.flags(keywords), responses.flags(keywords, permanent=not selected.read_only)]
+        if news.flags:
+            parts += self.flag_rows(news.flags)
+        return b"".join(parts)
+
+    def flag_rows(self, positions: Sequence[int], *, uid: bool = False) -> list[bytes]:
+        """FETCH rows that tell flags (RFC 7162 §3.2.4: with UID and MODSEQ for a client that knows CONDSTORE)."""
+        view = self.open_folder().view
+        attributes = [Attribute.UID] if uid or self.condstore else []
+        attributes.append(Attribute.FLAGS)
+        if self.condstore:
+            attributes.append(Attribute.MODSEQ)
+        page = Page(view, positions, view.indices(list(positions)))
+        return render(page, attributes)
+
+    async def tell_news(self, *, may_expunge: bool, ask: bool = False) -> None:
+        """Tell what has changed in the selected folder; `ask` reads the store even without a hint of change."""
+        selected = self.selected
+        if selected is None:
+            return
+        try:
+            read = selected.opened.refresh if ask else selected.opened.current
+            snapshot = await read(selected.folder)
+        except NotFound:
+            self._folder_is_gone()
+            return
+        self.tell(snapshot, may_expunge=may_expunge)
+
+    def _folder_is_gone(self) -> None:
+        """Somebody deleted the selected folder: there is no way to say so but to end (RFC 2180 §3.3)."""
+        self.wire.write(responses.bye("The selected folder was deleted"))
+        self.leaving = True
+        self.let_go()

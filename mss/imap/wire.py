@@ -1,0 +1,221 @@
+"""How do bytes get from a socket to a session and back, without either outrunning the other?
+
+One connection: what comes is fed to the reader, and reading stops while more is waiting than the session can use;
+what is written is gathered and sent together, and writing waits while the client does not read. Nothing here knows
+a command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from mss.crypto.tls import TlsHolder, peer_certificate
+from mss.imap.reader import CommandReader, Event, Limits, Refused
+from mss.imap.state import Disconnected
+
+READ_AHEAD_BYTES = 128 * 1024
+"""Unused octets of one client above which we stop reading."""
+SEND_AT_BYTES = 64 * 1024
+"""Gathered answers are sent at this size, or when the session waits."""
+WRITE_BUFFER_BYTES = 256 * 1024
+"""Octets that the client has not read above which writing waits."""
+STUCK_S = 300.0
+"""A client that reads nothing for so long while we have something to say is gone."""
+HANDSHAKE_S = 15.0
+LINGER_S = 10.0
+"""After a goodbye: time to read it."""
+
+
+class SocketWire(asyncio.Protocol):
+    """The `Wire` of mss/imap/state.py on an asyncio transport; plain at first, TLS after `start_tls`."""
+
+    def __init__(
+        self,
+        tls: TlsHolder | None,
+        made: Callable[[SocketWire], None],
+        lost: Callable[[SocketWire], None],
+        room: Callable[[int], bool],
+    ) -> None:
+        self.peer = ""
+        self.is_secure = False
+        self.certificate: bytes | None = None
+        self.reader = CommandReader(Limits(0, 0), room)
+        self.farewell = b""
+        """Said instead of waiting any longer: the house is closing."""
+        self._tls = tls
+        self._made = made
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._has_come = False
+        self._is_paused = False  # reading
+        self._is_gone = False
+        self._waiter: asyncio.Future[bool] | None = None
+        self._drainer: asyncio.Future[None] | None = None
+        self._is_full = False  # writing
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._transport is not None:
+            return
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.pause_reading()  # until we know whether TLS comes first
+        self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) else "local"
+        self._made(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.reader.feed(data)
+        self._has_come = True
+        self._wake(heard=True)
+        if self.reader.waiting_bytes > READ_AHEAD_BYTES and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self._is_gone = True
+        self._wake(heard=True)
+        if self._drainer is not None and not self._drainer.done():
+            self._drainer.set_result(None)
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._drainer is not None and not self._drainer.done():
+            self._drainer.set_result(None)
+
+    # --- the session's side: reading
+
+    def take_command(self) -> Event | None:
+        event = self.reader.next_command()
+        if event is None:
+            self._read_on()
+        return event
+
+    def take_line(self) -> bytes | Refused | None:
+        line = self.reader.next_line()
+        if line is None:
+            self._read_on()
+        return line
+
+    def _read_on(self) -> None:
+        self._has_come = False
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def set_limits(self, limits: Limits) -> None:
+        self.reader.limits = limits
+
+    async def wait(self, timeout_s: float) -> bool:
+        self._send()
+        if self.farewell:
+            self.write(self.farewell)
+            self._send()
+            raise Disconnected("closing")
+        if self._has_come:
+            self._has_come = False
+            return True
+        self._check()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(max(timeout_s, 0), self._wake, False)
+        try:
+            return await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def poke(self) -> None:
+        """Wake the session: something else than the client has news."""
+        self._wake(heard=True)
+
+    def close_with(self, farewell: bytes) -> None:
+        """Let the session end at its next pause."""
+        self.farewell = farewell
+        self._has_come = False
+        self._wake(heard=True)
+
+    def _wake(self, heard: bool) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(heard)
+
+    def _check(self) -> None:
+        if self._is_gone or self._transport is None or self._transport.is_closing():
+            raise Disconnected("gone")
+
+    # --- writing
+
+    def write(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._out_bytes >= SEND_AT_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        if self._out and self._transport is not None and not self._is_gone:
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        self._out = []
+        self._out_bytes = 0
+
+    async def drain(self) -> None:
+        """Wait until the client has read enough; small answers stay gathered until the session waits."""
+        self._check()
+        while self._is_full:
+            self._drainer = asyncio.get_running_loop().create_future()
+            try:
+                await asyncio.wait_for(self._drainer, STUCK_S)
+            except TimeoutError:
+                self.abort()
+                raise Disconnected("does not read") from None
+            self._check()
+
+    # --- TLS and the end
+
+    async def start_tls(self) -> None:
+        """Go on under TLS; what was sent before it is forgotten (RFC 9051 §6.2.1)."""
+        assert self._tls is not None
+        self._send()
+        self._check()
+        self.reader.discard()
+        self._has_come = False
+        loop = asyncio.get_running_loop()
+        plain = cast(asyncio.Transport, self._transport)
+        try:
+            secured = await loop.start_tls(
+                plain, self, self._tls.current, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as problem:
+            raise Disconnected("TLS handshake failed") from problem
+        if secured is None:
+            raise Disconnected("gone")
+        self._transport = secured
+        self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self._is_full = False
+        self.is_secure = True
+        self.certificate = peer_certificate(secured.get_extra_info("ssl_object"))
+
+    def read(self) -> None:
+        """Begin to read, on a connection that starts in clear."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Send what is left and hang up; a client that does not take it is cut off."""
+        self._send()
+        if self._transport is not None and not self._is_gone:
+            self._transport.close()
+            asyncio.get_running_loop().call_later(LINGER_S, self.abort)
+
+    def abort(self) -> None:
+        if self._transport is not None and not self._is_gone:
+            self._transport.abort()

@@ -1,0 +1,128 @@
+"""An IMAP server with invented people behind it, on real sockets with real TLS: what dialogues and clients talk to.
+
+The same house stands on a store of dictionaries, on SQLite and on PostgreSQL; tests do not see the difference.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mss.crypto.tls import TlsHolder, service_server_context
+from mss.imap.backend import Account, Authenticate, Box, MailStore, NewMessage
+from mss.imap.commands import Flags
+from mss.imap.server import Caps, ImapServer
+from mss.imap.state import Settings
+from mss.model.clock import Clock, ManualClock
+from mss.model.ids import OwnerId
+from tests.kit.memory_mailstore import MemoryMailStore
+from tests.kit.pki import HOSPITAL, Pki
+
+DOCTOR = "marie.dubois@chu.mssante.example"
+COLLEAGUE = "paul.leroy@chu.mssante.example"
+TEAM = "secretariat@chu.mssante.example"
+SOFTWARE = "dpi@chu.mssante.example"
+PASSWORD = "abcd-efgh-ijkl-mnop"
+DOMAIN = "chu.mssante.example"
+
+
+@dataclass
+class Keeper:
+    """A mail store with its people: the doctor and the colleague (both members of the team), the software."""
+
+    store: MailStore
+    authenticate: Authenticate
+    boxes: dict[str, Box]
+
+
+@dataclass
+class ImapHouse:
+    """A listening server."""
+
+    server: ImapServer
+    keeper: Keeper
+    starttls_port: int
+    tls_port: int
+    ca: Path
+    software_certificate: tuple[Path, Path]
+
+    @property
+    def store(self) -> MailStore:
+        return self.keeper.store
+
+    def client_tls(self, *, as_software: bool = False) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if as_software:
+            context.load_cert_chain(*self.software_certificate)
+        return context
+
+    async def put(self, *messages: bytes, user: str = DOCTOR, folder: str = "INBOX", flags: int = 0) -> list[int]:
+        """Put messages into a folder behind the server's back, as delivery does."""
+        target = await self.store.folder(self.keeper.boxes[user], folder)
+        moment = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+        return [await self.store.append(target, NewMessage(raw, Flags(flags), moment)) for raw in messages]
+
+
+def letter(number: int = 1, *, subject: str = "", body: str = "Bonjour,\r\nvoici le message.\r\n") -> bytes:
+    """A small message."""
+    return (
+        f"From: Dr Jeanne Petit <jeanne.petit@labo.mssante.example>\r\nTo: {DOCTOR}\r\n"
+        f"Subject: {subject or f'Compte rendu {number}'}\r\nDate: Mon, 5 Jan 2026 10:{number % 60:02d}:00 +0100\r\n"
+        f"Message-ID: <{number}.test@labo.mssante.example>\r\nMIME-Version: 1.0\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}"
+    ).encode()
+
+
+def memory_keeper(clock: Clock) -> Keeper:
+    """People whose mail is kept in dictionaries."""
+    store = MemoryMailStore(clock)
+    numbers = {DOCTOR: OwnerId(101), COLLEAGUE: OwnerId(102), TEAM: OwnerId(103), SOFTWARE: OwnerId(104)}
+    boxes = {address: Box(owner, owner, address) for address, owner in numbers.items()}
+    for owner in numbers.values():
+        store.add_box(owner)
+
+    async def authenticate(mechanism: str, username: str, secret: bytes, peer: str) -> Account | None:
+        if mechanism == "EXTERNAL":
+            username = SOFTWARE
+        elif secret != PASSWORD.encode() or username not in boxes or username == TEAM:
+            return None
+        own = boxes[username]
+        shared = () if username == SOFTWARE else (Box(numbers[TEAM], own.owner, TEAM),)
+        return Account(own.owner, own, shared)
+
+    return Keeper(store, authenticate, boxes)
+
+
+@asynccontextmanager
+async def imap_house(
+    keeper: Keeper,
+    pki: Pki,
+    directory: Path,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+    caps: Caps | None = None,
+) -> AsyncIterator[ImapHouse]:
+    """A server on two free ports of this machine."""
+    issued = pki.hospital
+    ca = directory / "ca.pem"
+    ca.write_bytes(pki.authority.bundle_pem)
+    client = pki.authority.issue_client(HOSPITAL, now=pki.now, mail=SOFTWARE).write(directory, "software")
+    tls = TlsHolder(lambda: service_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem))
+    settings = settings or Settings("imap.chu.mssante.example")
+    server = ImapServer(keeper.store, keeper.authenticate, clock or ManualClock(), settings, tls, caps)
+    starttls_port = await server.listen("127.0.0.1", 0, implicit_tls=False)
+    tls_port = await server.listen("127.0.0.1", 0, implicit_tls=True)
+    try:
+        yield ImapHouse(server, keeper, starttls_port, tls_port, ca, client)
+    finally:
+        await server.close(grace_s=1)
+
+
+def numbered(count: int) -> Sequence[bytes]:
+    """Letters 1 to `count`."""
+    return [letter(number) for number in range(1, count + 1)]
