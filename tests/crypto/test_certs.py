@@ -122,6 +122,8 @@ def test_garbage_is_no_certificate_and_no_revocation_list(octets: bytes) -> None
 
 # Revocation lists
 
+SOME_REASONS = frozenset([x509.ReasonFlags.key_compromise])
+
 
 def _status(pki: Pki, *crls: bytes, days: float = 0) -> RevocationStatus:
     lists = RevocationLists().with_lists(read_list(crl, pki.authority.certificates) for crl in crls)
@@ -169,20 +171,19 @@ def test_a_list_of_somebody_else_counts_for_nothing(pki: Pki) -> None:
 
 
 @pytest.mark.parametrize(
-    "extension",
+    ("extension", "critical"),
     [
-        x509.DeltaCRLIndicator(1),
-        x509.IssuingDistributionPoint(None, None, False, False, frozenset(), True, False),
-        x509.IssuingDistributionPoint(
-            None, None, False, False, frozenset([x509.ReasonFlags.key_compromise]), False, False
-        ),
-        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"),
+        (x509.DeltaCRLIndicator(1), True),
+        (x509.DeltaCRLIndicator(1), False),
+        (x509.IssuingDistributionPoint(None, None, False, False, None, True, False), True),
+        (x509.IssuingDistributionPoint(None, None, False, False, SOME_REASONS, False, False), True),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True),
     ],
 )
-def test_a_list_that_tells_only_a_part_is_not_used(pki: Pki, extension: x509.ExtensionType) -> None:
+def test_a_list_that_tells_only_a_part_is_not_used(pki: Pki, extension: x509.ExtensionType, critical: bool) -> None:
     """Changes only, other authorities' certificates, some reasons, or a rule that we do not know."""
     with pytest.raises(BadValue):
-        read_list(_crl_with(pki, extension), pki.authority.certificates)
+        read_list(_crl_with(pki, extension, critical=critical), pki.authority.certificates)
 
 
 def test_a_list_for_authorities_says_nothing_about_operators(pki: Pki) -> None:
@@ -191,12 +192,12 @@ def test_a_list_for_authorities_says_nothing_about_operators(pki: Pki) -> None:
     assert _status(pki, _crl_with(pki, scope), pki.authority.root_crl(now=pki.now)) is RevocationStatus.UNKNOWN
 
 
-def _crl_with(pki: Pki, extension: x509.ExtensionType) -> bytes:
+def _crl_with(pki: Pki, extension: x509.ExtensionType, *, critical: bool = True) -> bytes:
     issuer = pki.authority.organisations
     builder = x509.CertificateRevocationListBuilder(
         issuer.certificate.subject, pki.now - timedelta(hours=1), pki.now + timedelta(days=1)
     )
-    return builder.add_extension(extension, critical=True).sign(issuer.key, SHA256()).public_bytes(Encoding.DER)
+    return builder.add_extension(extension, critical=critical).sign(issuer.key, SHA256()).public_bytes(Encoding.DER)
 
 
 LAB_CRL = session_pki().authority.crl([session_pki().lab.certificate], now=session_pki().now)

@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
 from mss.crypto.authority import Authority, Issued, KeyKind, Subject
 from mss.crypto.xmlsig import SignatureRefused, VerifiedXml, sign_enveloped, verify_enveloped
@@ -205,6 +207,7 @@ LIES: dict[str, Callable[[str], str]] = {
     ),
     "comment in the digest": _edit("<DigestValue>", "<DigestValue><!-- x -->"),
     "comment in the value": _edit("<SignatureValue>", "<SignatureValue><!-- x -->"),
+    "comment behind the value": _edit("</SignatureValue>", "<!-- x --></SignatureValue>"),
     "empty digest": lambda text: re.sub(r"<DigestValue>.*?<", "<DigestValue><", text),
     "empty value": lambda text: re.sub(r"<SignatureValue>.*?<", "<SignatureValue><", text, flags=re.DOTALL),
     "value that is no base64": _edit("<SignatureValue>", "<SignatureValue>*"),
@@ -228,6 +231,60 @@ def test_a_lie_is_refused(pki: Pki, lie: str) -> None:
     """Wrapping, doubling, moving, weakening, redirecting, truncating."""
     with pytest.raises(SignatureRefused):
         verify(LIES[lie](pki.signed_list().decode()).encode(), pki)
+
+
+def _signed_again(text: str, signer: Issued) -> bytes:
+    """The expected signer's own key over whatever SignedInfo says now."""
+    root = etree.fromstring(text.encode())
+    info, value = root[-1][0], root[-1][1]
+    octets = etree.tostring(info, method="c14n", exclusive=True, with_comments=False)
+    assert isinstance(signer.key, rsa.RSAPrivateKey)
+    value.text = base64.b64encode(signer.key.sign(octets, padding.PKCS1v15(), SHA256())).decode()
+    return etree.tostring(root)
+
+
+OUTSIDE_THE_PROFILE = [
+    "reference to an element",
+    "reference by Id and Type",
+    "reference elsewhere",
+    "no URI",
+    "two references",
+    "a transform less",
+    "a transform more",
+    "another transform",
+    "transforms the other way round",
+    "prefix list",
+    "comments count",
+    "inclusive canonical form",
+    "sha-1 digest",
+]
+
+
+@pytest.mark.parametrize("lie", [*OUTSIDE_THE_PROFILE, "algorithm with a parameter", "ecdsa by name, rsa by key"])
+def test_our_profile_holds_for_the_expected_signer_too(pki: Pki, lie: str) -> None:
+    """Whoever gets a strange signature out of the signer's software gains nothing by it."""
+    signer = pki.authority.issue_list_signer(LIST_SIGNER, now=pki.now, mail=LIST_SIGNER_MAIL, key=KeyKind.RSA_2048)
+    honest = pki.signed_list(by=signer).decode()
+    assert verify(_signed_again(honest, signer), pki)
+    more = {
+        "algorithm with a parameter": _edit('#rsa-sha256"/>', '#rsa-sha256"><X/></SignatureMethod>'),
+        "ecdsa by name, rsa by key": _edit("#rsa-sha256", "#ecdsa-sha256"),
+    }
+    with pytest.raises(SignatureRefused):
+        verify(_signed_again({**LIES, **more}[lie](honest), signer), pki)
+
+
+def test_an_ec_key_does_not_answer_to_the_name_of_rsa(pki: Pki) -> None:
+    """The algorithm that is named is the algorithm that is used."""
+    text = pki.signed_list().decode().replace("#ecdsa-sha256", "#rsa-sha256")
+    root = etree.fromstring(text.encode())
+    octets = etree.tostring(root[-1][0], method="c14n", exclusive=True, with_comments=False)
+    key = pki.list_signer.key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    r, s = decode_dss_signature(key.sign(octets, ec.ECDSA(SHA256())))
+    root[-1][1].text = base64.b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
+    with pytest.raises(SignatureRefused, match="outside our profile"):
+        verify(etree.tostring(root), pki)
 
 
 def test_the_certificate_of_somebody_else_does_not_fit(pki: Pki) -> None:

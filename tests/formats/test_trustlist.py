@@ -106,6 +106,14 @@ def test_a_doctype_does_not_hide_in_another_encoding() -> None:
         trustlist.parse(text.encode("utf-16"))
 
 
+def test_a_doctype_is_seen_before_the_parser_meets_it() -> None:
+    """What follows it is never read; and nothing but UTF-8 is."""
+    with pytest.raises(BadValue, match="DOCTYPE"):
+        trustlist.parse(b"<!DOCTYPE x [<!ENTITY a 'a'><!ENTITY b '&a;&a;'>]><x y='&b;'")
+    with pytest.raises(BadValue, match="well-formed"):
+        trustlist.parse(LISTED.decode().replace("UTF-8", "UTF-16").encode("utf-16"))
+
+
 def test_a_list_beyond_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes and entries are limited."""
     monkeypatch.setattr(trustlist, "ENTRIES_MAX", 1)
