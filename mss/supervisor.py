@@ -7,6 +7,8 @@ are asked to finish, and after a limit they are ended. Holds no key and opens no
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import json
 import os
 import signal
 import sys
@@ -23,7 +25,23 @@ STEADY_S = 30.0
 STOP_S = 8.0
 """Children finish what they answer within this; the demo promises ten seconds in all."""
 
+PARENT = "MSS_PARENT_PID"
+"""Set for children: end when that process is gone, so that nothing is left behind that nobody watches."""
+READY_FD = "MSS_READY_FD"
+"""Where a child writes one byte when it answers."""
+_PR_SET_PDEATHSIG = 1
+
 log = structlog.get_logger("supervisor")
+
+
+def die_with_parent() -> None:
+    """Be asked to finish (SIGTERM) when the process that started us dies. Linux; elsewhere nothing happens."""
+    parent = os.environ.get(PARENT)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(parent):  # it died before we could ask
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -45,9 +63,9 @@ class Child:
 class Supervisor:
     """Keeps the named parts of one operator running."""
 
-    def __init__(self, config: Path, parts: dict[str, list[str]], environment: dict[str, str] | None = None) -> None:
-        """`parts`: process name → roles in it."""
-        self._environment = {**os.environ, **(environment or {})}
+    def __init__(self, config: Path, parts: dict[str, list[str]], run_directory: Path) -> None:
+        """`parts`: process name → roles in it. `run_directory`: where `pids.json` tells who runs."""
+        self._pids_file = run_directory / "pids.json"
         self._stopping = asyncio.Event()
         self._watchers: list[asyncio.Task[None]] = []
         self.children = {
@@ -66,6 +84,7 @@ class Supervisor:
         if not all(child.ready.is_set() for child in self.children.values()):
             await self.stop()
             raise RuntimeError("a process did not become ready; its last lines above say why")
+        self._pids_file.with_name("ready").write_text(str(os.getpid()))
         del done
 
     async def stop(self) -> None:
@@ -96,6 +115,14 @@ class Supervisor:
             if child.process is not None and child.process.returncode is None:
                 child.process.send_signal(signal.SIGHUP)
 
+    def _write_pids(self) -> None:
+        """Tell who runs, for people and tools; replaced whole."""
+        self._pids_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = self._pids_file.with_suffix(".new")
+        pids = {"supervisor": os.getpid()} | {name: child.pid for name, child in self.children.items()}
+        temporary.write_text(json.dumps(pids))
+        temporary.replace(self._pids_file)
+
     async def _watch(self, child: Child) -> None:
         first = True
         while not self._stopping.is_set():
@@ -118,9 +145,12 @@ class Supervisor:
         """Run a child until it ends. It says `ready` on a pipe of its own."""
         reading, writing = os.pipe()
         child.process = await asyncio.create_subprocess_exec(
-            *child.command, env=self._environment | {"MSS_READY_FD": str(writing)}, pass_fds=(writing,)
+            *child.command,
+            env=os.environ | {"MSS_READY_FD": str(writing), PARENT: str(os.getpid())},
+            pass_fds=(writing,),
         )
         os.close(writing)
+        self._write_pids()
         loop = asyncio.get_running_loop()
 
         def on_ready() -> None:

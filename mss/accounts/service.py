@@ -197,6 +197,17 @@ class Accounts:
 
         await self._store.write(lane_of(team), act)
 
+    async def set_state(self, owner: OwnerId, state: AccountState) -> None:
+        """Suspend, resume or close a mailbox and whoever signs in to it."""
+
+        def act(connection: Connection) -> None:
+            owners.set_state(connection, owner, state)
+            accounts.set_account_state(connection, owner, state)
+            patients.set_patient_state(connection, owner, state)
+            audit.write(connection, [audit.Act(self._clock.now(), "staff", "mailbox.state", owner, result=state)])
+
+        await self._store.write(lane_of(owner), act)
+
 
 def totp_context(owner: int) -> bytes:
     """What binds a wrapped one-time-code secret to its account."""

@@ -145,7 +145,7 @@ class Authority:
     @classmethod
     def load(cls, directory: Path) -> Authority:
         """The authority that `save` wrote. Raises BadValue."""
-        root, organisations = _load(directory, "root"), _load(directory, "organisations")
+        root, organisations = load_issued(directory, "root"), load_issued(directory, "organisations")
         return cls(root, Issued(organisations.certificate, organisations.key, (organisations.certificate,)))
 
     def save(self, directory: Path) -> None:
@@ -345,7 +345,8 @@ def _crl(authority: Issued, revoked: Iterable[x509.Certificate | int], now: date
     return signed.sign(authority.key, SHA256()).public_bytes(Encoding.DER)
 
 
-def _load(directory: Path, name: str) -> Issued:
+def load_issued(directory: Path, name: str) -> Issued:
+    """A certificate and its key as `Issued.write` wrote them, without the chain. Raises BadValue."""
     try:
         (certificate, *_) = load_certificates((directory / f"{name}.pem").read_bytes())
         key = load_pem_private_key((directory / f"{name}.key").read_bytes(), None)

@@ -11,9 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mss.crypto.authority import Authority, Fault, Issued, Subject, write_file
+from mss.crypto.authority import Authority, Fault, Subject, load_issued, write_file
 from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.xmlsig import sign_enveloped
 from mss.demo.people import DOMAINS, MAILBOXES, TIERS
@@ -113,7 +112,7 @@ def _make_certificates(papers: Papers, now: datetime) -> None:
 def sign_lists(papers: Papers, now: datetime) -> None:
     """A fresh trust list and fresh revocation lists, each replaced whole."""
     authority = Authority.load(papers.keys / "authority")
-    signer = _issued(papers, "list-signer")
+    signer = load_issued(papers.keys, "list-signer")
     entries = [
         TrustEntry(domain, subject_of(papers, f"relay-{name}"), OPERATORS[name].organisation, "", "", now)
         for name, domains in (*DOMAINS.items(), ("C", (TIERS,)))
@@ -134,14 +133,6 @@ def subject_of(papers: Papers, name: str) -> DistinguishedName:
 
 def _certificate_of(papers: Papers, name: str) -> x509.Certificate:
     return load_certificates(papers.certificate(name).read_bytes())[0]
-
-
-def _issued(papers: Papers, name: str) -> Issued:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    key = load_pem_private_key(papers.key(name).read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey), "we make no others"
-    return Issued(_certificate_of(papers, name), key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, make_url, pool
+from sqlalchemy import Connection, create_engine, make_url, pool
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from mss.model.ids import LANES
 from mss.store import audit, schema
 from mss.store.sql import insert_ignoring
 
+T = TypeVar("T")
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-def _engine(url: str) -> Engine:
-    """A plain engine for migrations; asyncpg is driven through its own adapter by `upgrade_async`."""
-    return create_engine(url, poolclass=pool.NullPool)
 
 
 def _config(connection: Connection) -> Config:
@@ -48,18 +48,26 @@ async def create_or_upgrade(url: str) -> None:
         database = make_url(url).database
         assert database, "an SQLite store needs a file"
         Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        engine = _engine(url)
+    await _alone(url, upgrade)
+
+
+async def versions(url: str) -> tuple[str, str]:
+    """(version of the database, newest version known here); the first is empty without tables."""
+    return await _alone(url, version)
+
+
+async def _alone(url: str, act: Callable[[Connection], T]) -> T:
+    """Run something on a connection of its own, in one transaction."""
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, poolclass=pool.NullPool)
         try:
             with engine.begin() as connection:
-                upgrade(connection)
+                return act(connection)
         finally:
             engine.dispose()
-        return
-    from sqlalchemy.ext.asyncio import create_async_engine
-
     asynchronous = create_async_engine(url, poolclass=pool.NullPool)
     try:
         async with asynchronous.begin() as opened:
-            await opened.run_sync(upgrade)
+            return await opened.run_sync(act)
     finally:
         await asynchronous.dispose()

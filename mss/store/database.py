@@ -11,15 +11,17 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from mss.model.errors import BadValue
 from mss.store.writer import LaneWriter, SqliteWriter, Work
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -49,6 +51,10 @@ class Store:
             return cls(url, SqliteWriter(sqlite_engine(path, write=True), path), sqlite_engine(path, write=False))
         if parsed.drivername != "postgresql+asyncpg":
             raise BadValue("database_url: use sqlite:///PATH or postgresql+asyncpg://USER@HOST/DATABASE")
+        from sqlalchemy.ext.asyncio import (
+            create_async_engine,
+        )  # brings the ORM, half a second that SQLite can do without
+
         engine = create_async_engine(url, pool_size=READERS + LANE_WRITERS, max_overflow=2)
         return cls(url, LaneWriter(engine, LANE_WRITERS), engine)
 
@@ -64,7 +70,7 @@ class Store:
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Run a repository function on one consistent snapshot."""
-        if isinstance(self._readers, AsyncEngine):
+        if not isinstance(self._readers, Engine):
             async with self._readers.connect() as connection:
                 return await connection.run_sync(question)
         assert self._threads is not None
@@ -82,7 +88,7 @@ class Store:
     async def close(self) -> None:
         """Finish what is waiting, then let go of every connection."""
         await self._writer.close()
-        if isinstance(self._readers, AsyncEngine):
+        if not isinstance(self._readers, Engine):
             await self._readers.dispose()
         else:
             assert self._threads is not None

@@ -1,0 +1,256 @@
+"""What is each process made of, and which keys does it get? The one place that joins everything.
+
+`python -m mss.assembly SETTINGS NAME ROLE…` is one process; the supervisor starts it. Doors and rooms are imported by
+the process that needs them: the edge loads no page and no parser, and is never handed a private key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mss import foundation
+from mss.config import Config, Listen, Tls, load
+from mss.crypto.tls import TlsHolder, relay_server_context, service_server_context
+from mss.foundation import Foundation
+from mss.mail.peers import TrustGate
+from mss.model.errors import BadValue, MssError
+from mss.supervisor import READY_FD, die_with_parent
+
+log = structlog.get_logger("assembly")
+
+if TYPE_CHECKING:
+    from mss.smtp.submission import Attempt, Authenticate
+
+Reload = Callable[[], None]
+
+
+class Process:
+    """One process while it is put together: what must be closed in the end, what is read again on SIGHUP."""
+
+    def __init__(self, ground: Foundation, roles: list[str]) -> None:
+        self.ground = ground
+        self.config = ground.config
+        self.roles = roles
+        self.stack = AsyncExitStack()
+        self.reloads: list[Reload] = []
+        self.background: list[asyncio.Task[None]] = []
+
+    def keep(self, work: Awaitable[None]) -> None:
+        """Run something for as long as the process lives."""
+        task = asyncio.ensure_future(work)
+        self.background.append(task)
+        self.stack.push_async_callback(_cancelled, task)
+
+    def gate(self) -> TrustGate:
+        """The trust list, kept fresh."""
+        gate = foundation.trust_gate(self.config, self.ground.clock)
+        self.reloads.append(gate.refresh)
+        self.keep(gate.keep_fresh())
+        return gate
+
+    def service_tls(self, tls: Tls, authorities: Path | None) -> TlsHolder:
+        """The context of a door for our own users, read again on SIGHUP."""
+        holder = TlsHolder(lambda: service_server_context(tls.certificate, tls.key, authorities))
+        self.reloads.append(holder.reload)
+        return holder
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def edge(process: Process) -> None:
+    """Relay in, submission. Public keys only: what it takes in, it cannot read again."""
+    if "relay-in" in process.roles and process.config.relay.listen is not None:
+        await _relay_in(process, process.config.relay.listen)
+    if "submission" in process.roles and process.config.submission is not None:
+        await _submission(process)
+
+
+async def _relay_in(process: Process, listen: Listen) -> None:
+    from mss.mail.intake import Intake
+    from mss.smtp.limits import Limits
+    from mss.smtp.server import RelayServer
+
+    ground, relay = process.ground, process.config.relay
+    gate = process.gate()
+    holder = TlsHolder(lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities))
+    process.reloads.append(holder.reload)
+    server = RelayServer(
+        hostname=process.config.host,
+        tls=lambda: holder.current,
+        judge=gate,
+        reception=Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance),
+        clock=ground.clock,
+        limits=Limits(connections_per_address_max=relay.connections_per_peer_max),
+        postmaster=ground.house.postmaster,
+    )
+    await server.start(listen.host, listen.port)
+    process.stack.push_async_callback(server.stop)
+
+
+async def _submission(process: Process) -> None:
+    from mss.mail.submit import Submission
+    from mss.smtp.submission import SubmissionServer
+
+    ground, section = process.ground, process.config.submission
+    assert section is not None
+    gate = process.gate()
+    reception = Submission(
+        ground.house,
+        ground.recipients,
+        ground.dispatch,
+        ground.public.lookup,
+        gate.is_trusted,
+        ground.clock,
+        ground.chance,
+    )
+    holder = process.service_tls(section.tls, section.client_authorities)
+    for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
+        if listen is None:
+            continue
+        server = SubmissionServer(
+            hostname=process.config.host,
+            tls=lambda: holder.current,
+            authenticate=_mail_login(ground),
+            reception=reception,
+            clock=ground.clock,
+            postmaster=ground.house.postmaster,
+            is_tls_from_start=is_implicit,
+        )
+        await server.start(listen.host, listen.port)
+        process.stack.push_async_callback(server.stop)
+
+
+def _mail_login(ground: Foundation) -> Authenticate:
+    """How a login of the submission door becomes a peer."""
+    from mss.accounts.software import SoftwareLogin
+    from mss.crypto.certs import load_der, read
+    from mss.mail.reception import Peer
+    from mss.smtp.submission import EXTERNAL
+
+    login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+
+    async def authenticate(attempt: Attempt) -> Peer | None:
+        name = attempt.username
+        if attempt.mechanism == EXTERNAL:
+            if attempt.certificate_der is None:
+                return None
+            name = str(read(load_der(attempt.certificate_der)).subject)
+            owner = await login.certificate(name)
+        else:
+            owner = await login.application_password(attempt.username, attempt.secret)
+        if owner is None:
+            return None
+        return Peer(f"login:{owner}", account=owner, remote_address=attempt.remote_address, helo=attempt.helo)
+
+    return authenticate
+
+
+async def desk(process: Process) -> None:
+    """IMAP, web. Opens what its users may read."""
+    raise NotImplementedError
+
+
+async def works(process: Process) -> None:
+    """Runner with bridge and notices, courier. Opens what it must file or send."""
+    raise NotImplementedError
+
+
+PARTS: dict[str, Callable[[Process], Awaitable[None]]] = {"edge": edge, "desk": desk, "works": works}
+
+
+async def run(config: Config, name: str, roles: list[str]) -> None:
+    """Be one process until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    ground = await foundation.lay(config, name)
+    process = Process(ground, roles)
+    async with process.stack:
+        process.stack.push_async_callback(ground.close)
+        await PARTS[name](process)
+        loop.add_signal_handler(signal.SIGHUP, lambda: _reload(process))
+        _say_ready()
+        process.keep(_watch_store(ground, stopping))
+        await _until(stopping, process.background)
+
+
+async def _until(stopping: asyncio.Event, background: list[asyncio.Task[None]]) -> None:
+    """Until a signal, or until something ended that must not: the supervisor then starts this process afresh."""
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait([waiting, *background], return_when=asyncio.FIRST_COMPLETED)
+    for task in background:
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            log.error("background.died", error=type(task.exception()).__name__)
+    waiting.cancel()
+
+
+async def _watch_store(ground: Foundation, stopping: asyncio.Event) -> None:
+    """A store whose sync failed acknowledges nothing any more: end, and be started on a fresh look at the disk."""
+    while not ground.store.failed:  # noqa: ASYNC110 — set by the writer's thread, which knows no loop
+        await asyncio.sleep(1.0)
+    log.error("store.failed")
+    stopping.set()
+
+
+def _reload(process: Process) -> None:
+    for reload in process.reloads:
+        try:
+            reload()
+        except MssError as problem:  # the old certificate or list stays
+            log.error("reload.refused", reason=str(problem))
+
+
+def _say_ready() -> None:
+    descriptor = os.environ.pop(READY_FD, "")
+    if descriptor:
+        os.write(int(descriptor), b"1")
+        os.close(int(descriptor))
+
+
+def main() -> None:
+    """Entry point of a child process."""
+    path, name, *roles = sys.argv[1:]
+    die_with_parent()
+    os.umask(0o077)
+    try:
+        config = load(Path(path))
+        log_to_stderr(config.log_level, name)
+        asyncio.run(run(config, name, roles))
+    except (BadValue, OSError) as problem:
+        sys.stderr.write(f"mss {name}: {problem}\n")
+        raise SystemExit(1) from problem
+
+
+def log_to_stderr(level: str, name: str) -> None:
+    """JSON lines with ids and reasons; never names, subjects, bodies, INS."""
+    import logging
+
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(process=name)
+
+
+if __name__ == "__main__":
+    main()

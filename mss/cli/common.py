@@ -1,0 +1,81 @@
+"""What every command needs: the settings, an open house, output for people or scripts, errors in one line.
+
+Exit codes: 0 done, 1 refused or failed with a one-line reason on stderr, 2 wrong use (typer's own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from mss.config import Config, load
+from mss.foundation import Foundation, lay
+from mss.model.errors import MssError
+
+T = TypeVar("T")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="Settings of the operator, TOML.", envvar="MSS_CONFIG", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+DEFAULT_CONFIG = Path("/etc/mss/mss.toml")
+
+
+def fail(reason: str) -> NoReturn:
+    """One line on stderr and exit code 1."""
+    print(f"mss: {reason}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def settings(path: Path) -> Config:
+    """Read the settings; wrong ones end the command with what to change."""
+    try:
+        return load(path)
+    except MssError as problem:
+        fail(str(problem))
+
+
+@asynccontextmanager
+async def open_house(config: Config) -> AsyncIterator[Foundation]:
+    """The operator's store and keys, for the length of a command."""
+    if config.url.startswith("sqlite:") and not (config.state_dir / "mss.db").exists():
+        raise MssError(f"there is no store in {config.state_dir}: run mss db upgrade first")
+    ground = await lay(config, "command", hears=False)
+    try:
+        yield ground
+    finally:
+        await ground.close()
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work; what it refuses becomes one line."""
+    try:
+        return asyncio.run(work)
+    except MssError as problem:
+        fail(str(problem) or type(problem).__name__)
+    except SQLAlchemyError as problem:
+        fail(f"the database does not answer ({type(problem).__name__}): check database_url and mss db status")
+    except OSError as problem:
+        fail(f"{problem.filename or ''} {problem.strerror or problem}".strip())
+
+
+def show(rows: list[dict[str, Any]], *, as_json: bool, columns: tuple[str, ...], empty: str) -> None:
+    """A listing: JSON, or aligned columns."""
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
+        return
+    if not rows:
+        print(empty)
+        return
+    widths = [max(len(name), *(len(str(row[name])) for row in rows)) for name in columns]
+    print("  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip())
+    for row in rows:
+        print("  ".join(str(row[name]).ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip())

@@ -1,0 +1,140 @@
+"""`mss mailbox create|list|password`: mailboxes of professionals, teams and software."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_bytes
+from mss.accounts.software import SoftwareLogin, make_application_password
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.config import Config
+from mss.foundation import Foundation
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress, OwnerId, lane_of
+from mss.model.mailbox import AccountState, MailboxKind
+from mss.store import accounts, owners
+from mss.store.accounts import CredentialKind
+from mss.vault.opener import Opener
+
+app = typer.Typer(no_args_is_help=True, help="Mailboxes of professionals, teams and software.")
+
+Address = Annotated[str, typer.Argument(help="The mailbox's address.")]
+
+
+@app.command()
+def create(
+    address: Address,
+    name: Annotated[str, typer.Option(help="Name shown to people.")],
+    kind: Annotated[MailboxKind, typer.Option(help="National code of the kind.")] = MailboxKind.PERSONAL,
+    national_id: Annotated[str, typer.Option(help="RPPS, or structure id of an ORG or APP mailbox.")] = "",
+    member: Annotated[list[str] | None, typer.Option(help="ORG: address of a member; may be repeated.")] = None,
+    certificate: Annotated[str, typer.Option(help="APP: subject of its client certificate (RFC 4514).")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Make a mailbox. A personal one gets an application password, printed once."""
+    secret = finish(_create(settings(config), address, name, kind, national_id, member or [], certificate))
+    print(f"{address}: made" + (f"; application password {secret} (shown this once)" if secret else ""))
+
+
+async def _create(
+    config: Config, address: str, name: str, kind: MailboxKind, national_id: str, members: list[str], certificate: str
+) -> str:
+    parsed = MailAddress.parse(address)
+    if kind is MailboxKind.PATIENT:
+        raise BadValue("a patient's mailbox comes with the patient: mss patient enrol")
+    if parsed.domain not in config.domains:
+        raise BadValue(f"{parsed.domain} is not among this operator's domains")
+    async with open_house(config) as ground:
+        service = _service(ground)
+        accounts_of_members = [await owner_of(ground, member) for member in members]
+        owner = await service.create_mailbox(kind, parsed, Profile(name, str(parsed), national_id=national_id))
+        for account in accounts_of_members:
+            await service.add_member(owner, account, "member")
+        if certificate:
+            login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+            await login.allow_certificate(owner, certificate)
+        return await _new_password(ground, service, owner) if kind is MailboxKind.PERSONAL else ""
+
+
+@app.command()
+def password(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Make a new application password; earlier ones stop working."""
+    print(finish(_password(settings(config), address)))
+
+
+async def _password(config: Config, address: str) -> str:
+    async with open_house(config) as ground:
+        owner = await owner_of(ground, address)
+        kind = CredentialKind.APPLICATION_PASSWORD
+        await ground.store.write(lane_of(owner), lambda c: accounts.delete_credentials(c, owner, kind))
+        return await _new_password(ground, _service(ground), owner)
+
+
+async def _new_password(ground: Foundation, service: Accounts, owner: OwnerId) -> str:
+    secret, verifier = make_application_password(ground.public.lookup, ground.chance)
+    await service.add_credential(owner, CredentialKind.APPLICATION_PASSWORD, verifier)
+    return secret
+
+
+@app.command("list")
+def list_mailboxes(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Mailboxes of professionals, teams and software. Patients are not listed."""
+    rows = finish(_list(settings(config)))
+    show(rows, as_json=as_json, columns=("address", "kind", "state", "used_bytes", "name"), empty="no mailbox yet")
+
+
+async def _list(config: Config) -> list[dict[str, Any]]:
+    async with open_house(config) as ground:
+        opener: Opener = ground.opener(ground.private())
+        boxes = await ground.store.read(lambda c: list(owners.all_mailboxes(c)))
+        rows = []
+        for box in boxes:
+            if box.kind is MailboxKind.PATIENT:
+                continue
+            keys = await opener.open(box.owner, "staff:command", "mailbox list")
+            profile = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed))
+            rows.append(
+                {
+                    "address": profile.address,
+                    "kind": box.kind.value,
+                    "state": box.state.value,
+                    "used_bytes": box.used_bytes,
+                    "name": profile.display_name,
+                }
+            )
+        return rows
+
+
+@app.command()
+def suspend(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Take no mail for now (450) and let nobody sign in."""
+    finish(_state(settings(config), address, AccountState.SUSPENDED))
+    print(f"{address}: suspended")
+
+
+@app.command()
+def resume(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Undo suspend."""
+    finish(_state(settings(config), address, AccountState.ACTIVE))
+    print(f"{address}: active")
+
+
+async def _state(config: Config, address: str, state: AccountState) -> None:
+    async with open_house(config) as ground:
+        owner = await owner_of(ground, address)
+        await _service(ground).set_state(owner, state)
+
+
+async def owner_of(ground: Foundation, address: str) -> OwnerId:
+    """The owner behind an address. Raises BadValue."""
+    hashed = ground.public.lookup.address(MailAddress.parse(address).key)
+    owner = await ground.store.read(lambda c: owners.find(c, hashed))
+    if owner is None:
+        raise BadValue(f"{address}: no such mailbox here")
+    return owner
+
+
+def _service(ground: Foundation) -> Accounts:
+    return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)

@@ -1,0 +1,91 @@
+"""The `mss` command: finds the word and runs it. Heavy rooms are imported by the command that needs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mss.cli import audit, config, db, held, mailbox, patient, queue, trace
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, fail, finish, settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Secure health messaging: relay, mailboxes, bridge, record, patient's pages.",
+)
+app.command("trace")(trace.trace)
+for name, group in (
+    ("config", config.app),
+    ("db", db.app),
+    ("mailbox", mailbox.app),
+    ("patient", patient.app),
+    ("queue", queue.app),
+    ("held", held.app),
+    ("audit", audit.app),
+):
+    app.add_typer(group, name=name)
+
+
+@app.command()
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    only: Annotated[str, typer.Option(help="Some roles only: relay-in,submission,relay-out,imap,web,runner.")] = "",
+) -> None:
+    """Run this operator: the processes edge, desk and works under one supervisor."""
+    from mss.cli.serve import run_operator
+
+    read = settings(config)
+    finish(run_operator(config, read, [role.strip() for role in only.split(",") if role.strip()]))
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where the demo keeps its things.")] = Path(".demo"),
+    host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
+    port_base: Annotated[int, typer.Option(min=1024, max=50_000, help="Added to each well-known port.")] = 10_000,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Run two operators with invented people on this machine, until Ctrl-C."""
+    from mss.demo.run import run_demo
+
+    if not host.startswith("127."):
+        fail("the demo has known passwords, so it listens on loopback only: use a 127.x.x.x address")
+    finish(run_demo(directory.resolve(), host, port_base, quiet=quiet))
+
+
+@app.command()
+def code(secret: Annotated[str, typer.Argument(help="Secret of a one-time-code app, base32.")]) -> None:
+    """Print the one-time code that a phone would show now: for the demo, in place of a phone."""
+    import pyotp
+
+    print(pyotp.TOTP(secret).now())
+
+
+@app.command()
+def send(
+    to: Annotated[str, typer.Option(help="Address of the patient or mailbox.")],
+    cda: Annotated[list[Path] | None, typer.Option(help="A CDA document; may be repeated.")] = None,
+    pdf: Annotated[list[Path] | None, typer.Option(help="A readable copy; may be repeated.")] = None,
+    sender: Annotated[str, typer.Option("--from", help="Our application mailbox.")] = "",
+    cert: Annotated[Path | None, typer.Option(help="Certificate of the application mailbox.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
+    host: Annotated[str, typer.Option(help="Submission server; otherwise from --config.")] = "",
+    port: Annotated[int, typer.Option(help="Its implicit-TLS port.")] = 465,
+    ca: Annotated[Path | None, typer.Option(help="Authorities that the server's certificate must come from.")] = None,
+    reply_to: Annotated[str, typer.Option(help="Team mailbox that reads answers.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer and print what became of it.")] = False,
+    config: Annotated[Path | None, typer.Option(help="Settings of the operator, instead of --host and --ca.")] = None,
+) -> None:
+    """Send documents as a hospital's software does: IHE_XDM archive, subject and headers are made here."""
+    from mss.cli.send import Wish, send_documents
+
+    wish = Wish(to, cda or [], pdf or [], sender, cert, key, host, port, ca, reply_to, wait)
+    raise typer.Exit(finish(send_documents(wish, None if config is None else settings(config))))
+
+
+def run() -> None:
+    """Entry point of the `mss` script."""
+    app()

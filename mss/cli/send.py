@@ -1,0 +1,112 @@
+"""`mss send`: a hospital's sender. One mail with the documents; with --wait, a line for each: what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mss.cli.waiting import Answer, wait_for_answer
+from mss.config import Config
+from mss.crypto.certs import load_certificates
+from mss.mail import healthmail
+from mss.mail.healthmail import Sending
+from mss.model.clock import SystemChance, SystemClock
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress
+from mss.smtp.sending import SubmissionServer, submit
+
+FILE_BYTES_MAX = 25 * 1024 * 1024
+WAIT_S = 120.0
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for."""
+
+    to: str
+    cda: list[Path]
+    pdf: list[Path]
+    sender: str
+    certificate: Path | None
+    key: Path | None
+    host: str
+    port: int
+    authorities: Path | None
+    reply_to: str
+    wait: bool
+
+
+async def send_documents(wish: Wish, config: Config | None) -> int:
+    """Compose, send, and wait when asked. Returns the exit code; raises BadValue, NotTaken."""
+    server = _server(wish, config)
+    sender = MailAddress.parse(wish.sender or _name_on(server.certificate))
+    documents, copies = await asyncio.to_thread(_read_files, wish)
+    sending = Sending(
+        sender=sender,
+        sender_name=str(sender),
+        recipient=MailAddress.parse(wish.to),
+        documents=documents,
+        pdfs=copies,
+        at=SystemClock().now(),
+        reply_to=MailAddress.parse(wish.reply_to) if wish.reply_to else None,
+    )
+    message_id, raw = healthmail.compose(sending, SystemChance())
+    await submit(server, sender, [sending.recipient], raw)
+    print(f"sent {message_id}", flush=True)
+    if not wish.wait:
+        return 0
+    return _report(await wait_for_answer(_imap(server, config), message_id, WAIT_S), documents)
+
+
+def _server(wish: Wish, config: Config | None) -> SubmissionServer:
+    if wish.certificate is None or wish.key is None:
+        raise BadValue("--cert and --key of an application mailbox are needed")
+    if config is not None:
+        if config.submission is None or config.submission.implicit_tls is None:
+            raise BadValue("these settings have no submission.implicit_tls to send to")
+        listen = config.submission.implicit_tls
+        return SubmissionServer(listen.host, listen.port, config.relay.authorities, wish.certificate, wish.key)
+    if not wish.host or wish.authorities is None:
+        raise BadValue("name the server with --host and --ca, or the operator's settings with --config")
+    return SubmissionServer(wish.host, wish.port, wish.authorities, wish.certificate, wish.key)
+
+
+def _imap(server: SubmissionServer, config: Config | None) -> SubmissionServer:
+    """The same mailbox over IMAP, where the answer arrives."""
+    port = 993
+    if config is not None and config.imap is not None and config.imap.implicit_tls is not None:
+        port = config.imap.implicit_tls.port
+    elif server.port != 465:
+        port = server.port - 465 + 993  # a demo's port base
+    return SubmissionServer(server.host, port, server.authorities, server.certificate, server.key)
+
+
+def _name_on(certificate: Path | None) -> str:
+    """The address that an application's certificate bears."""
+    from mss.crypto.certs import alternative_names
+
+    assert certificate is not None
+    names = alternative_names(load_certificates(certificate.read_bytes())[0])
+    found = next((name for name in names if _ADDRESS.fullmatch(name.rpartition(":")[2])), None)
+    if found is None:
+        raise BadValue("the certificate names no mailbox: say --from ADDRESS")
+    return found.rpartition(":")[2]
+
+
+def _read_files(wish: Wish) -> tuple[tuple[bytes, ...], tuple[tuple[str, bytes], ...]]:
+    for path in (*wish.cda, *wish.pdf):
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise BadValue(f"{path} is larger than {FILE_BYTES_MAX} bytes: no patient's mailbox takes it")
+    return tuple(path.read_bytes() for path in wish.cda), tuple((path.name, path.read_bytes()) for path in wish.pdf)
+
+
+def _report(answer: Answer | None, documents: tuple[bytes, ...]) -> int:
+    if answer is None:
+        print(f"no answer within {WAIT_S:.0f} s: the documents are on their way or held; look again with mss trace")
+        return 1
+    for number, _ in enumerate(documents, 1):
+        print(f"document {number}: {answer.outcome}{f' ({answer.detail})' if answer.detail else ''}")
+    return 0 if answer.outcome == "filed" else 1

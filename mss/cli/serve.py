@@ -1,0 +1,38 @@
+"""`mss serve`: which processes, with which roles, for which settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mss.config import Config
+from mss.foundation import run_directory
+from mss.model.errors import BadValue
+from mss.supervisor import Supervisor, die_with_parent
+
+PARTS = {
+    "edge": ("relay-in", "submission"),
+    "desk": ("imap", "web"),
+    "works": ("relay-out", "runner"),
+}
+"""What each process does (docs/floors.md): the edge reads nothing that is stored, the desk serves, the works file."""
+
+
+def parts_of(only: list[str]) -> dict[str, list[str]]:
+    """Processes and their roles. Raises BadValue for a role that does not exist."""
+    known = {role for roles in PARTS.values() for role in roles}
+    unknown = [role for role in only if role not in known]
+    if unknown:
+        raise BadValue(f"--only: no role {unknown[0]}; there are {', '.join(sorted(known))}")
+    chosen = {name: [role for role in roles if not only or role in only] for name, roles in PARTS.items()}
+    return {name: roles for name, roles in chosen.items() if roles}
+
+
+async def run_operator(path: Path, config: Config, only: list[str]) -> None:
+    """Start the processes and stay until a signal. Raises BadValue."""
+    die_with_parent()
+    supervisor = Supervisor(path, parts_of(only), run_directory(config))
+    try:
+        await supervisor.start()
+    except RuntimeError as problem:
+        raise BadValue(str(problem)) from problem
+    await supervisor.run()
