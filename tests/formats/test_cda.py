@@ -158,6 +158,12 @@ def test_a_foreign_name_without_qualifiers_is_a_birth_name() -> None:
     assert traits.given_names[0] == "Zoé"
 
 
+def test_the_legal_name_is_found_among_several() -> None:
+    """A pseudonym in front does not hide the birth name."""
+    header = read_header(changed("<patient>", '<patient><name use="P"><family>STAR</family><given>Zed</given></name>'))
+    assert header.patient.birth_name == "MARCHAND-ESSAI"
+
+
 def test_missing_traits_are_missing() -> None:
     """Nobody is filed on half an identity."""
     assert read_header(changed('value="19900203"', 'nullFlavor="UNK"')).patient.traits is None
@@ -219,7 +225,7 @@ def test_a_hostile_document_is_refused(name: str) -> None:
 
 def test_an_embedded_file_that_is_no_base64_is_refused() -> None:
     """Half a PDF is no PDF."""
-    broken = make_cda(body_pdf=make_pdf()).replace(b"JVBE", b"JV*E", 1)
+    broken = make_cda(body_pdf=make_pdf()).replace(b"JVBE", b"****JVBE", 1)
     with pytest.raises(Malformed, match="not base64"):
         embedded_files(broken)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from io import BytesIO
 
@@ -18,7 +19,7 @@ from mss.model.errors import Malformed
 from mss.model.verdict import Reason
 from tests.kit.dirtyzip import members, pack
 from tests.kit.documents import describe, describe_file, make_cda, make_package
-from tests.kit.hostile import ARCHIVES
+from tests.kit.hostile import ARCHIVES, lying_bomb
 from tests.kit.samples import CHECKOUT
 
 SECONDS_MAX = 2
@@ -64,27 +65,32 @@ def test_one_file_named_by_many_fiches_is_inflated_once() -> None:
         )
 
 
-def test_the_limit_holds_whatever_sizes_are_declared() -> None:
-    """The total counts real bytes while they come."""
-    archive = Archive(pack([("a.bin", b"x" * 6000), ("b.bin", b"x" * 6000)]), Limits(total_bytes_max=20_000))
-    assert len(archive.read("a.bin")) == 6000
+def test_the_limits_are_the_callers() -> None:
+    """The sandbox may be given less than the house allows."""
+    data = pack([("a.bin", b"x" * 6000), ("b.bin", b"x" * 6000)])
+    assert len(Archive(data, Limits(total_bytes_max=12_000)).read("a.bin")) == 6000
     with pytest.raises(Malformed, match="too large when unpacked"):
-        Archive(pack([("a.bin", b"x" * 6000), ("b.bin", b"x" * 6000)]), Limits(total_bytes_max=10_000))
+        Archive(data, Limits(total_bytes_max=11_999))
+    with pytest.raises(Malformed, match="too many members"):
+        Archive(data, Limits(members_max=1))
 
 
-def test_the_reader_does_not_ask_zipfile_for_a_whole_member() -> None:
-    """A member is inflated in pieces, so that a lie is noticed before it fills the memory."""
-    archive = Archive(pack([("a.bin", b"x" * 500_000)]), Limits(total_bytes_max=500_000))
-    archive._left_bytes = 100_000  # as if other members had used the rest
-    with pytest.raises(Malformed, match="inflates beyond its limit"):
-        archive.read("a.bin")
+def test_a_bomb_that_declares_ten_bytes_costs_little_memory() -> None:
+    """It is noticed before it is inflated, not after."""
+    data = lying_bomb()
+    tracemalloc.start()
+    with pytest.raises(Malformed, match="does not inflate"):
+        read_package(data)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2 * 1024 * 1024
 
 
 def test_the_whole_corpus_fits_in_little_memory() -> None:
     """S12: peak memory of one process that met every hostile archive and document."""
     script = (
         "import resource\n"
-        "from tests.kit.hostile import ARCHIVES, DOCUMENTS\n"
+        "from tests.kit.hostile import ARCHIVES, lying_bomb, DOCUMENTS\n"
         "from mss.formats.xdm import read_package\n"
         "from mss.formats.cdarender import render\n"
         "from mss.model.errors import Malformed\n"

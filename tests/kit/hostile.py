@@ -71,6 +71,11 @@ def _lying(size: int) -> bytes:
     return _patched(_package(), 24, "<I", size)
 
 
+def lying_bomb() -> bytes:
+    """A document of 32 MiB that declares ten bytes."""
+    return _patched(_package(document=bytes(_BOMB_BYTES)), 24, "<I", 10)
+
+
 def _overlapping() -> bytes:
     """The second member begins where the first one does."""
     return _patched(_package(), 42, "<I", 0, which=1)
@@ -119,6 +124,7 @@ ARCHIVES: Hostile = {
     "total too large": (_slow_ratio, Reason.ARCHIVE_UNSAFE),
     "declares too little": (lambda: _lying(10), Reason.ARCHIVE_BROKEN),
     "declares too much": (lambda: _lying(900_000), Reason.ARCHIVE_BROKEN),
+    "bomb that declares ten bytes": (lying_bomb, Reason.ARCHIVE_BROKEN),
     "declares 4 GiB": (lambda: _lying(0xFFFFFFFE), Reason.ARCHIVE_UNSAFE),
     "overlapping members": (_overlapping, Reason.ARCHIVE_UNSAFE),
     "5,000 members": (lambda: pack((f"F{n}.TXT", b"x") for n in range(5000)), Reason.ARCHIVE_UNSAFE),
@@ -146,12 +152,19 @@ ARCHIVES: Hostile = {
     "no submission set": (
         lambda: _metadata(lambda text: text.replace("RegistryPackage", "Other")), Reason.METADATA_BROKEN,
     ),
+    "two submission sets": (
+        lambda: _metadata(lambda text: re.sub(r"(?s)(<rim:RegistryPackage.*</rim:RegistryPackage>)", r"\1\1", text)),
+        Reason.METADATA_BROKEN,
+    ),
+    "endless title": (
+        lambda: _metadata(lambda text: text.replace('value="Compte', f'value="{_words(9000)}')), Reason.METADATA_BROKEN,
+    ),
     "no uniqueId": (lambda: _metadata(lambda text: text.replace("2e82c1f6", "2e82c1f7")), Reason.METADATA_BROKEN),
     "document missing": (lambda: _package(document=None), Reason.METADATA_BROKEN),
     "document outside": (
         lambda: _metadata(lambda text: text.replace(">DOC00001.XML<", ">../../../etc/passwd<")), Reason.METADATA_BROKEN,
     ),
-    "document altered": (lambda: _package(document=make_cda(title="Autre")), Reason.HASH_MISMATCH),
+    "document altered": (lambda: _package(document=make_cda().replace(b"10.2", b"10.3")), Reason.HASH_MISMATCH),
     "size altered": (
         lambda: _metadata(lambda text: re.sub(r'(name="size">\s*<rim:ValueList>\s*<rim:Value>)\d+', r"\g<1>7", text)),
         Reason.HASH_MISMATCH,
