@@ -1,0 +1,120 @@
+"""The door for other operators: who brings mail, and is it welcome?
+
+STARTTLS and a client certificate first. The peer is judged after the handshake and again before each message, so
+that one who is struck off or revoked is refused in a session that is open. Then the house's three questions
+(`mail/reception.py`), whose verdicts become replies. 250 is said when the house says that the message is durable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mss.mail.reception import Peer, PeerJudge, Receipt, Reception
+from mss.model.clock import Clock
+from mss.model.ids import MailAddress
+from mss.model.message import Envelope
+from mss.model.verdict import Accept, Reason, Refuse, Verdict
+from mss.smtp import journal, replies
+from mss.smtp.conversation import Conversation, Transaction
+from mss.smtp.doorway import MailServer, TlsContext
+from mss.smtp.limits import Limits
+from mss.smtp.replies import Reply
+from mss.smtp.wire import Visit
+
+
+class MailHandler:
+    """aiosmtpd's hooks, turned into the three questions of a reception. The same for both doors."""
+
+    def __init__(self, reception: Reception, clock: Clock) -> None:
+        self._reception = reception
+        self._clock = clock
+
+    async def admit(self, session: Visit) -> Verdict:
+        """Who is there (`session.known`), and may they send at all? Asked before each message."""
+        raise NotImplementedError
+
+    async def handle_MAIL(
+        self,
+        server: Conversation,
+        session: Visit,
+        envelope: Transaction,
+        sender: MailAddress | None,
+        options: list[str],
+    ) -> Reply:
+        verdict = await self.admit(session)
+        if isinstance(verdict, Accept):
+            verdict = await self._reception.sender(_peer(session), sender)
+        return self._told(server, "MAIL", session, verdict, replies.SENDER_OK)
+
+    async def handle_RCPT(
+        self, server: Conversation, session: Visit, envelope: Transaction, recipient: MailAddress, options: list[str]
+    ) -> Reply:
+        verdict = await self._reception.recipient(_peer(session), envelope.sender, recipient)
+        return self._told(server, "RCPT", session, verdict, replies.RECIPIENT_OK)
+
+    async def handle_DATA(self, server: Conversation, session: Visit, envelope: Transaction) -> Reply:
+        """From aiosmtpd's objects to ours, and to the house."""
+        peer = _peer(session)
+        ours = Envelope(
+            sender=envelope.sender,
+            recipients=tuple(envelope.recipients.values()),
+            received_at=self._clock.now(),
+            peer_name=peer.name,
+            helo=session.host_name or "",
+            remote_address=session.remote_address,
+        )
+        octets = envelope.octets
+        receipt: Receipt = await self._reception.message(peer, ours, octets)
+        if isinstance(receipt.verdict, Accept):
+            journal.accepted(server.doorway.name, receipt.number, len(octets), session.serial)
+        return self._told(server, "DATA", session, receipt.verdict, replies.kept(receipt.number))
+
+    def _told(self, server: Conversation, stage: str, session: Visit, verdict: Verdict, yes: Reply) -> Reply:
+        if isinstance(verdict, Accept):
+            return yes
+        journal.turned_away(server.doorway.name, stage, verdict, session.serial)
+        return replies.reply_to(verdict)
+
+
+def _peer(session: Visit) -> Peer:
+    assert session.known is not None  # MAIL admits somebody, or nobody gets further
+    return session.known
+
+
+class RelayHandler(MailHandler):
+    """A peer is whose certificate TLS has verified, judged by the trust list."""
+
+    def __init__(self, judge: PeerJudge, reception: Reception, clock: Clock) -> None:
+        super().__init__(reception, clock)
+        self._judge = judge
+
+    async def admit(self, session: Visit) -> Verdict:
+        if session.certificate_der is None:
+            return Refuse(Reason.CERTIFICATE_REQUIRED)
+        peer, verdict = await self._judge.peer(session.certificate_der, session.remote_address)
+        if peer is None:
+            session.known = None
+            return verdict if not isinstance(verdict, Accept) else Refuse(Reason.CERTIFICATE_NOT_LISTED)
+        session.known = replace(peer, helo=session.host_name or "", remote_address=session.remote_address)
+        return verdict
+
+
+class RelayServer(MailServer):
+    """Port 25. Nobody signs in here, and nobody is relayed."""
+
+    name = "relay"
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        tls: TlsContext,
+        judge: PeerJudge,
+        reception: Reception,
+        clock: Clock,
+        limits: Limits | None = None,
+        postmaster: MailAddress | None = None,
+    ) -> None:
+        """`tls` gives the current `crypto.tls.relay_server_context` (client certificate optional)."""
+        handler = RelayHandler(judge, reception, clock)
+        super().__init__(hostname=hostname, handler=handler, tls=tls, limits=limits, postmaster=postmaster)

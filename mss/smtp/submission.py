@@ -1,0 +1,170 @@
+"""The door for our own users and their software: who are they, and is their mail welcome?
+
+Port 587 with STARTTLS, 465 encrypted from the start (RFC 8314). Nobody signs in unencrypted, nobody sends without
+signing in. A password arrives with PLAIN; EXTERNAL takes the certificate of the TLS session. A wrong password and an
+unknown user read the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from mss.mail.reception import Peer, Reception
+from mss.model.clock import Clock
+from mss.model.errors import StorageUnavailable
+from mss.model.ids import MailAddress
+from mss.model.verdict import Accept, Reason, Refuse, Verdict
+from mss.smtp import commands, replies
+from mss.smtp.commands import BadCommand
+from mss.smtp.conversation import Conversation, Verb
+from mss.smtp.doorway import MailServer, TlsContext
+from mss.smtp.limits import Limits
+from mss.smtp.server import MailHandler
+from mss.smtp.wire import CutOff, Visit
+
+PLAIN = "PLAIN"
+EXTERNAL = "EXTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Somebody wants to sign in. `username` is as given (EXTERNAL: the authorisation identity, often empty)."""
+
+    mechanism: str
+    username: str
+    secret: str = field(repr=False)
+    certificate_der: bytes | None = field(default=None, repr=False)
+    """What TLS verified; None when the client showed none."""
+    remote_address: str = ""
+    helo: str = ""
+
+
+Authenticate = Callable[[Attempt], Awaitable[Peer | None]]
+"""The login behind an attempt; None for every kind of no. May raise StorageUnavailable."""
+
+
+class SubmissionConversation(Conversation):
+    """AUTH (RFC 4954) in addition."""
+
+    before_tls = Conversation.before_tls | {"AUTH"}  # to be told why not
+    accepts_auth_parameter = True
+    doorway: SubmissionServer
+
+    def __init__(self, doorway: SubmissionServer) -> None:
+        super().__init__(doorway)
+        self._failed_logins = 0
+
+    def _keywords(self) -> Sequence[str]:
+        offered = super()._keywords()
+        mechanisms = self._mechanisms()
+        return [*offered, "AUTH " + " ".join(mechanisms)] if mechanisms else offered
+
+    def _mechanisms(self) -> Sequence[str]:
+        if not self.session.is_encrypted or self.session.known is not None:
+            return ()
+        return (PLAIN, EXTERNAL) if self.session.certificate_der else (PLAIN,)
+
+    def _before_mail(self) -> None:
+        if self.session.known is None:
+            raise BadCommand(replies.REPLIES[Reason.AUTHENTICATION_REQUIRED])
+
+    async def smtp_AUTH(self, argument: str) -> None:
+        if not self.session.is_encrypted:
+            raise BadCommand(replies.ENCRYPT_FIRST)
+        if not self.session.host_name:
+            raise BadCommand(replies.HELLO_FIRST)
+        if self.session.known is not None or self.envelope.is_begun:
+            raise BadCommand(replies.OUT_OF_ORDER)
+        mechanism, _, initial = argument.partition(" ")
+        mechanism = mechanism.upper()
+        if mechanism not in self._mechanisms():
+            raise BadCommand(replies.UNKNOWN_MECHANISM)
+        response = commands.read_base64(initial or await self._challenge())
+        attempt = self._attempt(mechanism, response)
+        try:
+            peer = None if attempt is None else await self.doorway.authenticate(attempt)
+        except StorageUnavailable:
+            self._say(replies.CANNOT_SIGN_IN_NOW)
+            return
+        if peer is None:
+            self._fail()
+            return
+        self.session.known = replace(
+            peer, remote_address=self.session.remote_address, helo=self.session.host_name or ""
+        )
+        self.session.authenticated = True
+        self._say(replies.SIGNED_IN)
+
+    async def _challenge(self) -> str:
+        """An empty one: our mechanisms let the client speak first (RFC 4422 §5)."""
+        self._out.append(b"334 \r\n")
+        line = await self._next_line()
+        if line == b"*":
+            raise BadCommand(replies.AUTH_CANCELLED)
+        try:
+            return line.decode("ascii") or "="
+        except UnicodeDecodeError:
+            raise BadCommand(replies.AUTH_UNREADABLE) from None
+
+    def _attempt(self, mechanism: str, response: bytes) -> Attempt | None:
+        """What a client said, or None when it cannot be a login of anybody."""
+        try:
+            text = response.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        remote, helo = self.session.remote_address, self.session.host_name or ""
+        if mechanism == EXTERNAL:
+            return Attempt(EXTERNAL, text, "", self.session.certificate_der, remote, helo)
+        identity, _, rest = text.partition("\0")  # RFC 4616 §2
+        username, separator, password = rest.partition("\0")
+        if not separator or not username or not password or "\0" in password or identity not in ("", username):
+            return None  # nobody speaks for another here
+        return Attempt(PLAIN, username, password, self.session.certificate_der, remote, helo)
+
+    def _fail(self) -> None:
+        self._say(replies.REPLIES[Reason.AUTHENTICATION_FAILED])
+        self._failed_logins += 1
+        if self._failed_logins >= self.limits.failed_logins_max:
+            raise CutOff(replies.TOO_MANY_FAILURES)
+
+
+_auth: Verb = SubmissionConversation.smtp_AUTH  # type: ignore[assignment]
+SubmissionConversation.verbs = Conversation.verbs | {"AUTH": _auth}
+
+
+class SubmissionHandler(MailHandler):
+    """Whoever has signed in may ask."""
+
+    async def admit(self, session: Visit) -> Verdict:
+        return Accept() if session.known else Refuse(Reason.AUTHENTICATION_REQUIRED)
+
+
+class SubmissionServer(MailServer):
+    """Port 587, or 465 with `is_tls_from_start`."""
+
+    conversation = SubmissionConversation
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        tls: TlsContext,
+        authenticate: Authenticate,
+        reception: Reception,
+        clock: Clock,
+        limits: Limits | None = None,
+        postmaster: MailAddress | None = None,
+        is_tls_from_start: bool = False,
+    ) -> None:
+        """`tls` gives the current `crypto.tls.service_server_context`, with client roots when EXTERNAL is wanted."""
+        super().__init__(
+            hostname=hostname,
+            handler=SubmissionHandler(reception, clock),
+            tls=tls,
+            limits=limits,
+            postmaster=postmaster,
+            is_tls_from_start=is_tls_from_start,
+        )
+        self.name = "submissions" if is_tls_from_start else "submission"
+        self.authenticate = authenticate

@@ -1,0 +1,339 @@
+"""How do octets come in and go out on one connection, with every wait bounded?
+
+The lower half of our aiosmtpd protocol class: command lines, the block-wise DATA transfer, STARTTLS, replies in one
+write, deadlines that no dripping octet can move. It knows no SMTP verb; `conversation.py` is the upper half.
+
+Of aiosmtpd's `SMTP` we keep Session, Envelope, hooks and verbs; its reader (one line at a time through a stream) and
+its constructor (which looks through all methods for each connection) are replaced here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from asyncio import sslproto
+from typing import Protocol, cast
+
+from aiosmtpd.smtp import SMTP, Session
+
+from mss.crypto.tls import peer_certificate
+from mss.mail.reception import Peer
+from mss.model.verdict import Reason
+from mss.smtp import journal, replies
+from mss.smtp.blocks import BlockReader
+from mss.smtp.commands import CommandReader
+from mss.smtp.limits import Limits, OctetBudget
+from mss.smtp.replies import Reply
+
+BACKLOG_OCTETS_MAX = 64 * 1024
+"""Commands that a client sends ahead while we work on one; more waits in its own socket."""
+
+
+class HungUp(Exception):
+    """The client is gone."""
+
+
+class CutOff(Exception):
+    """We end this connection, with these last words."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class SmallTls(sslproto.SSLProtocol):
+    """asyncio's TLS with a read buffer of one record instead of sixteen: 27 kB for a connection, not 268."""
+
+    max_size = 16 * 1024
+
+
+class Visit(Session):
+    """aiosmtpd's session, and whom we know to be there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, remote_address: str) -> None:
+        super().__init__(loop)
+        self.peer = remote_address
+        self.is_encrypted = False
+        self.certificate_der: bytes | None = None
+        self.known: Peer | None = None
+
+    @property
+    def remote_address(self) -> str:
+        return self.peer or ""
+
+    @property
+    def serial(self) -> str:
+        """For the journal."""
+        return self.known.serial if self.known else ""
+
+
+class Doorway(Protocol):
+    """What a connection needs from the server that accepted it."""
+
+    name: str
+    hostname: str
+    limits: Limits
+    memory: OctetBudget
+    is_tls_from_start: bool
+
+    def tls_context(self) -> ssl.SSLContext: ...
+
+    def enter(self, wire: Wire) -> bool: ...
+
+    def leave(self, wire: Wire) -> None: ...
+
+
+class Wire(SMTP):
+    """One connection's octets."""
+
+    def __init__(self, doorway: Doorway) -> None:
+        # Not SMTP.__init__: see the head of this file.
+        loop = self.loop = asyncio.get_running_loop()
+        self.doorway = doorway
+        self.hostname = doorway.hostname
+        self.limits = doorway.limits
+        self.transport: asyncio.Transport | None = None
+        self.session: Visit = Visit(loop, "")
+        self._commands = CommandReader(max(self.limits.command_octets_max, self.limits.auth_octets_max))
+        self._blocks: BlockReader | None = None  # while a message is under way
+        self._held = 0
+        self._data_begun_at = 0.0
+        self._out: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_counted = self._is_gone = self._eof = self._is_leaving = False
+        self._is_reading_paused = self._is_writing_paused = False
+        self._handler_coroutine: asyncio.Task[None] | None = None
+
+    # --- called by the event loop ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peername = transport.get_extra_info("peername")
+        self.session = Visit(self.loop, str(peername[0]) if peername else "")
+        self._is_counted = self.doorway.enter(self)
+        if self.doorway.is_tls_from_start:
+            self._pause_reading()  # the first octet belongs to TLS
+        if self._is_counted:
+            self._handler_coroutine = self.loop.create_task(self._handle_client())
+            return
+        journal.turned_back(self.doorway.name, self.session.remote_address)
+        if not self.doorway.is_tls_from_start:
+            self._out.append(replies.TOO_MANY_CONNECTIONS.line)
+        self._hang_up()
+
+    def data_received(self, data: bytes) -> None:
+        if self._blocks is not None:
+            if not self._take_blocks(self._blocks, data):
+                return
+            data, self._blocks = self._blocks.rest, None
+        self._commands.feed(data)
+        if self._commands.waiting_octets > BACKLOG_OCTETS_MAX:
+            self._pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._wake()
+        return not self.session.is_encrypted  # half a TLS connection cannot be kept
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._is_gone:
+            return
+        self._is_gone = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._hold(0)
+        if self._is_counted:
+            self.doorway.leave(self)
+        self._wake()
+
+    def leave(self) -> None:
+        """The house closes: last words at once when nothing is under way, else after what is."""
+        self._is_leaving = True
+        if self._blocks is None:
+            self._wake()
+
+    def abort(self) -> None:
+        """No more patience."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    # --- for the upper half ---
+
+    async def _next_line(self) -> bytes:
+        """The next command line, within its deadline. Raises BadLine, HungUp, CutOff."""
+        self._allow(self.limits.command_s)
+        while self._is_writing_paused:  # who reads no replies is asked nothing more
+            await self._more()
+        if self._is_leaving:
+            raise CutOff(replies.SHUTTING_DOWN)
+        while (line := self._commands.take()) is None:
+            if self._is_leaving:
+                raise CutOff(replies.SHUTTING_DOWN)
+            if self._eof:
+                raise HungUp
+            await self._more()
+        self._deadline = float("inf")
+        return line
+
+    async def _transfer(self) -> BlockReader:
+        """Say 354 and read a message to its end. Raises HungUp, CutOff."""
+        blocks = BlockReader(self.limits.message_octets_max, self.limits.line_octets_max)
+        self._blocks = blocks
+        self._data_begun_at = self.loop.time()
+        self._allow(self.limits.data_s)
+        self._say(replies.GO_AHEAD)
+        try:
+            while not blocks.is_whole:
+                if self._eof:
+                    raise HungUp
+                await self._more()
+        except CutOff:
+            if blocks.problem is not None:  # a client that waits for us behind a false ending reads why
+                raise CutOff(replies.REPLIES[blocks.problem]) from None
+            raise
+        finally:
+            self._blocks = None
+            self._deadline = float("inf")
+        return blocks
+
+    def _hold(self, octets: int) -> bool:
+        """So many octets of a message are in memory for this connection now; False when there is no room."""
+        if not self.doorway.memory.resize(self._held, octets):
+            return False
+        self._held = octets
+        return True
+
+    def _say(self, reply: Reply) -> None:
+        """Replies to a group of commands go out together (RFC 2920 §3.2)."""
+        self._out.append(reply.line)
+
+    async def push(self, status: str | bytes | Reply) -> None:
+        """aiosmtpd's way to answer, for hooks written for it."""
+        if isinstance(status, Reply):
+            self._say(status)
+        else:
+            self._out.append((status.encode("ascii") if isinstance(status, str) else status) + b"\r\n")
+
+    async def _start_tls(self) -> bool:
+        """Encrypt from here on; False when it came to nothing. What was said before counts no more (RFC 3207 §4.2)."""
+        self._flush()
+        self._commands.clear()
+        raw, waiter = self.transport, self.loop.create_future()
+        assert raw is not None
+        tls = SmallTls(
+            self.loop,
+            self,
+            self.doorway.tls_context(),
+            waiter,
+            server_side=True,
+            call_connection_made=False,
+            ssl_handshake_timeout=self.limits.handshake_s,  # type: ignore[arg-type]  # a float will do
+            ssl_shutdown_timeout=self.limits.closing_s,
+        )
+        self.session = Visit(self.loop, self.session.remote_address)
+        self.session.is_encrypted = True
+        self.transport = encrypted = tls._app_transport
+        raw.set_protocol(tls)
+        self._resume_reading(raw)
+        tls.connection_made(raw)
+        try:
+            await waiter
+        except (TimeoutError, OSError) as problem:  # every SSLError is an OSError
+            journal.handshake_failed(self.doorway.name, self.session.remote_address, type(problem).__name__)
+        ssl_object = cast(ssl.SSLObject | None, encrypted.get_extra_info("ssl_object"))
+        if ssl_object is None:  # also when the client went away in the middle, which asyncio reports as no error
+            raw.abort()
+            self.connection_lost(None)
+            return False
+        self.session.certificate_der = peer_certificate(ssl_object)
+        return True
+
+    def _hang_up(self) -> None:
+        """Send what is left to say, then close; who does not read it in time is cut."""
+        if self.transport is None or self._is_gone:
+            return
+        self._flush()
+        self.transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(self.limits.closing_s, self.transport.abort)
+
+    async def _handle_client(self) -> None:
+        raise NotImplementedError
+
+    # --- inside ---
+
+    def _take_blocks(self, blocks: BlockReader, data: bytes) -> bool:
+        is_whole = blocks.feed(data)
+        if not self._hold(blocks.kept):
+            blocks.spoil(Reason.RATE_LIMITED)
+        if blocks.problem is not None and blocks.received > 2 * self.limits.message_octets_max:
+            self._cut(replies.REPLIES[blocks.problem])
+        self._deadline = self._data_begun_at + self.limits.data_s + blocks.received / self.limits.data_octets_per_s
+        return is_whole
+
+    def _flush(self) -> None:
+        if self._out and self.transport is not None and not self._is_gone:
+            self.transport.write(b"".join(self._out))
+        self._out.clear()
+
+    async def _more(self) -> None:
+        """Until something arrives, ends or is late."""
+        self._flush()
+        self._resume_reading(self.transport)
+        if self._is_gone:
+            raise HungUp
+        self._waiter = self.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if self._is_gone:
+            raise HungUp
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _cut(self, reply: Reply) -> None:
+        """End it from a callback: the waiting coroutine says the last words, or nobody."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(CutOff(reply))
+
+    def _allow(self, seconds: float) -> None:
+        """What is awaited next must be whole in so many seconds."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
+
+    def _look_at_the_clock(self) -> None:
+        """One timer for a connection; it goes on as long as the deadline has moved."""
+        self._timer = None
+        if self._is_gone or self._deadline == float("inf"):
+            return
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._look_at_the_clock)
+        else:
+            self._cut(replies.TIMEOUT)
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and self.transport is not None:
+            self._is_reading_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self, transport: asyncio.Transport | None) -> None:
+        if self._is_reading_paused and transport is not None:
+            self._is_reading_paused = False
+            transport.resume_reading()
