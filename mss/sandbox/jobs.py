@@ -8,7 +8,6 @@ workers only; the house knows the names and asks through `client`.
 from __future__ import annotations
 
 import codecs
-import ctypes
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from encodings.aliases import aliases
@@ -22,8 +21,6 @@ from mss.sandbox.worker import Blobs, Job, Params
 
 Result = tuple[Mapping[str, Any], list[bytes]]
 
-# Besides UTF-8, UTF-16 and Latin-1, which libxml2 reads itself, what French software declares in its XML.
-XML_CHARSETS = ("WINDOWS-1252", "ISO-8859-15")
 UTF8_BYTES_PER_CHAR_MAX = 4
 
 
@@ -71,7 +68,6 @@ def warm_up() -> None:
     """Load in the nursery what libraries load at first use: a worker can open no file any more."""
     datetime.strptime("2026", "%Y")  # noqa: DTZ007 — Python imports the code of strptime with its first use
     _load_codecs()
-    _keep_converters()
     for job, data in (
         ("cda.render", _SMALLEST_CDA),
         ("html.sanitise", b'<p>a<a href="https://a.example/">b</a>'),
@@ -92,14 +88,6 @@ def _load_codecs() -> None:
             codecs.lookup(codec)
         except LookupError:
             continue  # of another operating system
-
-
-def _keep_converters() -> None:
-    """glibc loads a character set from a file when it is first asked for, and drops it with its last user."""
-    iconv_open = ctypes.CDLL(None).iconv_open
-    iconv_open.restype = ctypes.c_void_p
-    for charset in XML_CHARSETS:
-        iconv_open(b"UTF-8", charset.encode())  # never closed, on purpose
 
 
 _SMALLEST_CDA = b"""<?xml version="1.0" encoding="UTF-8"?>

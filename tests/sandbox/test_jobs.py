@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
-from pypdf import PdfWriter
 
-from mss.formats import cda, cdafiles, cdarender, filetypes
+from mss.formats import cda, cdafiles, cdarender, filetypes, xdm
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
 from mss.sandbox import client
 from mss.sandbox.images import ImageFacts
 from mss.sandbox.pool import Sandbox
+from tests.kit.dirtyzip import DIALECTS, dirty
+from tests.kit.documents import make_cda, make_package, make_pdf
+from tests.kit.hostile import ARCHIVES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,15 +34,7 @@ def document(charset: str = "UTF-8") -> bytes:
     return CDA.format(charset=charset).encode(charset)
 
 
-def pdf() -> bytes:
-    writer = PdfWriter()
-    writer.add_blank_page(100, 100)
-    out = io.BytesIO()
-    writer.write(out)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("charset", ["UTF-8", "UTF-16", "windows-1252"])
+@pytest.mark.parametrize("charset", ["UTF-8", "UTF-16", "windows-1252", "macintosh"])
 async def test_a_document_is_read_as_it_would_be_outside(charset: str, sandbox: Sandbox) -> None:
     """Header, files and rendering of a CDA, also in the character sets of older software."""
     data = document(charset)
@@ -56,21 +48,28 @@ async def test_a_document_is_read_as_it_would_be_outside(charset: str, sandbox: 
 
 
 async def test_an_archive_gives_its_documents(sandbox: Sandbox) -> None:
-    """Or its refusal, with the reason that the reader gave."""
+    """Fiche and bytes of each, also from the archives that real senders spoil."""
+    package = make_package(make_cda())
+    for data in (package, *(dirty(package, dialect) for dialect in DIALECTS)):
+        read = await client.read_package(sandbox, data, owner=1)
+        assert read == xdm.read_package(data)
+        assert read.documents[0].content == make_cda()
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+async def test_a_hostile_archive_is_refused_through_the_wall(name: str, sandbox: Sandbox) -> None:
+    """With the reason that the reader gave, and the worker goes on."""
+    build, reason = ARCHIVES[name]
     with pytest.raises(Malformed) as refused:
-        await client.read_package(sandbox, b"PK\x03\x04 no archive")
-    assert refused.value.reason is Reason.ARCHIVE_BROKEN
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("../evil", "x")
-    with pytest.raises(Malformed) as refused:
-        await client.read_package(sandbox, out.getvalue())
-    assert refused.value.reason is Reason.ARCHIVE_UNSAFE
+        await client.read_package(sandbox, build())
+    assert refused.value.reason is reason
 
 
 async def test_a_pdf_is_opened(sandbox: Sandbox) -> None:
     """Pages are counted; what only begins like a PDF is refused."""
-    assert await client.check_pdf(sandbox, pdf()) == filetypes.check_pdf(pdf()) == filetypes.PdfFacts(1, False)
+    assert (
+        await client.check_pdf(sandbox, make_pdf()) == filetypes.check_pdf(make_pdf()) == filetypes.PdfFacts(1, False)
+    )
     with pytest.raises(Malformed) as refused:
         await client.check_pdf(sandbox, b"%PDF-1.7 no more")
     assert refused.value.reason is Reason.UNREADABLE
@@ -96,7 +95,7 @@ for path in sorted(Path(sys.argv[1]).rglob("*")):
         continue
     data = path.read_bytes()
     for name, job in jobs.JOBS.items():
-        for bytes_given in (data, data[: len(data) // 2], data[::-1]):
+        for bytes_given in (data, data[: len(data) // 2]):
             try:
                 job({}, (bytes_given,))
             except MssError:
@@ -107,7 +106,8 @@ print(sorted(set(sys.modules) - before))
 
 def test_no_library_loads_anything_after_the_warm_up(tmp_path: Path) -> None:
     """A worker cannot open files: whatever a library imports late would fail there and work in our tests."""
-    (tmp_path / "a.pdf").write_bytes(pdf())
+    (tmp_path / "a.pdf").write_bytes(make_pdf())
+    (tmp_path / "a.zip").write_bytes(make_package(make_cda()))
     (tmp_path / "b.xml").write_bytes(document())
     (tmp_path / "c.html").write_text("<p>x<table><td>y")
     told = subprocess.run(
