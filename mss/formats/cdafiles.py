@@ -53,8 +53,10 @@ def embedded_pdf(data: bytes) -> bytes | None:
 
 
 def _embedded(element: etree._Element) -> EmbeddedFile:
+    data = "".join((element.text or "").split())
+    data += "=" * (-len(data) % 4)  # some writers leave the padding out
     try:
-        content = base64.b64decode("".join((element.text or "").split()), validate=True)
+        content = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise broken("an embedded file is not base64") from error
     parent = element.getparent()

@@ -105,7 +105,7 @@ def _moment(moment: datetime | None) -> str:
         return ""
     utc = moment.astimezone(UTC)
     local = utc + paris_offset(utc) if utc.year < 9999 else utc + timedelta()
-    return f"{_day(local.year, local.month, local.day)} à {local.hour} h {local.minute:02}"
+    return f"{_day(local.year, local.month, local.day)} à {local.hour}\u00a0h\u00a0{local.minute:02}"
 
 
 def _day(year: int, month: int, day: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,27 @@ def test_a_document_of_ans_gets_a_whole_fiche(name: str) -> None:
     assert entry.creation_time is not None
     assert entry.service_start is not None
     assert entry.size_bytes == len(data)
+
+
+@pytest.mark.parametrize(
+    ("step", "version", "replaced"),
+    [("initial", "1", []), ("replace", "2", ["81"]), ("delete", "2", ["81"])],
+)
+def test_the_documents_inside_hl7_messages_of_ans_are_read(step: str, version: str, replaced: list[str]) -> None:
+    """OBX-5 of the MDM messages: the same report, its replacement, its withdrawal; base64 without padding."""
+    folder = samples_dir()
+    if folder is None:
+        pytest.skip("the ANS samples are not on this machine")
+    (message,) = (path for path in Path(folder, "hl7v2", step).glob("message*") if path.stat().st_size > 10_000)
+    found = re.search(rb"OBX\|1\|ED\|[^\r\n]*Base64\^([A-Za-z0-9+/=]+)", message.read_bytes())
+    assert found
+    data = base64.b64decode(found[1] + b"==")
+    header = read_header(data)
+    assert header.patient.birth_name == "PAT-TROIS"
+    assert header.version == version
+    assert [parent.unique_id[-2:] for parent in header.replaces] == replaced
+    assert header.body_media_type == "application/pdf"
+    assert embedded_pdf(data) is not None
 
 
 def test_our_own_report_is_read_as_it_was_meant() -> None:
@@ -221,6 +244,14 @@ def test_a_hostile_document_is_refused(name: str) -> None:
         assert refused.value.reason is reason
         assert "MARCHAND" not in refused.value.detail
     assert (datetime.now(UTC) - start).total_seconds() < 2
+
+
+def test_a_file_without_its_padding_is_read() -> None:
+    """Some writers cut the equals signs off."""
+    pdf = make_pdf("12")
+    padded = base64.b64encode(pdf)
+    assert padded.endswith(b"=")
+    assert embedded_pdf(make_cda(body_pdf=pdf).replace(padded, padded.rstrip(b"="))) == pdf
 
 
 def test_an_embedded_file_that_is_no_base64_is_refused() -> None:

@@ -154,6 +154,19 @@ def test_other_prefixes_and_cases_of_ebrim_are_read(prefix: str) -> None:
     assert documents(read_package(pack({**files, METADATA: text.encode()}.items()))) == documents(read_package(PACKAGE))
 
 
+def test_the_quirks_of_the_ans_kit_are_read() -> None:
+    """Ampersands escaped twice, members that nothing has, comments everywhere, a byte order mark."""
+    files = members(PACKAGE)
+    text = files[METADATA].decode().replace("&amp;1.2.250.1.213.1.4.10&amp;", "&amp;amp;1.2.250.1.213.1.4.10&amp;amp;")
+    text = text.replace(f'targetObject="{an_uuid(1)}"', f'targetObject="{an_uuid(99)}"')
+    text = text.replace(">\n", "><!-- ===== -->\n").replace(
+        "<?xml version='1.0' encoding='UTF-8'?><!-- ===== -->\n", ""
+    )
+    (document,) = read_package(pack({**files, METADATA: text.encode("utf-8-sig")}.items())).documents
+    assert parse_cx(document.entry.patient_id) == (ZOE.ins.value, ZOE.ins.oid.value)
+    assert document.entry.title == "Compte rendu d'examens biologiques"
+
+
 def test_the_requested_action_travels() -> None:
     """C replaces, D withdraws, as ANS writes it; a first transmission says nothing."""
     package = read_package(make_package(describe(CDA, 1, action="D")))
