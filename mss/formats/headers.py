@@ -27,13 +27,16 @@ MESSAGE_IDS_MAX = 100
 """Of References the last ones, nearest to the message, are kept."""
 MESSAGE_ID_OCTETS_MAX = 998  # a message id is never folded (RFC 5322 §2.1.1)
 DATE_CHARACTERS_MAX = 200
+TOKENS_MAX = 500
+"""Words and signs in one address; a long name with a comment has perhaps thirty."""
 
 _FOLD = re.compile(rb"[\r\n]+(?=[ \t])")
 _BREAK = re.compile(rb"[\r\n]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BIDI = re.compile(r"[\u202a-\u202e\u2066-\u2069]+")  # they make a name or a file ending read backwards
+_PIECE = re.compile(rb"(?P<space>[ \t\r\n]++)|(?P<mark>[()])|(?P<text>[^()\\ \t\r\n]{1,64}+|\\.?)", re.DOTALL)
+_SPACE_OR_COMMENT = (b" ", b"\t", b"\r", b"\n", b"(")
 _COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
-_SPACE = re.compile(rb"[ \t\r\n]*+")
 
 
 def unfold(value: bytes) -> bytes:
@@ -44,23 +47,20 @@ def unfold(value: bytes) -> bytes:
 
 
 def skip_comments(value: bytes, at: int) -> int:
-    """The first place from `at` on that is neither white space nor comment (CFWS, RFC 5322 §3.2.2)."""
-    while True:
-        space = _SPACE.match(value, at)
-        at = space.end() if space else at
-        if value[at : at + 1] != b"(":
-            return at
-        at = _end_of_comment(value, at) or len(value)
+    """The first place from `at` on that is neither white space nor comment (CFWS, RFC 5322 §3.2.2).
 
-
-def _end_of_comment(value: bytes, at: int) -> int:
-    """The place after the comment that opens at `at`; 0 when it never closes."""
+    A comment that never closes reaches to the end.
+    """
+    if value[at : at + 1] not in _SPACE_OR_COMMENT:
+        return at
     depth = 0
-    for mark in _COMMENT_MARK.finditer(value, at):
-        depth += (mark[0] == b"(") - (mark[0] == b")")
-        if depth == 0:
-            return mark.end()
-    return 0
+    for piece in _PIECE.finditer(value, at):
+        kind = piece.lastgroup
+        if kind == "mark":
+            depth += 1 if piece[0] == b"(" else -1
+        if depth < 0 or (depth == 0 and kind == "text"):
+            return piece.start()
+    return len(value)
 
 
 # Encoded words (RFC 2047)
@@ -136,9 +136,10 @@ _ATEXT = rb"[^\x00-\x20()<>@,;:\\\"\[\]\x7f]"  # RFC 5322 atext with the dot and
 _TOKEN = re.compile(rb"(" + _ATEXT + rb'++)|"((?:[^"\\]++|\\.)*+)"|(\[[^\[\]\\]*+\])|([()<>@,;:"])', re.DOTALL)
 _TOKEN_UNQUOTED = re.compile(rb"(" + _ATEXT + rb"++)|(?!)()|(\[[^\[\]\\]*+\])|([()<>@,;:])")
 _PAIR = re.compile(rb"\\(.)", re.DOTALL)
-_SIMPLE = re.compile(  # what nearly every field holds: one mailbox, written plainly
-    rb'[ \t]*+(?:(?:"([^"\\\r\n]*+)"[ \t]*+|([^\x00-\x1f()<>@,;:\\"\[\]\x7f]++))(?=<))?'
-    rb"(<)?+(" + _ATEXT + rb"++)@([A-Za-z0-9._-]++)(?(3)>)[ \t]*+\Z"
+_LISTED = re.compile(rb'[^"(]*+\Z')  # without quotes and comments each comma is one between addresses
+_SIMPLE = re.compile(
+    rb'[ \t\r\n]*+(?:(?:"([^"\\\r\n]*+)"[ \t]*+|([^\x00-\x08\x0b\x0c\x0e-\x1f()<>@,;:\\"\[\]\x7f]*+))'
+    rb"<(" + _ATEXT + rb"++)@([A-Za-z0-9._-]++)>|(" + _ATEXT + rb"++)@([A-Za-z0-9._-]++))[ \t\r\n]*+\Z"
 )
 
 _Token = tuple[int, bytes]
@@ -160,34 +161,48 @@ def _for_people(raw: RawAddress) -> HeaderAddress:
 
 def parse_address_list(value: bytes, limit: int = ADDRESSES_MAX) -> list[RawAddress]:
     """The addresses as sent, names still encoded, groups marked. Raises Malformed beyond `limit`."""
-    simple = _SIMPLE.match(value)
-    if simple is not None:
-        name = simple[1] or b" ".join((simple[2] or b"").split())
-        return [RawAddress(name or None, None, simple[4], simple[5])]
+    if (plain_ones := _plain_addresses(value)) and len(plain_ones) <= limit:
+        return plain_ones
     found: list[RawAddress] = []
     tokens: list[_Token] = []
-    in_group = in_angle = False
+    in_group = in_angle = in_spec = False
     for token in _tokens(value):
         kind, text = token
-        if kind != _SPECIAL or text in b"<>@" or (in_angle and text != b";"):
-            tokens.append(token)
-            in_angle = token == _OPEN or (in_angle and token != _CLOSE)
-        elif text == b":" and not in_group and _AT not in tokens:
+        if token == _COLON and not (in_group or in_angle or in_spec):
             found.append(RawAddress(mailbox=_phrase(tokens)))
             tokens, in_group = [], True
+        elif kind != _SPECIAL or text in b"<>@:" or (in_angle and text != b";"):
+            tokens.append(token)
+            in_angle = token == _OPEN or (in_angle and token != _CLOSE)
+            in_spec = in_spec or token == _AT
         else:
-            found += _mailbox(tokens)
-            tokens, in_angle = [], False
+            found += _mailbox(tokens) if tokens else ()
+            tokens, in_angle, in_spec = [], False, False
             if text == b";" and in_group:
                 found.append(GROUP_END)
                 in_group = False
         if len(found) > 2 * limit:
             raise Malformed(Reason.TOO_MANY_ADDRESSES)
+        if len(tokens) > TOKENS_MAX:
+            tokens = [_AT, _AT]  # told as one that cannot be read, so that nothing after it passes unseen
+            break
     found += _mailbox(tokens)
     if in_group:
         found.append(GROUP_END)
     if sum(raw.host is not None for raw in found) > limit:
         raise Malformed(Reason.TOO_MANY_ADDRESSES)
+    return found
+
+
+def _plain_addresses(value: bytes) -> list[RawAddress]:
+    """What nearly every field holds: mailboxes written plainly. Empty when there is anything else."""
+    found = []
+    for item in value.split(b",") if _LISTED.match(value) else (value,):
+        simple = _SIMPLE.match(item)
+        if simple is None:
+            return []
+        name = simple[1] or b" ".join((simple[2] or b"").split())
+        found.append(RawAddress(name or None, None, simple[3] or simple[5], simple[4] or simple[6]))
     return found
 
 
@@ -209,6 +224,16 @@ def _tokens(value: bytes) -> Iterator[_Token]:
                 at = end
         elif text != b")":
             yield kind, text
+
+
+def _end_of_comment(value: bytes, at: int) -> int:
+    """The place after the comment that opens at `at`; 0 when it never closes."""
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(value, at):
+        depth += (mark[0] == b"(") - (mark[0] == b")")
+        if depth == 0:
+            return mark.end()
+    return 0
 
 
 def _mailbox(tokens: list[_Token]) -> list[RawAddress]:

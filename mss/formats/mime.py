@@ -56,6 +56,12 @@ class Limits:
     depth: int = 20
     """multipart and message/rfc822 within one another; a forwarded forward uses two levels each."""
     parts: int = 500
+    header_octets_in_all: int = 1024 * 1024
+    """Of all header blocks: without this and the next four, 500 parts multiply what one may cost."""
+    header_lines_in_all: int = 10_000
+    encoded_words_in_all: int = 5000
+    address_octets_in_all: int = 96 * 1024
+    parameters_in_all: int = 2000
 
 
 LIMITS = Limits()
@@ -115,7 +121,7 @@ class _Boundary:
         self.needle = b"\r\n--" + boundary
         self.next = -1
         self.clear = 0
-        """No match starts before this offset, from where the search was last asked to begin."""
+        """Between where the search last began and this offset no match starts."""
 
 
 class _Stop(NamedTuple):
@@ -137,9 +143,10 @@ class _Scanner:
         self.header_is_broken = False
         self._open: list[_Boundary] = []
         self._stop = _Stop(len(raw), -1, False, -1)
-        self._parts = 0
         self._counted_to = 0
         self._line_ends = 0
+        self._parts = self._header_octets = self._header_lines = self._words = 0
+        self._address_octets = self._parameters = 0
 
     def entity(self, start: int, prefix: str, number: int, depth: int, *, in_digest: bool) -> Part:
         """The part whose header starts at `start`; `number` 0 is the root of a message whose section is `prefix`.
@@ -156,6 +163,7 @@ class _Scanner:
         if number == 0:
             self._check_addresses(fields)
         mime, boundary = _describe(fields, is_root=number == 0, in_digest=in_digest)
+        self._check_parameters(mime)
         section = prefix if number == 0 else f"{prefix}.{number}" if prefix else str(number)
         kind = mime.type.lower()
         # The empty line after the header of an embedded message may be the CRLF of the boundary that ends its
@@ -241,7 +249,7 @@ class _Scanner:
             bound -= 1
         at, fields = start, []
         if start == 0 and (line := _ENVELOPE_LINE.match(raw, 0, bound)):
-            at = line.end()
+            at, self.header_is_broken = line.end(), True
         while (found := _FIELD.match(raw, at, bound)) is not None:
             fields.append(Field(found[1].lower(), found[2], at, found.end()))
             at = found.end()
@@ -257,26 +265,36 @@ class _Scanner:
         return tuple(fields), at, True
 
     def _check_header(self, start: int, end: int) -> None:
-        if self.raw.count(b"\n", start, end) > self.limits.header_lines:
+        lines, words, limits = self.raw.count(b"\n", start, end), self.raw.count(b"=?", start, end), self.limits
+        self._header_octets += end - start
+        self._header_lines += lines
+        self._words += words
+        if self._header_octets > limits.header_octets_in_all:
+            raise Malformed(Reason.HEADERS_TOO_LARGE)
+        if lines > limits.header_lines or self._header_lines > limits.header_lines_in_all:
             raise Malformed(Reason.TOO_MANY_HEADERS)
-        if self.raw.count(b"=?", start, end) > self.limits.encoded_words:
+        if words > limits.encoded_words or self._words > limits.encoded_words_in_all:
             raise Malformed(Reason.TOO_MANY_ENCODED_WORDS)
 
     def _check_addresses(self, fields: tuple[Field, ...]) -> None:
         """Fields of one name count together: readers join them."""
-        limit, commas = self.limits.addresses, 0
-        for field in fields:
-            if field.name in _ADDRESS_FIELDS:
-                commas += field.value.count(b",") + field.value.count(b";") + 1
-        if commas <= limit:
+        addresses = [field for field in fields if field.name in _ADDRESS_FIELDS]
+        self._address_octets += sum(len(field.value) for field in addresses)
+        if self._address_octets > self.limits.address_octets_in_all:
+            raise Malformed(Reason.TOO_MANY_ADDRESSES)
+        if sum(field.value.count(b",") + field.value.count(b";") + 1 for field in addresses) <= self.limits.addresses:
             return
-        for name in {field.name for field in fields} & _ADDRESS_FIELDS:
-            left = limit
-            for field in fields:
-                if field.name == name:
-                    left -= sum(raw.host is not None for raw in parse_address_list(field.value, limit))
-                    if left < 0:
-                        raise Malformed(Reason.TOO_MANY_ADDRESSES)
+        found: dict[bytes, int] = {}
+        for name, value, _, _ in addresses:
+            listed = parse_address_list(value, self.limits.addresses)
+            found[name] = found.get(name, 0) + sum(raw.host is not None for raw in listed)
+        if max(found.values()) > self.limits.addresses:
+            raise Malformed(Reason.TOO_MANY_ADDRESSES)
+
+    def _check_parameters(self, mime: Mime) -> None:
+        self._parameters += len(mime.parameters) + len(mime.disposition_parameters)
+        if self._parameters > self.limits.parameters_in_all:
+            raise Malformed(Reason.TOO_MANY_PARAMETERS)
 
     def _lines_to(self, offset: int) -> int:
         """Line ends before `offset`; offsets only grow, so each octet is counted once."""

@@ -123,11 +123,7 @@ class Part:
     @property
     def filename(self) -> str | None:
         """The name to show and to save under: no path, no control character. None when nothing is left."""
-        if not self.mime.disposition_parameters and not self.mime.parameters:
-            return None
-        name = self.disposition_parameters.get("filename") or self.parameters.get("name") or ""
-        name = decode_words(name).replace("\\", "/").rpartition("/")[2].strip(" .\t")
-        return name[:FILENAME_CHARACTERS_MAX] or None
+        return filename_of(self.disposition_parameters, self.parameters)
 
     def header(self, name: str) -> str | None:
         """The first field of that name, unfolded; encoded words as sent (headers.decode_words reads them)."""
@@ -163,7 +159,8 @@ class Structure:
     longest_line: LongLine | None
     """The longest line when it is over LINE_OCTETS_EMITTED_MAX, else None."""
     header_is_broken: bool
-    """The top header ended at a line that is no field, not at an empty line: readers differ on what follows."""
+    """The top header holds a line that is no field. It ends there for us; other readers go on to the empty line and
+    may find fields that nobody here has judged."""
 
     def header(self, name: str) -> str | None:
         return self.root.header(name)
@@ -177,6 +174,15 @@ class Structure:
     def leaves(self) -> Iterator[Part]:
         """The parts that hold content: neither multipart nor an embedded message that was read."""
         return (part for part in self.root.walk() if not part.children and not part.is_multipart)
+
+
+def filename_of(disposition_parameters: dict[str, str], parameters: dict[str, str]) -> str | None:
+    """The decoded `filename`, or `name` of Content-Type (RFC 2183 §2.3: never trust its path)."""
+    name = disposition_parameters.get("filename") or parameters.get("name")
+    if not name:
+        return None
+    name = decode_words(name).replace("\\", "/").rpartition("/")[2].strip(" .")
+    return name[:FILENAME_CHARACTERS_MAX] or None
 
 
 class Content(Protocol):

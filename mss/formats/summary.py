@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from mss.formats.headers import decode_words, parse_addresses, parse_message_ids, plain
 from mss.formats.imapstructure import body_forms, envelope
-from mss.formats.parts import Field, Part, Structure, decode_text
+from mss.formats.parts import Field, Part, Structure, decode_text, filename_of
 from mss.model.errors import BadValue
 
 VERSION = 1
@@ -144,14 +144,13 @@ def locate(parts: tuple[PartEntry, ...], section: str) -> tuple[int, int] | None
 
     None when the message has no such section.
     """
-    number, _, word = section.rpartition(".") if not section[-1:].isdigit() else (section, "", "")
-    if word in ("HEADER", "TEXT") or not number:
+    number, _, word = (section, "", "") if section[-1:].isdigit() else section.rpartition(".")
+    if word in ("HEADER", "TEXT") or not section:
         root = find_root(parts, number)
-        if root is None or word == "MIME":
+        if root is None:
             return None
-        return (root.header_start if word != "TEXT" else root.body_start), (
-            root.body_start if word == "HEADER" else root.body_end
-        )
+        start = root.body_start if word == "TEXT" else root.header_start
+        return start, root.body_start if word == "HEADER" else root.body_end
     entry = find_part(parts, number)
     if entry is None or word not in ("", "MIME"):
         return None
@@ -224,7 +223,10 @@ def _usual(raw: bytes, fields: tuple[Field, ...]) -> Iterator[bytes]:
 
 
 def _entry(part: Part) -> PartEntry:
-    texts = (part.content_type, part.encoding, part.charset, part.filename or "", part.disposition, part.content_id)
+    parameters = part.parameters
+    filename = filename_of(part.disposition_parameters, parameters) or ""
+    charset = parameters.get("charset", "")
+    texts = (part.content_type, part.encoding, charset, filename, part.disposition, part.content_id)
     return PartEntry(
         part.path,
         part.header_start,
