@@ -22,7 +22,7 @@ from mss.model.verdict import Reason
 from mss.sandbox import wire
 from mss.sandbox.frames import BadFrame, Frame, pack
 from mss.sandbox.limits import Limits
-from mss.sandbox.process import Confinement, Nursery, Worker
+from mss.sandbox.process import Confinement, Gone, Nursery, Worker
 
 T = TypeVar("T")
 
@@ -179,8 +179,11 @@ class Sandbox:
     async def _worker_for(self, owner: int | None) -> Worker:
         """A worker of this owner, or one that nobody has used yet and that has said hello."""
         for _ in range(BIRTHS_MAX):
-            with self._lock:
-                worker = self._take(owner)
+            try:
+                with self._lock:
+                    worker = self._take(owner)
+            except OSError as problem:  # no descriptor, no process left on this machine
+                raise SandboxBusy(f"no worker can be made: {type(problem).__name__}") from None
             if worker.confinement is not None:
                 return worker
             is_well = False
@@ -221,7 +224,7 @@ class Sandbox:
         """A new worker; from a new nursery when the old one died since, and its workers with it."""
         try:
             return self._order()
-        except OSError:
+        except Gone:
             if self._nursery is not None:
                 self._drop(self._nursery)
             return self._order()
@@ -240,7 +243,10 @@ class Sandbox:
             else:
                 worker.end()
             if self._is_open:
-                self._tidy()
+                try:
+                    self._tidy()
+                except OSError as problem:  # the job is done all the same; the next one asks again
+                    log.warning("no spare sandbox worker: %s", type(problem).__name__)
 
     def _drop(self, nursery: Nursery) -> None:
         """End a nursery and all who came from it, unless somebody did already; the next order starts another."""

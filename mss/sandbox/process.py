@@ -58,8 +58,11 @@ class Nursery:
         self.pid = self._process.pid
 
     def fork(self, serial: int, theirs: socket.socket) -> None:
-        """Order a worker at the other end of a socket pair. Raises OSError when the nursery is gone or stuck."""
-        socket.send_fds(self._control, [b"fork %d" % serial], [theirs.fileno()])
+        """Order a worker at the other end of a socket pair. Raises Gone when the nursery is gone or stuck."""
+        try:
+            socket.send_fds(self._control, [b"fork %d" % serial], [theirs.fileno()])
+        except OSError as problem:
+            raise Gone("the nursery takes no order") from problem
 
     def kill(self, serial: int) -> None:
         """End a worker of this nursery; when the nursery is gone, its workers are too."""
@@ -94,7 +97,7 @@ class Worker:
             theirs.setblocking(True)
             try:
                 nursery.fork(serial, theirs)
-            except OSError:
+            except Gone:
                 self._socket.close()
                 raise
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -67,7 +68,7 @@ async def test_an_error_is_told_by_its_kind_only(hostile: Start) -> None:
 @pytest.mark.parametrize(
     ("job", "params", "limits"),
     [
-        ("spin", {}, {"cpu_s": 1, "wall_s": 8}),
+        ("spin", {}, {"cpu_s": 1, "wall_s": 60}),
         ("sleep", {"seconds": 60}, {"wall_s": 0.4}),
         ("hoard", {}, {"memory_bytes": 200_000_000}),
         ("leave", {"code": 0}, {}),
@@ -85,7 +86,7 @@ async def test_a_job_that_goes_wrong_loses_itself_alone(
     begun = time.monotonic()
     with pytest.raises(SandboxFailed):
         await sandbox.call(job, params)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 20
     assert await _works(sandbox)
 
 
@@ -117,12 +118,12 @@ DEEP = b'{"said":' + b"[" * 100_000 + b"]" * 100_000 + b',"sizes":[]}'
 )
 async def test_garbage_is_no_answer(written: bytes, hostile: Start) -> None:
     """Whatever a conquered worker writes, the house says "failed" at once and goes on."""
-    sandbox = hostile(wall_s=5)
+    sandbox = hostile(wall_s=30)
     await _works(sandbox)
     begun = time.monotonic()
     with pytest.raises(SandboxFailed):
         await sandbox.call("garble", {}, [written])
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
     assert await _works(sandbox)
 
 
@@ -190,12 +191,12 @@ async def test_many_at_once_each_get_their_own_answer(hostile: Start) -> None:
 
 
 async def test_as_many_jobs_run_at_a_time_as_there_are_workers(hostile: Start) -> None:
-    """Two places: four sleeps of 0.3 s take two rounds."""
+    """Two places: four sleeps of half a second take two rounds."""
     sandbox = hostile(workers=2, spares=2)
     await asyncio.gather(_works(sandbox), _works(sandbox))
     begun = time.monotonic()
-    await asyncio.gather(*(sandbox.call("sleep", {"seconds": 0.3}) for _ in range(4)))
-    assert 0.6 <= time.monotonic() - begun < 1.1
+    await asyncio.gather(*(sandbox.call("sleep", {"seconds": 0.5}) for _ in range(4)))
+    assert 1 <= time.monotonic() - begun < 1.9
 
 
 async def test_the_line_has_an_end(hostile: Start) -> None:
@@ -239,8 +240,8 @@ async def test_cancelling_at_any_moment_loses_no_place(hostile: Start) -> None:
     await asyncio.gather(*(cut() for _ in range(80)))
     async with asyncio.timeout(10):
         begun = time.monotonic()
-        await asyncio.gather(*(sandbox.call("sleep", {"seconds": 0.3}) for _ in range(2)))
-        assert time.monotonic() - begun < 2
+        await asyncio.gather(*(sandbox.call("sleep", {"seconds": 1}) for _ in range(2)))
+        assert time.monotonic() - begun < 1.9
         assert await _works(sandbox)
 
 
@@ -271,6 +272,21 @@ async def test_a_sandbox_that_cannot_start_says_so(
     finally:
         sandbox.close()
     assert "tests.sandbox.absent" in capfd.readouterr().err
+
+
+async def test_a_machine_without_descriptors_is_busy_not_broken(hostile: Start) -> None:
+    """A job that is done stays done; the next one is told to come back, and is served when there is room again."""
+    sandbox = hostile()
+    await _works(sandbox)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4, hard))  # none can be opened any more
+    try:
+        assert (await sandbox.call("echo", {}, [b"x"], owner=1)).blobs == (b"x",), "the spare"
+        with pytest.raises(SandboxBusy):
+            await sandbox.call("echo", owner=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (await sandbox.call("echo", {}, [b"x"], owner=2)).blobs == (b"x",)
 
 
 async def test_a_closed_sandbox_serves_nobody(hostile: Start) -> None:
