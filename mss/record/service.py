@@ -123,6 +123,10 @@ class Records:
         """The document of that uniqueId in a record."""
         return records.document_by_unique_id(connection, owner, self._lookup.document(owner, unique_id))
 
+    def of_set(self, connection: Connection, owner: int, set_id: str) -> list[DocumentRow]:
+        """Every version of a document (CDA setId) in a record."""
+        return records.documents_of_set(connection, owner, self._lookup.document(owner, f"set {set_id}"))
+
     def file(self, connection: Connection, keys: OwnerKeys, prepared: PreparedDocument, actor: Actor) -> None:
         """Put a document into its record. Raises IntegrityError when its uniqueId stands there."""
         messages.insert_blob(connection, keys.owner, prepared.body)

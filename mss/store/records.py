@@ -63,6 +63,12 @@ def documents(connection: Connection, owner: int) -> list[DocumentRow]:
     return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
 
 
+def documents_of_set(connection: Connection, owner: int, set_hmac: bytes) -> list[DocumentRow]:
+    """Every version of a document, oldest filing first."""
+    query = select(*_COLUMNS).where(owned_by(D), D.c.set_hmac == set_hmac).order_by(D.c.filed_ms, D.c.document)
+    return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
 def documents_of_message(connection: Connection, owner: int, message: int) -> list[DocumentRow]:
     query = select(*_COLUMNS).where(owned_by(D), D.c.message == message).order_by(D.c.document)
     return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]

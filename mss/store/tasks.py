@@ -141,9 +141,9 @@ def _queued(row: Any) -> Queued:
     return Queued(**{name: getattr(row, name) for name in Queued.__slots__})
 
 
-def finish(connection: Connection, table: Table, owner: int, ids: Sequence[int]) -> None:
-    """Remove rows that are done."""
-    connection.execute(delete(table).where(owned_by(table), table.c.id.in_(ids)), own_parameters(owner))
+def finish(connection: Connection, table: Table, owner: int, ids: Sequence[int]) -> int:
+    """Remove rows that are done. Returns how many were still there: 0 when somebody else finished first."""
+    return connection.execute(delete(table).where(owned_by(table), table.c.id.in_(ids)), own_parameters(owner)).rowcount
 
 
 def put_back(connection: Connection, table: Table, owner: int, row_id: int, when_ms: int, reason: str) -> None:

@@ -1,0 +1,1 @@
+"""The bridge: from a patient's mail to her record, or to a human."""

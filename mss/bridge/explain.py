@@ -1,0 +1,100 @@
+"""What does a human read who must decide about a held message? One sentence for each reason, and the facts.
+
+The facts are sealed to the house's `held` pair: only staff with its private half read them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from mss.bridge.reading import ReadDocument
+from mss.model.verdict import Reason
+
+EXPLANATIONS: dict[Reason, str] = {
+    Reason.INS_MISSING: "The archive or the document names no INS.",
+    Reason.INS_KEY_WRONG: "The key of the INS does not fit its number: a typing error, or not an INS at all.",
+    Reason.INS_MISMATCH: "Addressee, archive and document do not name the same INS. Somebody else's document?",
+    Reason.TRAITS_MISMATCH: "The INS fits, but a trait differs from the one that we know. A twin, a change of name?",
+    Reason.TRAITS_INCOMPLETE: "Birth name, first birth name, birth date or sex is missing: they cannot be compared.",
+    Reason.IDENTITY_NOT_QUALIFIED: "Our own identity of this patient is not qualified.",
+    Reason.INS_SAID_NOT_QUALIFIED: "The sender says that the INS is not qualified (X-MSS-INS: N).",
+    Reason.VERSION_WRONG: "It replaces or withdraws a version that is not the current one here.",
+    Reason.NOT_THE_AUTHOR: "Neither the author nor its organisation asks to replace this document.",
+    Reason.ARCHIVE_BROKEN: "The archive cannot be read.",
+    Reason.ARCHIVE_UNSAFE: "The archive would unpack to too much, or outside itself.",
+    Reason.METADATA_BROKEN: "METADATA.XML is missing or cannot be read.",
+    Reason.CDA_BROKEN: "The document is no readable CDA.",
+    Reason.HASH_MISMATCH: "A document is not the one that METADATA.XML describes.",
+    Reason.DOCUMENT_CONFLICT: "A document of the same id with other content is known.",
+    Reason.KEPT_BACK_UNTIL_ANNOUNCED: "Filed hidden; the message waits until the sender announces it to the patient.",
+    Reason.FLAG_UNKNOWN: "A visibility flag that we do not know, or two that contradict each other.",
+    Reason.UNREADABLE: "The reader died on it twice. Look at it with care.",
+    Reason.LOOSE_DOCUMENT: "An archive lies inside a forwarded message: nobody says that it is for this patient.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDocument:
+    """A document as its sender describes it."""
+
+    title: str
+    type: str
+    unique_id: str
+    author: str
+    ins: tuple[str, ...]
+    """`number|authority` of each claim."""
+    birth_name: str
+    first_given_name: str
+    birth_date: str
+    sex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that staff need, and nobody else may read."""
+
+    explanation: str
+    detail: str
+    message_id: str
+    subject: str
+    sender: str
+    documents: tuple[ClaimedDocument, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Explanation:
+        values = json.loads(data)
+        documents = tuple(ClaimedDocument(**one | {"ins": tuple(one["ins"])}) for one in values.pop("documents"))
+        return cls(**values, documents=documents)
+
+
+def claimed(documents: Sequence[ReadDocument]) -> tuple[ClaimedDocument, ...]:
+    """What the documents say, side by side with nothing: the comparison is the human's."""
+    return tuple(_claimed(document) for document in documents)
+
+
+def _claimed(document: ReadDocument) -> ClaimedDocument:
+    traits, author = document.traits, next(iter(document.authors), None)
+    in_header = document.header.patient.ins_ids if document.header else ()
+    ins = [f"{claim.value}|{claim.oid}" for claim in document.metadata_ins or () if claim is not None]
+    ins += [f"{one.extension}|{one.root}" for one in in_header]
+    return ClaimedDocument(
+        title=document.entry.title,
+        type=document.entry.type.label or document.entry.type.code,
+        unique_id=document.entry.unique_id,
+        author=" – ".join(filter(None, (author.person_name, author.institution_name))) if author else "",
+        ins=tuple(dict.fromkeys(ins)),
+        birth_name=traits.birth_name,
+        first_given_name=traits.first_given_name,
+        birth_date=traits.birth_date.isoformat() if traits.birth_date else "",
+        sex=traits.sex.value if traits.sex else "",
+    )
+
+
+def held_context(number: int) -> bytes:
+    """What binds a sealed explanation to its row."""
+    return b"held %d" % number

@@ -1,0 +1,273 @@
+"""How does a message to a patient become a document in her record, or a case for a human?
+
+Read, gather, judge; then one transaction: documents, events, the message revealed or not, the answer owed to its
+sender, the audit row, the duty done. Whoever runs it again finds the message judged and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from mss.bridge.cases import Case, Cases, place_in_message
+from mss.bridge.explain import EXPLANATIONS, Explanation, claimed, held_context
+from mss.bridge.matching import Already, Deliver, Hold, Leave, Replace, Verdict, judge
+from mss.crypto import seal
+from mss.crypto.keys import PublicKeys
+from mss.formats import mdn
+from mss.mail import answers
+from mss.mail.answers import Answer, Fate
+from mss.mail.conversations import Conversations
+from mss.mail.delivery import TASK_FILE
+from mss.model.clock import Chance, Clock, to_ms
+from mss.model.errors import MssError
+from mss.model.ids import OwnerId, lane_of
+from mss.model.verdict import Reason
+from mss.record.service import Actor, PreparedDocument, Records
+from mss.store import audit, changes, messages, records, schema, sealing, tasks
+from mss.store.changes import ChangeBus
+from mss.store.database import Store
+from mss.store.ids import new_id
+from mss.store.messages import MessageState
+from mss.store.records import HeldRow, HeldState
+from mss.store.sql import Connection
+from mss.store.tasks import Task
+from mss.vault.opener import Opener, OwnerKeys
+
+TASK_RESEAL = "reseal"
+"""Wrap an owner's intake keys anew, so that lists open quickly: no payload."""
+ACTOR = "bridge"
+SENDER_ROLE = "sender"
+RESEALED_AT_ONCE_MAX = 64
+"""Intake keys are one for an hour with mail: an owner has few, and each costs 0.1 ms."""
+ATTEMPTS_MAX = 3
+"""The record may change between reading and filing; three changes in a row are no accident."""
+
+log = structlog.get_logger("bridge")
+
+
+class RecordChanged(MssError):
+    """What was prepared no longer fits the record: gather again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Documents sealed, their bodies durable, under the flags that were in force; None for what stands already."""
+
+    documents: tuple[PreparedDocument | None, ...]
+    visibility: frozenset[str]
+
+
+class Filing:
+    """The bridge of one works process."""
+
+    def __init__(
+        self,
+        store: Store,
+        opener: Opener,
+        public: PublicKeys,
+        cases: Cases,
+        records: Records,
+        conversations: Conversations,
+        bus: ChangeBus,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        self._store = store
+        self._opener = opener
+        self._public = public
+        self._cases = cases
+        self._records = records
+        self._conversations = conversations
+        self._bus = bus
+        self._clock = clock
+        self._chance = chance
+
+    @property
+    def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
+        """Kind of a task → who does it."""
+        return {TASK_FILE: self.file_message, TASK_RESEAL: self.reseal}
+
+    async def file_message(self, task: Task) -> None:
+        """Judge one message and act on the verdict. Raises SandboxIll, SandboxBusy, StorageUnavailable: run again."""
+        owner, number = OwnerId(task.owner), int(json.loads(task.payload)["message"])
+        waiting = await self._store.read(lambda c: messages.one_message(c, owner, number))
+        if waiting is None or waiting.state != MessageState.PENDING:
+            await self._store.write(lane_of(owner), lambda c: tasks.finish(c, schema.task, owner, [task.id]))
+            return
+        for _ in range(ATTEMPTS_MAX):
+            case = await self._cases.open(owner, number, ACTOR)
+            assert case is not None, "messages are never deleted before they are judged"
+            try:
+                await self._conclude(case, task)
+                return
+            except RecordChanged:
+                continue
+        raise RecordChanged
+
+    async def _conclude(self, case: Case, task: Task) -> None:
+        owner, number = case.keys.owner, case.stored.message
+        prepared = await self.prepare(case, checked_by_human=False)
+
+        def act(connection: Connection) -> Verdict | None:
+            tasks.finish(connection, schema.task, owner, [task.id])
+            current = messages.one_message(connection, owner, number)
+            if current is None or current.state != MessageState.PENDING:
+                return None
+            verdict = judge(self._cases.facts(connection, case))
+            match verdict:
+                case Deliver():
+                    self.deliver(connection, case, prepared, verdict, ACTOR)
+                case Hold():
+                    self._hold(connection, case, verdict)
+                case Leave():
+                    self._conversations.reveal(connection, case.keys, current, case.structure)
+                    self.note(connection, case, "bridge.left", ACTOR, number)
+            self._reseal(connection, case.keys)
+            return verdict
+
+        verdict = await self._store.write(lane_of(owner), act, size_bytes=_inline_bytes(prepared))
+        log.info("bridge.judged", message=number, verdict=type(verdict).__name__, reason=_reason(verdict))
+        self._bus.publish(changes.FOLDER, owner)
+        self._bus.publish(changes.TASK)
+
+    # Shared with triage
+
+    async def prepare(self, case: Case, *, checked_by_human: bool) -> Prepared | None:
+        """Seal the documents of a message that, as things stand, will be filed; None when it will not."""
+        asked = await self._store.read(lambda c: self._cases.facts(c, case, checked_by_human=checked_by_human))
+        verdict = judge(asked)
+        if not isinstance(verdict, Deliver):
+            return None
+        made: list[PreparedDocument | None] = []
+        for document, step in zip(case.reading.documents, verdict.steps, strict=True):
+            if isinstance(step, Already):
+                made.append(None)
+                continue
+            number, flags = case.stored.message, verdict.visibility
+            made.append(await self._records.prepare(case.keys, document.entry, document.content, number, flags))
+        return Prepared(tuple(made), verdict.visibility)
+
+    def deliver(
+        self, connection: Connection, case: Case, prepared: Prepared | None, verdict: Deliver, actor: str
+    ) -> None:
+        """File every document and reveal the message, or keep it back. Raises RecordChanged."""
+        if prepared is None or prepared.visibility != verdict.visibility:
+            raise RecordChanged
+        told = self._file(connection, case, prepared, verdict)
+        number = case.stored.message
+        if verdict.keeps_back:
+            messages.set_state(connection, case.keys.owner, number, MessageState.KEPT_BACK)
+            hold = Hold(Reason.KEPT_BACK_UNTIL_ANNOUNCED)
+            self._wait(connection, case, hold, 0, HeldState.KEPT_BACK)
+            answer = Answer(number, Fate.KEPT_BACK, hold.reason, tuple((title, Fate.KEPT_BACK) for title, _ in told))
+            self.note(connection, case, "bridge.kept-back", actor, number, str(len(told)))
+        else:
+            self._conversations.reveal(connection, case.keys, case.stored, case.structure)
+            answer = Answer(number, Fate.FILED, None, told)
+            self.note(connection, case, "bridge.filed", actor, number, str(len(told)))
+        self.owe(connection, case.keys.owner, replace(answer, is_first=actor == ACTOR))
+
+    def _file(
+        self, connection: Connection, case: Case, prepared: Prepared, verdict: Deliver
+    ) -> tuple[tuple[str, Fate], ...]:
+        """The steps: first every document, then what supersedes what."""
+        actor = Actor(case.sender_name, SENDER_ROLE)
+        told: list[tuple[str, Fate]] = []
+        superseded: list[tuple[int, int]] = []
+        for document, made, step in zip(case.reading.documents, prepared.documents, verdict.steps, strict=True):
+            title = document.entry.title
+            if isinstance(step, Already):
+                told.append((title, Fate.ALREADY))
+                continue
+            if made is None:
+                raise RecordChanged
+            self._records.file(connection, case.keys, made, actor)
+            new = made.row.document
+            if isinstance(step, Replace):
+                superseded.append((step.old, new))
+            elif step.newer:
+                superseded.append((new, step.newer))
+            told.append((title, Fate.REPLACED if isinstance(step, Replace) else Fate.FILED))
+        for old, new in superseded:
+            place = prepared.documents[place_in_message(old)] if old < 0 else None
+            self._records.replace(connection, case.keys, place.row.document if place else old, new, actor)
+        return tuple(told)
+
+    def _hold(self, connection: Connection, case: Case, hold: Hold) -> None:
+        """Nothing becomes visible; staff see why, the sender is told."""
+        number = case.stored.message
+        messages.set_state(connection, case.keys.owner, number, MessageState.HELD)
+        code = mdn.CODES.get(hold.reason, mdn.ErrorCode.OTHER)
+        self._wait(connection, case, hold, code, HeldState.WAITING)
+        told = tuple((document.entry.title, Fate.HELD) for document in case.reading.documents)
+        self.owe(connection, case.keys.owner, Answer(number, Fate.HELD, hold.reason, told))
+        self.note(connection, case, "bridge.held", ACTOR, number, hold.reason)
+
+    def _wait(self, connection: Connection, case: Case, hold: Hold, code: int, state: HeldState) -> None:
+        number = new_id(self._clock, self._chance)
+        explanation = Explanation(
+            explanation=EXPLANATIONS.get(hold.reason, hold.reason.value),
+            detail=hold.detail,
+            message_id=case.message_id,
+            subject=case.subject,
+            sender=case.structure.header("From") or "",
+            documents=claimed(case.reading.documents),
+        )
+        sealed = seal.seal_to(self._public.held, explanation.to_bytes(), held_context(number), self._chance)
+        row = HeldRow(
+            owner=case.keys.owner,
+            id=number,
+            state=state,
+            message=case.stored.message,
+            reason=hold.reason,
+            code=code,
+            message_id_hmac=self._public.lookup.message_id(case.message_id),
+            held_ms=to_ms(self._clock.now()),
+            decided_ms=0,
+            detail_sealed=sealed,
+        )
+        records.insert_held(connection, row)
+
+    def owe(self, connection: Connection, owner: int, answer: Answer) -> None:
+        """The duty to answer the sender, in the verdict's transaction."""
+        tasks.add_task(connection, owner, answers.owe(answer, self._public.tasks, self._clock, self._chance))
+
+    def note(self, connection: Connection, case: Case, act: str, actor: str, number: int, result: str = "") -> None:
+        """The audit row, under the message's own id."""
+        hashed = self._public.lookup.message_id(case.message_id)
+        row = audit.Act(self._clock.now(), actor, act, case.keys.owner, number, hashed, result)
+        audit.write(connection, [row])
+
+    # Keys
+
+    async def reseal(self, task: Task) -> None:
+        """Wrap what is still sealed to an owner's public key under her shelf key."""
+        keys = await self._opener.open(OwnerId(task.owner), ACTOR, "reseal")
+
+        def act(connection: Connection) -> int:
+            left = self._reseal(connection, keys)
+            if not left:
+                tasks.finish(connection, schema.task, task.owner, [task.id])
+            return left
+
+        while await self._store.write(lane_of(task.owner), act):
+            continue
+
+    def _reseal(self, connection: Connection, keys: OwnerKeys) -> int:
+        """A portion, in the caller's transaction. Returns how many keys it was."""
+        found = messages.keys_to_reseal(connection, keys.owner, sealing.SCHEME_SEALED, RESEALED_AT_ONCE_MAX)
+        if found:
+            messages.reseal_keys(connection, keys.owner, sealing.SCHEME_SHELF, keys.reseal(found))
+        return len(found)
+
+
+def _inline_bytes(prepared: Prepared | None) -> int:
+    return sum(len(made.body.inline or b"") for made in prepared.documents if made) if prepared else 0
+
+
+def _reason(verdict: Verdict | None) -> str:
+    return verdict.reason.value if isinstance(verdict, Hold) else ""

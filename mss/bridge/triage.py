@@ -1,0 +1,166 @@
+"""What does a human do about a held message? List, look, file after checking, or refuse: each written down.
+
+A human may overrule doubts about traits and qualification, never an INS: archive, document and addressee must name
+the same one whoever asks. Needs the house's private `held` key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mss.bridge.cases import Cases
+from mss.bridge.explain import Explanation, held_context
+from mss.bridge.filing import Filing
+from mss.bridge.matching import Deliver, Hold, Verdict, judge
+from mss.crypto.keys import PublicKeys
+from mss.crypto.seal import KeyPair
+from mss.mail.answers import Answer, Fate
+from mss.model.clock import Clock, from_ms, to_ms
+from mss.model.errors import MssError, NotFound
+from mss.model.ids import OwnerId, lane_of
+from mss.model.verdict import Reason
+from mss.store import audit, changes, messages, records
+from mss.store.changes import ChangeBus
+from mss.store.database import Store
+from mss.store.messages import MessageState
+from mss.store.records import HeldRow, HeldState
+from mss.store.sql import Connection
+from mss.vault.opener import open_house
+
+
+class NotDecidable(MssError):
+    """Somebody decided before, or it does not wait for a decision (it is kept back until the announcement)."""
+
+
+class NotFileable(MssError):
+    """A human's word does not help here. `reason` is the objection that stands."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """A line of `mss held list`. `document`: the title of the first, where one could be read."""
+
+    id: int
+    message_id: str
+    document: str
+    reason: str
+    code: int
+    held_at: datetime
+
+
+class Triage:
+    """The staff's counter. Lives in commands and desk."""
+
+    def __init__(
+        self,
+        store: Store,
+        public: PublicKeys,
+        held: KeyPair,
+        cases: Cases,
+        filing: Filing,
+        bus: ChangeBus,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._public = public
+        self._held = held
+        self._cases = cases
+        self._filing = filing
+        self._bus = bus
+        self._clock = clock
+
+    async def held_list(self) -> list[HeldItem]:
+        """What waits for a human, oldest first."""
+        rows = await self._store.read(lambda c: records.list_held(c, (HeldState.WAITING,)))
+        return [self._item(row, self._open(row)) for row in rows]
+
+    async def show(self, number: int, actor: str) -> tuple[HeldItem, Explanation]:
+        """One case with its facts; the look is written down. Raises NotFound."""
+        row = await self._row(number)
+        explanation = self._open(row)
+        act = self._act(row, actor, "held.shown", row.reason)
+        await self._store.write(lane_of(row.owner), lambda c: audit.write(c, [act]))
+        return self._item(row, explanation), explanation
+
+    async def file(self, number: int, actor: str) -> int:
+        """Somebody checked: file the documents of that message. Returns how many they are.
+
+        Raises NotFound, NotDecidable, NotFileable (the objection stands), RecordChanged (try again).
+        """
+        row = await self._waiting(number)
+        owner = OwnerId(row.owner)
+        case = await self._cases.open(owner, row.message, actor)
+        if case is None:
+            raise NotFound("message")
+        prepared = await self._filing.prepare(case, checked_by_human=True)
+
+        def act(connection: Connection) -> int:
+            verdict = judge(self._cases.facts(connection, case, checked_by_human=True))
+            if not isinstance(verdict, Deliver):
+                raise _objection(verdict)
+            self._decide(connection, row, HeldState.FILED)
+            audit.write(connection, [self._act(row, actor, "held.filed", row.reason)])
+            self._filing.deliver(connection, case, prepared, verdict, actor)
+            return len(verdict.steps)
+
+        filed = await self._store.write(lane_of(owner), act)
+        self._tell(owner)
+        return filed
+
+    async def reject(self, number: int, actor: str, why: str) -> None:
+        """Refuse for good; the sender is told `why`. Raises NotFound, NotDecidable."""
+        row = await self._waiting(number)
+        explanation = self._open(row)
+        told = tuple((document.title, Fate.REFUSED) for document in explanation.documents)
+        answer = Answer(row.message, Fate.REFUSED, Reason.REFUSED_BY_STAFF, told, is_first=False, why=why)
+
+        def act(connection: Connection) -> None:
+            self._decide(connection, row, HeldState.REFUSED)
+            messages.set_state(connection, row.owner, row.message, MessageState.REFUSED)
+            self._filing.owe(connection, row.owner, answer)
+            audit.write(connection, [self._act(row, actor, "held.refused", row.reason)])
+
+        await self._store.write(lane_of(row.owner), act)
+        self._tell(row.owner)
+
+    async def _row(self, number: int) -> HeldRow:
+        row = await self._store.read(lambda c: records.held(c, number))
+        if row is None:
+            raise NotFound("held item")
+        return row
+
+    async def _waiting(self, number: int) -> HeldRow:
+        row = await self._row(number)
+        if row.state != HeldState.WAITING:
+            raise NotDecidable(row.state)
+        return row
+
+    def _decide(self, connection: Connection, row: HeldRow, state: HeldState) -> None:
+        if not records.decide_held(connection, row.owner, row.id, state, to_ms(self._clock.now())):
+            raise NotDecidable("decided in the meantime")
+
+    def _open(self, row: HeldRow) -> Explanation:
+        return Explanation.from_bytes(open_house(self._held, row.detail_sealed, held_context(row.id)))
+
+    def _item(self, row: HeldRow, explanation: Explanation) -> HeldItem:
+        document = explanation.documents[0] if explanation.documents else None
+        title = (document.title or document.unique_id) if document else ""
+        return HeldItem(row.id, explanation.message_id, title, row.reason, row.code, from_ms(row.held_ms))
+
+    def _act(self, row: HeldRow, actor: str, act: str, result: str) -> audit.Act:
+        return audit.Act(self._clock.now(), actor, act, row.owner, row.message, row.message_id_hmac, result)
+
+    def _tell(self, owner: int) -> None:
+        self._bus.publish(changes.FOLDER, owner)
+        self._bus.publish(changes.TASK)
+
+
+def _objection(verdict: Verdict) -> NotFileable:
+    if isinstance(verdict, Hold):
+        return NotFileable(verdict.reason, verdict.detail)
+    return NotFileable(Reason.LOOSE_DOCUMENT, "nothing to file")

@@ -1,0 +1,72 @@
+"""What does the house owe the sender of a message to a patient, once it has been judged?
+
+The value that the bridge leaves in its transaction and that the notice room takes up: rooms of one floor speak by
+tasks only. Sealed to the house's `tasks` pair, since it names documents.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mss.crypto import seal
+from mss.crypto.seal import KeyPair
+from mss.model.clock import Chance, Clock, to_ms
+from mss.model.verdict import Reason
+from mss.store.ids import new_id
+from mss.store.tasks import NewTask
+
+TASK_ANSWER = "answer"
+"""Answer the sender of a message: payload sealed to the house's `tasks` pair."""
+
+
+class Fate(StrEnum):
+    """What became of a message, or of one of its documents."""
+
+    FILED = "filed"
+    REPLACED = "replaced"
+    ALREADY = "already"
+    KEPT_BACK = "kept-back"
+    HELD = "held"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`documents`: (title, fate) of each. `is_first`: only the first answer may be an MDN, later ones are notices."""
+
+    message: int
+    fate: Fate
+    reason: Reason | None = None
+    documents: tuple[tuple[str, Fate], ...] = ()
+    is_first: bool = True
+    why: str = ""
+    """What staff wrote to the sender."""
+
+    def to_bytes(self) -> bytes:
+        documents = [[title, fate] for title, fate in self.documents]
+        return json.dumps([self.message, self.fate, self.reason, documents, self.is_first, self.why]).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Answer:
+        message, fate, reason, documents, is_first, why = json.loads(data)
+        told = tuple((title, Fate(one)) for title, one in documents)
+        return cls(message, Fate(fate), Reason(reason) if reason else None, told, is_first, why)
+
+
+def owe(answer: Answer, tasks_key: bytes, clock: Clock, chance: Chance) -> NewTask:
+    """The duty, to be added in the transaction of the verdict."""
+    number = new_id(clock, chance)
+    sealed = seal.seal_to(tasks_key, answer.to_bytes(), task_context(number), chance)
+    return NewTask(number, TASK_ANSWER, sealed, to_ms(clock.now()))
+
+
+def owed(task_id: int, payload: bytes, pair: KeyPair) -> Answer:
+    """Read it back. Raises SealBroken."""
+    return Answer.from_bytes(seal.open_sealed(pair, payload, task_context(task_id)))
+
+
+def task_context(task_id: int) -> bytes:
+    """What binds a sealed payload to its task."""
+    return b"task %d" % task_id

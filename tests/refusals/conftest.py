@@ -1,0 +1,5 @@
+"""What these tests stand on: a whole operator in this process (tests/kit/house.py)."""
+
+from tests.kit.rooms import house, sandbox
+
+__all__ = ["house", "sandbox"]

@@ -1,0 +1,101 @@
+"""Danger: a second mail hidden in a first, behind an ending that only some servers take for one.
+
+The hidden mail would come from us, under our certificate, in anybody's name. So no ending but CRLF.CRLF ends, and a
+message with a bare CR, a bare LF or a NUL is refused, since the next server may be the one that falls for it.
+What counts is what was stored, never what was replied.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, PASSWORD, SmtpClient, SmtpHouse
+from tests.smtp.dialogue import plain
+
+FALSE_ENDINGS = {
+    "LF dot LF": b"\n.\n",
+    "LF dot CRLF": b"\n.\r\n",
+    "CRLF dot LF": b"\r\n.\n",
+    "CR dot CR": b"\r.\r",
+    "CR dot CRLF": b"\r.\r\n",
+    "CRLF dot CR": b"\r\n.\r",
+    "LF dot CR": b"\n.\r",
+    "CR dot LF": b"\r.\n",
+    "CR dot CR LF apart": b"\r.\r\r\n",
+    "CRLF dot CR CRLF": b"\r\n.\r\r\n",
+    "CR CRLF dot CRLF": b"\r\r\n.\r\n",
+    "CR CRLF dot CR CRLF": b"\r\r\n.\r\r\n",
+    "LF CR dot CRLF": b"\n\r.\r\n",
+    "CRLF NUL dot CRLF": b"\r\n\0.\r\n",
+    "CRLF dot NUL CRLF": b"\r\n.\0\r\n",
+    "CRLF dot CR NUL LF": b"\r\n.\r\0\n",
+    "LF dot NUL LF": b"\n.\0\n",
+    "CRLF dot LF CR": b"\r\n.\n\r",
+    "NUL CRLF dot CRLF": b"\0\r\n.\r\n",
+}
+HIDDEN = (
+    f"MAIL FROM:<{LAB_SENDER}>\r\nRCPT TO:<{DOCTOR}>\r\nDATA\r\n"
+    f"From: {LAB_SENDER}\r\nSubject: cache\r\n\r\nFaux.\r\n.\r\n"
+).encode()
+
+
+async def _at_data(house: SmtpHouse, door: str) -> SmtpClient:
+    if door == "relay":
+        client = await house.peer()
+        await client.go_to_data()
+        return client
+    client = await SmtpClient.connect(house.ports["submissions"], house.shows(None))
+    await client.hear()
+    await client.ask("EHLO poste")
+    assert (await client.ask("AUTH PLAIN " + plain(DOCTOR, PASSWORD))).code == 235
+    await client.go_to_data(DOCTOR, LAB_SENDER)
+    return client
+
+
+@pytest.mark.parametrize("door", ["relay", "submissions"])
+@pytest.mark.parametrize("ending", FALSE_ENDINGS.values(), ids=FALSE_ENDINGS)
+async def test_a_false_ending_hides_nothing(house: SmtpHouse, door: str, ending: bytes) -> None:
+    """Neither the visible nor the hidden mail is kept, and the sender reads why."""
+    client = await _at_data(house, door)
+    await client.say(MESSAGE + ending + HIDDEN + b"QUIT\r\n")
+    said = await client.hears_to_the_end()
+    assert house.reception.kept == []
+    assert said.startswith("554 5.6.0 ")
+    assert "250" not in said
+    assert "354" not in said
+
+
+@pytest.mark.parametrize("ending", FALSE_ENDINGS.values(), ids=FALSE_ENDINGS)
+async def test_octet_by_octet_it_hides_nothing_either(house: SmtpHouse, ending: bytes) -> None:
+    """However it is cut on the way."""
+    client = await _at_data(house, "relay")
+    await client.say(MESSAGE[:-2])
+    for octet in ending:
+        await client.say(bytes([octet]))
+    await client.say(HIDDEN[:40])
+    await client.say(HIDDEN[40:] + b"QUIT\r\n")
+    said = await client.hears_to_the_end()
+    assert said.startswith("554 5.6.0 ")
+    assert [kept for kept in house.reception.kept if b"Bonjour" in kept.raw] == []
+    if b"\r\n.\r\n" not in ending:  # behind a true ending stands an honest second mail, if it comes later
+        assert house.reception.kept == []
+
+
+async def test_the_control_is_two_mails(house: SmtpHouse) -> None:
+    """With the true ending the same octets are two mails: the tests above could have failed."""
+    client = await _at_data(house, "relay")
+    await client.say(MESSAGE + b".\r\n" + HIDDEN.split(b"From:")[0])
+    for code in (250, 250, 250, 354):
+        assert (await client.hear()).code == code
+    await client.say(b"From:" + HIDDEN.split(b"From:", 1)[1])
+    assert (await client.hear()).code == 250
+    assert len(house.reception.kept) == 2
+    await client.close()
+
+
+async def test_who_waits_behind_a_false_ending_reads_why(hasty_house: SmtpHouse) -> None:
+    """Broken software that takes LF.LF for the end is told so when its time is over, not merely cut."""
+    client = await _at_data(hasty_house, "relay")
+    await client.say(MESSAGE + b"a\nb\r\n" + b"c\n.\n")
+    assert (await client.hears_to_the_end()).startswith("554 5.6.0 ")
+    assert hasty_house.reception.kept == []
