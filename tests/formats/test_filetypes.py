@@ -87,6 +87,8 @@ def changed(change: str) -> bytes:
     writer = PdfWriter(clone_from=BytesIO(PDF))
     if change == "encrypted":
         writer.encrypt("secret", algorithm="RC4-128")
+    elif change == "protected":  # opens without a password, but its text is ciphertext
+        writer.encrypt("", "secret", algorithm="RC4-128")
     elif change == "link":
         writer.add_annotation(0, Link(rect=(0, 0, 9, 9), target_page_index=0))
     out = BytesIO()
@@ -106,21 +108,25 @@ def test_a_pdf_that_would_run_something_is_told() -> None:
     assert not check_pdf(changed("link")).is_active
 
 
+NO_PAGE = PDF.replace(b"/Count 1", b"/Count 0").replace(b"[4 0 R]", b"[]")
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "detail"),
     [
-        b"",
-        b"%PDF-1.4",
-        PDF[:100],
-        PDF[:-300],
-        changed("encrypted"),
-        make_png(),
-        PDF.replace(b"/Count 1", b"/Count 0").replace(b"[4 0 R]", b"[]"),
+        (b"", "not a readable PDF"),
+        (b"%PDF-1.4", "not a readable PDF"),
+        (PDF[:100], "not a readable PDF"),
+        (PDF[:-300], "not a readable PDF"),
+        (make_png(), "not a readable PDF"),
+        (changed("encrypted"), "encrypted"),
+        (changed("protected"), "encrypted"),
+        (NO_PAGE, "no page"),
     ],
 )
-def test_what_nobody_can_read_is_refused(data: bytes) -> None:
+def test_what_nobody_can_read_is_refused(data: bytes, detail: str) -> None:
     """Broken, encrypted or empty: the sender is told instead of the patient wondering."""
-    with pytest.raises(Malformed) as refused:
+    with pytest.raises(Malformed, match=detail) as refused:
         check_pdf(data)
     assert refused.value.reason is Reason.UNREADABLE
 

@@ -77,6 +77,8 @@ def test_moments_survive_writing_and_reading(moment: datetime) -> None:
 def test_local_time_carries_the_offset_of_the_season() -> None:
     """A French reader sees her own clock."""
     assert format_local_time(datetime(2026, 7, 1, 10, tzinfo=UTC)) == "20260701120000+0200"
+    assert format_local_time(datetime(2024, 3, 31, 1, tzinfo=UTC)) == "20240331030000+0200"
+    assert format_local_time(datetime(2024, 10, 27, 1, tzinfo=UTC)) == "20241027020000+0100"
     assert format_local_time(datetime(2026, 1, 1, 10, tzinfo=timezone(timedelta(hours=5)))) == "20260101060000+0100"
 
 
