@@ -61,6 +61,8 @@ async def _alone(url: str, act: Callable[[Connection], T]) -> T:
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_engine(url, poolclass=pool.NullPool)
         try:
+            with engine.connect() as connection:  # for good: a first reader in another mode would lock writers out
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             with engine.begin() as connection:
                 return act(connection)
         finally:

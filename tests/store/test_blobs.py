@@ -1,0 +1,107 @@
+"""Bodies: whole, by range, in files and in an object store, and on disk before anyone says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from mss.model.errors import NotFound, StorageUnavailable
+from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies, place_of
+from tests.kit import programs
+
+
+@pytest.fixture(params=["files", "objects"])
+def bodies(request: pytest.FixtureRequest, tmp_path: Path) -> BodyStore:
+    """The same behaviour from both."""
+    return LocalBodies(tmp_path / "bodies") if request.param == "files" else ObjectBodies(MemoryStore())
+
+
+async def test_a_body_comes_back_whole_and_in_parts(bodies: BodyStore) -> None:
+    """Any range, also beyond the end."""
+    data = os.urandom(300_000)
+    place = place_of(3, 1 << 61, 12345)
+    await bodies.put(place, data)
+    assert await bodies.get(place) == data
+    assert await bodies.get(place, 65_552, 70_000) == data[65_552:135_552]
+    assert await bodies.get(place, 299_990, None) == data[299_990:]
+
+
+async def test_putting_again_is_harmless(bodies: BodyStore) -> None:
+    """A repeated attempt of one act writes the same place."""
+    await bodies.put("0001/002/a", b"first")
+    await bodies.put("0001/002/a", b"first")
+    assert await bodies.get("0001/002/a") == b"first"
+
+
+async def test_what_is_deleted_is_gone(bodies: BodyStore) -> None:
+    """And deleting it twice is no error."""
+    await bodies.put("0001/002/a", b"x")
+    await bodies.delete("0001/002/a")
+    await bodies.delete("0001/002/a")
+    with pytest.raises(NotFound):
+        await bodies.get("0001/002/a")
+
+
+async def test_a_full_disk_is_no_acknowledgement(tmp_path: Path) -> None:
+    """What cannot be written raises, and leaves no half body under the name."""
+    blocked = tmp_path / "bodies"
+    blocked.write_text("a file where a directory should be")
+    with pytest.raises(StorageUnavailable):
+        await LocalBodies(blocked).put("0001/002/a", b"x")
+
+
+_ONE_LARGE_MAIL = """
+import asyncio, sys
+from pathlib import Path
+from mss.crypto.keys import create_key_files, load_private, load_public
+from mss.model.clock import SystemChance, SystemClock
+from mss.model.ids import MailAddress, lane_of
+from mss.model.mailbox import MailboxKind
+from mss.accounts.service import Accounts, Profile
+from mss.store import blobs, messages
+from mss.store.blobs import LocalBodies, place_of
+from mss.store.create import create_or_upgrade
+from mss.store.database import Store
+
+async def main(base):
+    url, clock, chance = f"sqlite:///{base}/mss.db", SystemClock(), SystemChance()
+    await create_or_upgrade(url)
+    create_key_files(base / "keys", chance)
+    store = Store.open(url)
+    accounts = Accounts(store, load_public(base / "keys").lookup, load_private(base / "keys", chance), clock, chance)
+    address = MailAddress.parse("a@ville.mssante.example")
+    owner = await accounts.create_mailbox(MailboxKind.PERSONAL, address, Profile("A", str(address)))
+    place = place_of(lane_of(owner), owner, 77)
+    sys.stdout.write("BEGIN\\n"); sys.stdout.flush()
+    await LocalBodies(base / "bodies").put(place, b"x" * 200_000)
+    body = messages.StoredBody(77, 200_000, place, None)
+    await store.write(lane_of(owner), lambda c: messages.insert_blob(c, owner, body))
+    sys.stdout.write("250\\n"); sys.stdout.flush()
+    await store.close()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_body_directory_and_row_are_synced_before_the_250(tmp_path: Path) -> None:
+    """Seen from outside by strace: fdatasync of the body, fsync of its directory, sync of the log, then the reply."""
+    programs.require("strace")
+    log = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o", str(log), sys.executable, "-c"]
+    subprocess.run([*command, _ONE_LARGE_MAIL, str(tmp_path)], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    lines = log.read_text().splitlines()
+    begin = next(n for n, line in enumerate(lines) if '"BEGIN' in line)
+    end = next(n for n, line in enumerate(lines) if '"250' in line)
+    between = lines[begin:end]
+
+    def at(*words: str) -> int:
+        """The last line with these words: the parents' directories are synced when they are made, before the body."""
+        return max(n for n, line in enumerate(between) if all(word in line for word in words))
+
+    body, directory, row = at("fdatasync(", "/bodies/"), at(" fsync(", "/bodies/"), at("sync(", "mss.db-wal")
+    assert body < directory < row
