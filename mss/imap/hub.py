@@ -22,7 +22,8 @@ REMEMBERED_FOLDERS_MAX = 1024
 
 
 class OpenFolder:
-    """A folder that somebody has selected. `stale` says that what is known may be old.
+    """A folder that somebody has selected. What is known is stale from a hint until a reading that began after it
+    has ended: whoever is woken meanwhile waits for that reading.
 
     Whoever reads does so in their own name (`as_seen`): opening names of keywords is written into the audit.
     """
@@ -30,8 +31,9 @@ class OpenFolder:
     def __init__(self, store: MailStore, key: Key, snapshot: Snapshot) -> None:
         self.key = key
         self.snapshot = snapshot
-        self.stale = False
         self.sessions = 0
+        self._hints = 0
+        self._hints_read = 0
         self.watchers: set[Callable[[], None]] = set()
         self._recent_from = snapshot.uidnext
         self._store = store
@@ -52,7 +54,7 @@ class OpenFolder:
 
     async def current(self, as_seen: Folder) -> Snapshot:
         """The state, read again only when something is known to have changed."""
-        return await self.refresh(as_seen) if self.stale else self.snapshot
+        return await self.refresh(as_seen) if self._hints_read < self._hints else self.snapshot
 
     def claim_recent(self, snapshot: Snapshot) -> tuple[int, int]:
         """Uids of which no session has been told yet: the first that asks gets them (RFC 3501 §2.3.2)."""
@@ -62,21 +64,18 @@ class OpenFolder:
 
     def wake(self) -> None:
         """Something changed: tell the sessions that wait."""
-        self.stale = True
+        self._hints += 1
         for watcher in list(self.watchers):
             watcher()
 
     async def _read(self, as_seen: Folder) -> None:
-        self.stale = False
-        try:
-            changes = await self._store.changes(as_seen, self.snapshot.modseq)
-            if changes is None:
-                self.snapshot = await self._store.snapshot(as_seen)
-            else:
-                self.snapshot = self.snapshot.after(changes)
-        except BaseException:
-            self.stale = True
-            raise
+        hints = self._hints
+        changes = await self._store.changes(as_seen, self.snapshot.modseq)
+        if changes is None:
+            self.snapshot = await self._store.snapshot(as_seen)
+        else:
+            self.snapshot = self.snapshot.after(changes)
+        self._hints_read = hints
 
 
 class Hub:

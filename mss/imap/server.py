@@ -120,7 +120,7 @@ class ImapServer:
             log.debug("imap.ended", connection=number, reason=str(end))
         except asyncio.CancelledError:
             wire.write(responses.bye("The server is closing", "UNAVAILABLE"))
-        except Exception as problem:  # the edge of a connection: one fails, not the house
+        except Exception as problem:  # the edge of a connection — one client's line fails, not the house
             owner = session.account.owner if session.account else 0
             log.exception("imap.failed", connection=number, owner=owner, error=type(problem).__name__)
             wire.write(responses.bye("Something failed here", "SERVERBUG"))

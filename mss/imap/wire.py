@@ -52,6 +52,7 @@ class SocketWire(asyncio.Protocol):
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._has_come = False
+        self._was_poked = False
         self._is_paused = False  # reading
         self._is_gone = False
         self._waiter: asyncio.Future[bool] | None = None
@@ -122,8 +123,8 @@ class SocketWire(asyncio.Protocol):
             self.write(self.farewell)
             self._send()
             raise Disconnected("closing")
-        if self._has_come:
-            self._has_come = False
+        if self._has_come or self._was_poked:
+            self._has_come = self._was_poked = False
             return True
         self._check()
         loop = asyncio.get_running_loop()
@@ -134,9 +135,11 @@ class SocketWire(asyncio.Protocol):
         finally:
             timer.cancel()
             self._waiter = None
+            self._was_poked = False
 
     def poke(self) -> None:
-        """Wake the session: something else than the client has news."""
+        """Wake the session, now or when it next waits: something else than the client has news."""
+        self._was_poked = True
         self._wake(heard=True)
 
     def close_with(self, farewell: bytes) -> None:

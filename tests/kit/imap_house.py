@@ -10,16 +10,25 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
+from mss.accounts.software import SoftwareLogin, verifier_of
+from mss.crypto.authority import Issued
 from mss.crypto.tls import TlsHolder, service_server_context
 from mss.imap.backend import Account, Authenticate, Box, MailStore, NewMessage
 from mss.imap.commands import Flags
+from mss.imap.mailacts import CellarMailStore
+from mss.imap.people import MailLogin
 from mss.imap.server import Caps, ImapServer
 from mss.imap.state import Settings
-from mss.model.clock import Clock, ManualClock
+from mss.model.clock import Clock, ManualClock, SeededChance
 from mss.model.ids import OwnerId
+from mss.model.mailbox import MailboxKind
+from mss.store.accounts import CredentialKind
+from mss.store.changes import ChangeBus
 from tests.kit.memory_mailstore import MemoryMailStore
+from tests.kit.people import cellar
 from tests.kit.pki import HOSPITAL, Pki
 
 DOCTOR = "marie.dubois@chu.mssante.example"
@@ -27,7 +36,12 @@ COLLEAGUE = "paul.leroy@chu.mssante.example"
 TEAM = "secretariat@chu.mssante.example"
 SOFTWARE = "dpi@chu.mssante.example"
 PASSWORD = "abcd-efgh-ijkl-mnop"
-DOMAIN = "chu.mssante.example"
+PEOPLE = {
+    DOCTOR: MailboxKind.PERSONAL,
+    COLLEAGUE: MailboxKind.PERSONAL,
+    TEAM: MailboxKind.ORGANISATIONAL,
+    SOFTWARE: MailboxKind.APPLICATION,
+}
 
 
 @dataclass
@@ -99,6 +113,31 @@ def memory_keeper(clock: Clock) -> Keeper:
 
 
 @asynccontextmanager
+async def cellar_keeper(url: str, directory: Path, clock: ManualClock, pki: Pki) -> AsyncIterator[Keeper]:
+    """The same people with real accounts in a real cellar, sealed bodies and all."""
+    chance = SeededChance(7)
+    async with cellar(url, directory / "cellar", clock, chance) as below:
+        lookup, bus = below.public.lookup, ChangeBus("test")
+        login = SoftwareLogin(below.store, lookup, clock, chance)
+        owners = {address: await below.professional(address, kind) for address, kind in PEOPLE.items()}
+        for address in (DOCTOR, COLLEAGUE):
+            verifier = verifier_of(lookup, PASSWORD)
+            await below.accounts.add_credential(owners[address], CredentialKind.APPLICATION_PASSWORD, verifier)
+            await below.accounts.add_member(owners[TEAM], owners[address], "member")
+        await login.allow_certificate(owners[SOFTWARE], str(software(pki).subject))
+        store = CellarMailStore(below.store, below.opener, below.bodies, bus, lookup, clock, chance)
+        people = MailLogin(login, below.store, below.opener)
+        boxes = {address: Box(owner, owner, address) for address, owner in owners.items()}
+        yield Keeper(store, people.authenticate, boxes)
+
+
+@cache
+def software(pki: Pki) -> Issued:
+    """The certificate of the hospital's software."""
+    return pki.authority.issue_client(HOSPITAL, now=pki.now, mail=SOFTWARE)
+
+
+@asynccontextmanager
 async def imap_house(
     keeper: Keeper,
     pki: Pki,
@@ -111,7 +150,7 @@ async def imap_house(
     issued = pki.hospital
     ca = directory / "ca.pem"
     ca.write_bytes(pki.authority.bundle_pem)
-    client = pki.authority.issue_client(HOSPITAL, now=pki.now, mail=SOFTWARE).write(directory, "software")
+    client = software(pki).write(directory, "software")
     tls = TlsHolder(lambda: service_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem))
     settings = settings or Settings("imap.chu.mssante.example")
     server = ImapServer(keeper.store, keeper.authenticate, clock or ManualClock(), settings, tls, caps)

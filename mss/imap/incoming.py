@@ -1,0 +1,84 @@
+"""How does a message that a client brings become rows? Rendered and sealed before the transaction that keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from mss.crypto.keys import Lookup
+from mss.formats.mime import scan
+from mss.formats.summary import summarise
+from mss.imap.backend import Folder, FolderProblem, FolderRefused
+from mss.imap.commands import Flags
+from mss.model.clock import Chance, Clock, to_ms
+from mss.model.errors import Malformed
+from mss.model.ids import lane_of
+from mss.model.mailbox import SpecialUse
+from mss.store import blobs, messages
+from mss.store.blobs import BodyStore
+from mss.store.ids import new_id
+from mss.store.messages import Direction, MessageState
+from mss.store.sealing import SHELF
+from mss.vault.opener import OwnerKeys
+
+SCAN_IN_LOOP_BYTES_MAX = 64 * 1024
+"""Larger messages are read and sealed in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMessage:
+    """A message ready to be kept: its row, and what its entry will say."""
+
+    row: messages.NewMessage
+    flags: Flags
+    internaldate_ms: int
+
+
+class Incoming:
+    """Seals under the owner's shelf key: who brings a message here may open it anyway."""
+
+    def __init__(self, bodies: BodyStore, lookup: Lookup, clock: Clock, chance: Chance) -> None:
+        self._bodies = bodies
+        self._lookup = lookup
+        self._clock = clock
+        self._chance = chance
+
+    async def seal(
+        self, folder: Folder, keys: OwnerKeys, raw: bytes, flags: Flags, internaldate_ms: int
+    ) -> SealedMessage:
+        """A large body is where it survives when this returns. Raises FolderRefused, StorageUnavailable."""
+        number, blob = new_id(self._clock, self._chance), new_id(self._clock, self._chance)
+        if len(raw) > SCAN_IN_LOOP_BYTES_MAX:
+            summary, body, message_id = await asyncio.to_thread(_render, keys, number, raw)
+        else:
+            summary, body, message_id = _render(keys, number, raw)
+        inline, place = (body, "") if len(body) <= blobs.INLINE_BYTES_MAX else (None, "")
+        if inline is None:
+            place = blobs.place_of(lane_of(keys.owner), keys.owner, blob)
+            await self._bodies.put(place, body)
+        is_own = folder.special_use in (SpecialUse.SENT, SpecialUse.DRAFTS)
+        row = messages.NewMessage(
+            message=number,
+            size_bytes=len(raw),
+            key_epoch=SHELF,
+            summary_sealed=summary,
+            message_id_hmac=self._lookup.message_id(message_id),
+            blob=blob,
+            body_size_bytes=len(body),
+            body_inline=inline,
+            body_place=place,
+            state=MessageState.VISIBLE,
+            direction=Direction.OUT if is_own else Direction.IN,
+            received_ms=to_ms(self._clock.now()),
+        )
+        return SealedMessage(row, flags, internaldate_ms)
+
+
+def _render(keys: OwnerKeys, number: int, raw: bytes) -> tuple[bytes, bytes, str]:
+    """(sealed summary, sealed body, Message-ID). Raises FolderRefused."""
+    try:
+        summary = summarise(raw, scan(raw))
+    except Malformed:
+        raise FolderRefused(FolderProblem.MESSAGE_MALFORMED) from None
+    sealed = keys.seal_object(messages.SUMMARY_KIND, number, summary.to_bytes())
+    return sealed, keys.seal_object(messages.BODY_KIND, number, raw), summary.message_id

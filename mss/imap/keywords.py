@@ -1,0 +1,57 @@
+"""Which bit is a keyword of this folder? Names sealed beforehand, bits given in the transaction that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from mss.crypto.keys import Lookup
+from mss.imap.backend import Folder, FolderProblem, FolderRefused
+from mss.store import folders
+from mss.vault.opener import OwnerKeys
+
+KEYWORD_KIND = b"keyword"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKeyword:
+    """A keyword (casefolded name), sealed for one folder as it was written."""
+
+    name: str
+    sealed: bytes
+    hashed: bytes
+
+
+def seal_keywords(lookup: Lookup, keys: OwnerKeys, folder: Folder, names: Iterable[str]) -> list[SealedKeyword]:
+    """Ready for `bits`, which may be run twice."""
+    return [
+        SealedKeyword(
+            name.casefold(),
+            keys.seal_small(KEYWORD_KIND, folder.id, name.encode()),
+            lookup.of("keyword", f"{folder.id}|{name.casefold()}"),
+        )
+        for name in sorted(names)
+    ]
+
+
+def bits(connection: Connection, folder: Folder, keywords: Iterable[SealedKeyword]) -> dict[str, int]:
+    """Bits of keywords in a folder, new ones added. Raises FolderRefused when it has no room."""
+    found = {}
+    for keyword in keywords:
+        bit = folders.add_keyword(connection, folder.box.owner, folder.id, keyword.sealed, keyword.hashed)
+        if bit is None:
+            raise FolderRefused(FolderProblem.TOO_MANY_KEYWORDS)
+        found[keyword.name] = bit
+    return found
+
+
+def mask(known: Mapping[str, int], names: Iterable[str]) -> int:
+    """The bits of those names that are known."""
+    return sum(1 << known[name] for name in {name.casefold() for name in names} if name in known)
+
+
+def translate(kw: int, pairs: Sequence[tuple[int, int]]) -> int:
+    """Bits of one folder as bits of another."""
+    return sum(new for old, new in pairs if kw & old)

@@ -1,0 +1,328 @@
+"""How does the IMAP door change what lies in the cellar? The writing half of the `MailStore` on the real store.
+
+Each act is one transaction in the lane of its mailbox and durable when it returns, flags aside, which may be lost at a
+power cut (a mail client that is told of a flag again does no harm). What happened is published after the commit.
+Acts may be run again by the writer, so they contain database work only; names and bodies are sealed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from mss.accounts.service import FOLDER_KIND
+from mss.crypto.keys import Lookup
+from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage
+from mss.imap.commands import Flags, StoreMode
+from mss.imap.incoming import Incoming, SealedMessage
+from mss.imap.keywords import SealedKeyword, bits, mask, seal_keywords, translate
+from mss.imap.mailstore import CellarReader, one_folder, told_folder
+from mss.imap.names import DELIMITER, INBOX
+from mss.model.clock import Chance, Clock, to_ms
+from mss.model.errors import NotFound
+from mss.model.ids import lane_of
+from mss.model.mailbox import SpecialUse
+from mss.store import audit, changes, folders, messages, owners
+from mss.store.blobs import BodyStore
+from mss.store.changes import ChangeBus
+from mss.store.database import Store
+from mss.store.folders import FlagChange, NewEntry
+from mss.store.folders import Folder as FolderRow
+from mss.store.ids import new_id
+from mss.vault.opener import Opener, OwnerKeys
+
+FOLDERS_MAX = 1000
+"""Folders of one mailbox: people have fifty; a client in a loop must stop somewhere."""
+COPY_BATCH_BYTES_MAX = 16 * 1024 * 1024
+"""Bodies in memory at once when messages go to another mailbox."""
+
+
+class CellarMailStore(CellarReader):
+    """Keeps the promise of `MailStore` (mss/imap/backend.py) with the real store."""
+
+    def __init__(
+        self,
+        store: Store,
+        opener: Opener,
+        bodies: BodyStore,
+        bus: ChangeBus,
+        lookup: Lookup,
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        super().__init__(store, opener, bodies, bus, lookup)
+        self._incoming = Incoming(bodies, lookup, clock, chance)
+        self._clock = clock
+        self._chance = chance
+
+    # --- folders
+
+    async def create(self, box: Box, name: str, special_use: SpecialUse | None = None) -> Folder:
+        keys = await self._keys(box)
+        row = await self._store.write(lane_of(box.owner), self._creation(keys, name, special_use))
+        self._bus.publish(changes.FOLDER, box.owner)
+        return told_folder(box, row, name)
+
+    def _creation(self, keys: OwnerKeys, name: str, use: SpecialUse | None) -> Callable[[Connection], FolderRow]:
+        number = new_id(self._clock, self._chance)
+        sealed = keys.seal_small(FOLDER_KIND, number, name.encode())
+        hashed = self._lookup.folder(keys.owner, name)
+
+        def act(connection: Connection) -> FolderRow:
+            standing = folders.list_folders(connection, keys.owner)
+            if folders.folder_by_name(connection, keys.owner, hashed) is not None:
+                raise FolderRefused(FolderProblem.EXISTS)
+            if use is not None and any(row.special_use == use for row in standing):
+                raise FolderRefused(FolderProblem.SPECIAL_USE_TAKEN)
+            if len(standing) >= FOLDERS_MAX:
+                raise FolderRefused(FolderProblem.TOO_MANY_FOLDERS)
+            return folders.create_folder(connection, keys.owner, number, sealed, hashed, use or "")
+
+        return act
+
+    async def delete(self, folder: Folder) -> None:
+        owner = folder.box.owner
+
+        def act(connection: Connection) -> None:
+            row = one_folder(connection, owner, folder.id)
+            folders.delete_folder(connection, owner, folder.id)
+            self._write_down(connection, folder, "imap.folder-deleted", row.n_msg)
+
+        await self._store.write(lane_of(owner), act)
+        self._publish(folder)
+
+    async def rename(self, folder: Folder, name: str) -> None:
+        if folder.name == INBOX:
+            target = await self.create(folder.box, name)
+            state = await self.snapshot(folder)
+            await self.move(folder, state.uids, target)
+            return
+        keys = await self._keys(folder.box)
+        owner, below = folder.box.owner, folder.name + DELIMITER
+        moves = []
+        for one in await self.folders(folder.box):
+            if one.id == folder.id or one.name.startswith(below):
+                new_name = name + one.name[len(folder.name) :]
+                sealed = keys.seal_small(FOLDER_KIND, one.id, new_name.encode())
+                moves.append((one.id, sealed, self._lookup.folder(owner, new_name)))
+
+        def act(connection: Connection) -> None:
+            one_folder(connection, owner, folder.id)
+            moving = {number for number, _, _ in moves}
+            for number, sealed, hashed in moves:
+                standing = folders.folder_by_name(connection, owner, hashed)
+                if standing is not None and standing.folder not in moving:
+                    raise FolderRefused(FolderProblem.EXISTS)
+                folders.rename_folder(connection, owner, number, sealed, hashed)
+
+        await self._store.write(lane_of(owner), act)
+        self._bus.publish(changes.FOLDER, owner)
+
+    async def subscribe(self, folder: Folder, *, subscribed: bool) -> None:
+        owner = folder.box.owner
+        await self._store.write(
+            lane_of(owner), lambda c: folders.subscribe(c, owner, folder.id, subscribed=subscribed), lazy=True
+        )
+
+    # --- new messages
+
+    async def append(self, folder: Folder, message: NewMessage) -> int:
+        keys = await self._keys(folder.box)
+        internaldate = message.received_at or self._clock.now()
+        sealed = await self._incoming.seal(folder, keys, message.raw, message.flags, to_ms(internaldate))
+        uids = await self._keep(folder, keys, [sealed])
+        return uids[0]
+
+    async def _keep(self, folder: Folder, keys: OwnerKeys, sealed: Sequence[SealedMessage]) -> list[int]:
+        """Rows, entries, quota and audit in one transaction; the uids. Raises FolderRefused, NotFound."""
+        owner = folder.box.owner
+        keywords = seal_keywords(self._lookup, keys, folder, {name for one in sealed for name in one.flags.keywords})
+        now_ms = to_ms(self._clock.now())
+        size = sum(one.row.size_bytes for one in sealed)
+
+        def act(connection: Connection) -> list[int]:
+            one_folder(connection, owner, folder.id)
+            box = owners.mailbox(connection, owner)
+            if box is None:
+                raise NotFound("mailbox")
+            if box.quota_bytes and box.used_bytes + size > box.quota_bytes:
+                raise FolderRefused(FolderProblem.OVER_QUOTA)
+            known = bits(connection, folder, keywords)
+            for one in sealed:
+                messages.insert_message(connection, owner, one.row)
+            entries = [
+                NewEntry(
+                    one.row.message,
+                    one.flags.system,
+                    mask(known, one.flags.keywords),
+                    one.internaldate_ms,
+                    one.row.size_bytes,
+                )
+                for one in sealed
+            ]
+            appended = folders.append_entries(connection, owner, folder.id, entries, now_ms)
+            owners.add_used(connection, owner, size)
+            for one in sealed:
+                self._write_down(connection, folder, "imap.append", 1, one.row.message, one.row.message_id_hmac)
+            return list(range(appended.first_uid, appended.first_uid + appended.count))
+
+        body_bytes = sum(one.row.body_size_bytes for one in sealed)
+        uids = await self._store.write(lane_of(owner), act, size_bytes=body_bytes)
+        self._publish(folder)
+        return uids
+
+    # --- flags
+
+    async def change_flags(
+        self, folder: Folder, uids: Sequence[int], mode: StoreMode, flags: Flags, unchanged_since: int | None = None
+    ) -> list[int]:
+        owner = folder.box.owner
+        keywords: list[SealedKeyword] = []
+        known: dict[str, int] = {}
+        if flags.keywords and mode is StoreMode.REMOVE:
+            known = {name.casefold(): bit for bit, name in (await self._keyword_names(folder)).items()}
+        elif flags.keywords:
+            keywords = seal_keywords(self._lookup, await self._keys(folder.box), folder, set(flags.keywords))
+
+        def act(connection: Connection) -> list[int]:
+            one_folder(connection, owner, folder.id)
+            now = known if mode is StoreMode.REMOVE else bits(connection, folder, keywords)
+            change = _change(mode, flags.system, mask(now, flags.keywords))
+            return folders.change_flags(connection, owner, folder.id, uids, change, unchanged_since)[1]
+
+        kept_back = await self._store.write(lane_of(owner), act, lazy=True)
+        self._publish(folder)
+        return kept_back
+
+    async def _keyword_names(self, folder: Folder) -> dict[int, str]:
+        """Keywords of a folder as they were written, by bit."""
+        sealed = await self._store.read(lambda c: folders.keywords(c, folder.box.owner, folder.id))
+        return {bit: name for bit, name in enumerate(await self._keywords(folder, sealed)) if name}
+
+    # --- copies and removal
+
+    async def copy(self, folder: Folder, uids: Sequence[int], target: Folder) -> list[tuple[int, int]]:
+        if folder.box.owner != target.box.owner:
+            return await self._copy_to_other(folder, uids, target)
+        return await self._transfer(folder, uids, target, removes=False)
+
+    async def move(self, folder: Folder, uids: Sequence[int], target: Folder) -> list[tuple[int, int]]:
+        if folder.box.owner != target.box.owner:
+            pairs = await self._copy_to_other(folder, uids, target)
+            await self._remove(folder, [uid for uid, _ in pairs], only_deleted=False)
+            return pairs
+        return await self._transfer(folder, uids, target, removes=True)
+
+    async def _transfer(
+        self, folder: Folder, uids: Sequence[int], target: Folder, *, removes: bool
+    ) -> list[tuple[int, int]]:
+        """Inside a mailbox: new entries for the same messages, in one transaction."""
+        owner, now_ms = folder.box.owner, to_ms(self._clock.now())
+        names = await self._keyword_names(folder)
+        source = {name.casefold(): bit for bit, name in names.items()}
+        keywords: list[SealedKeyword] = []
+        if names:
+            keywords = seal_keywords(self._lookup, await self._keys(target.box), target, names.values())
+
+        def act(connection: Connection) -> list[tuple[int, int]]:
+            for number in sorted({folder.id, target.id}):  # rows are always locked in this order
+                one_folder(connection, owner, number)
+            found = folders.entries_of(connection, owner, folder.id, uids)
+            if not found:
+                return []
+            used = 0
+            for _, entry in found:
+                used |= entry.kw
+            wanted = [one for one in keywords if used >> source[one.name] & 1]
+            there = bits(connection, target, wanted)
+            pairs_of_bits = [(1 << source[name], 1 << bit) for name, bit in there.items()]
+            entries = [
+                NewEntry(e.message, e.flags, translate(e.kw, pairs_of_bits), e.internaldate_ms, e.size_bytes)
+                for _, e in found
+            ]
+            appended = folders.append_entries(connection, owner, target.id, entries, now_ms)
+            if removes:
+                folders.expunge(connection, owner, folder.id, [uid for uid, _ in found], only_deleted=False)
+            return [(uid, appended.first_uid + index) for index, (uid, _) in enumerate(found)]
+
+        pairs = await self._store.write(lane_of(owner), act)
+        self._publish(target)
+        self._publish(folder)
+        return pairs
+
+    async def _copy_to_other(self, folder: Folder, uids: Sequence[int], target: Folder) -> list[tuple[int, int]]:
+        """Into another mailbox: nothing is shared between owners, so each message is opened and sealed again.
+
+        Batches of bounded size, each whole or not at all; a failure leaves earlier ones, as an interrupted client
+        would.
+        """
+        keys = await self._keys(target.box)
+        names = await self._keyword_names(folder)
+        entries = dict(await self._store.read(lambda c: folders.entries_of(c, folder.box.owner, folder.id, uids)))
+        pairs: list[tuple[int, int]] = []
+        for batch in _batches(entries):
+            bodies = await self.bodies(folder, batch)
+            there = [uid for uid in batch if uid in bodies]
+            sealed = []
+            for uid in there:
+                entry = entries[uid]
+                keywords = tuple(name for bit, name in names.items() if entry.kw >> bit & 1)
+                flags = Flags(entry.flags, keywords)
+                sealed.append(await self._incoming.seal(target, keys, bodies[uid], flags, entry.internaldate_ms))
+            if sealed:
+                pairs += zip(there, await self._keep(target, keys, sealed), strict=True)
+        return pairs
+
+    async def expunge(self, folder: Folder, uids: Sequence[int]) -> list[int]:
+        return await self._remove(folder, uids, only_deleted=True)
+
+    async def _remove(self, folder: Folder, uids: Sequence[int], *, only_deleted: bool) -> list[int]:
+        owner = folder.box.owner
+
+        def act(connection: Connection) -> list[int]:
+            one_folder(connection, owner, folder.id)
+            gone = folders.expunge(connection, owner, folder.id, uids, only_deleted=only_deleted)
+            if gone:
+                self._write_down(connection, folder, "imap.expunge", len(gone))
+            return gone
+
+        gone = await self._store.write(lane_of(owner), act)
+        self._publish(folder)
+        return gone
+
+    def _write_down(
+        self,
+        connection: Connection,
+        folder: Folder,
+        act: str,
+        count: int,
+        number: int = 0,
+        message_id_hmac: bytes = b"",
+    ) -> None:
+        box = folder.box
+        actor = f"login:{box.account}"
+        done = audit.Act(self._clock.now(), actor, act, box.owner, number or folder.id, message_id_hmac, str(count))
+        audit.write(connection, [done])
+
+
+def _change(mode: StoreMode, system: int, keywords: int) -> FlagChange:
+    match mode:
+        case StoreMode.ADD:
+            return FlagChange(add=system, add_kw=keywords)
+        case StoreMode.REMOVE:
+            return FlagChange(remove=system, remove_kw=keywords)
+        case StoreMode.REPLACE:
+            return FlagChange(add=system, add_kw=keywords, replace=True)
+
+
+def _batches(entries: dict[int, NewEntry]) -> list[list[int]]:
+    batches: list[list[int]] = []
+    size = COPY_BATCH_BYTES_MAX
+    for uid, entry in entries.items():
+        if size + entry.size_bytes > COPY_BATCH_BYTES_MAX:
+            batches.append([])
+            size = 0
+        batches[-1].append(uid)
+        size += entry.size_bytes
+    return batches

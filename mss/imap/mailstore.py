@@ -1,0 +1,301 @@
+"""How does the IMAP door find mail in the cellar? The `MailStore` of mss/imap/backend.py on the real store.
+
+Names, summaries and bodies are opened with the owner's keys, which the vault hands out in the name of the account that
+asks. Opening goes on in a thread, so that a long list stalls nobody; what was opened of summaries is kept for a
+while, bounded. Messages that a client brings are sealed under the shelf key at once. Reading is here, writing in
+mss/imap/mailacts.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from mss.accounts.service import FOLDER_KIND
+from mss.crypto import seal
+from mss.crypto.keys import Lookup
+from mss.formats.summary import parts_of
+from mss.imap import texts
+from mss.imap.backend import Box, Folder, Row
+from mss.imap.keywords import KEYWORD_KIND
+from mss.imap.snapshot import Changes, Snapshot, State
+from mss.model.errors import NotFound
+from mss.model.ids import OwnerId
+from mss.model.mailbox import SpecialUse
+from mss.store import changes, folders, messages, pages
+from mss.store.blobs import BodyStore
+from mss.store.changes import ChangeBus
+from mss.store.database import Store
+from mss.store.folders import Folder as FolderRow
+from mss.store.pages import SealedBody, SealedSummary
+from mss.vault.opener import Opener, OwnerKeys
+
+Range = tuple[int, int]
+
+NAMES_CACHED_MAX = 20_000
+"""Opened names of folders and keywords, by their ciphertext: a few MB."""
+SEARCH_BATCH_BYTES = 4 * 1024 * 1024
+"""Bodies opened together while a text is looked for."""
+OPEN_IN_LOOP_MAX = 8
+"""So few summaries are opened at once where we stand; the way to a thread costs as much."""
+
+
+class CellarReader:
+    """The reading half of the promise."""
+
+    def __init__(
+        self,
+        store: Store,
+        opener: Opener,
+        bodies: BodyStore,
+        bus: ChangeBus,
+        lookup: Lookup,
+        *,
+        cache_bytes_max: int = 96 * 1024 * 1024,
+    ) -> None:
+        """`cache_bytes_max`: summaries kept opened in memory; 10,000 messages take about 30 MB."""
+        self._store = store
+        self._opener = opener
+        self._bodies = bodies
+        self._bus = bus
+        self._lookup = lookup
+        self._names: OrderedDict[bytes, str] = OrderedDict()
+        self._summaries = _SummaryCache(cache_bytes_max)
+
+    async def _keys(self, box: Box) -> OwnerKeys:
+        return await self._opener.open(box.owner, f"login:{box.account}", "imap")
+
+    # --- folders
+
+    async def folders(self, box: Box) -> Sequence[Folder]:
+        keys = await self._keys(box)
+        rows = await self._store.read(lambda c: folders.list_folders(c, box.owner))
+        return [self._folder(box, keys, row) for row in rows]
+
+    async def folder(self, box: Box, name: str) -> Folder:
+        hashed = self._lookup.folder(box.owner, name)
+        row = await self._store.read(lambda c: folders.folder_by_name(c, box.owner, hashed))
+        if row is None:
+            raise NotFound("folder")
+        return told_folder(box, row, name)
+
+    def _folder(self, box: Box, keys: OwnerKeys, row: FolderRow) -> Folder:
+        return told_folder(box, row, self._name(keys, FOLDER_KIND, row.folder, row.name_sealed))
+
+    def _name(self, keys: OwnerKeys, kind: bytes, number: int, sealed: bytes) -> str:
+        name = self._names.get(sealed)
+        if name is None:
+            name = self._names[sealed] = keys.open_small(kind, number, sealed).decode()
+            if len(self._names) > NAMES_CACHED_MAX:
+                self._names.popitem(last=False)
+        return name
+
+    # --- state
+
+    async def snapshot(self, folder: Folder) -> Snapshot:
+        owner, number = folder.box.owner, folder.id
+
+        def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], list[State]]:
+            row = one_folder(connection, owner, number)
+            return row, folders.keywords(connection, owner, number), folders.snapshot(connection, owner, number)
+
+        row, sealed, states = await self._store.read(ask)
+        keywords = await self._keywords(folder, sealed)
+        # On PostgreSQL an entry may be newer than the row of its folder: it comes with the next changes.
+        known = (state for state in states if state[0] < row.uidnext)
+        return Snapshot.of(row.uidvalidity, row.uidnext, row.highestmodseq, keywords, known)
+
+    async def changes(self, folder: Folder, since: int) -> Changes | None:
+        owner, number = folder.box.owner, folder.id
+
+        def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], list[State], list[Range]]:
+            row = one_folder(connection, owner, number)
+            if row.highestmodseq == since:
+                return row, [], [], []
+            sealed = folders.keywords(connection, owner, number)
+            return row, sealed, *folders.changes_since(connection, owner, number, since)
+
+        row, sealed, states, gone = await self._store.read(ask)
+        if row.highestmodseq == since:
+            return Changes(since, row.uidnext)
+        keywords = await self._keywords(folder, sealed)
+        known = [state for state in states if state[0] < row.uidnext]
+        return Changes(row.highestmodseq, row.uidnext, known, gone, keywords)
+
+    async def _keywords(self, folder: Folder, sealed: Sequence[tuple[int, bytes]]) -> tuple[str, ...]:
+        if not sealed:
+            return ()
+        keys = await self._keys(folder.box)
+        names = [""] * (1 + max(bit for bit, _ in sealed))
+        for bit, name_sealed in sealed:
+            names[bit] = self._name(keys, KEYWORD_KIND, folder.id, name_sealed)
+        return tuple(names)
+
+    def watch(self, owner: OwnerId, listener: Callable[[int], None]) -> Callable[[], None]:
+        return self._bus.subscribe(owner, lambda _owner, folder: listener(folder))
+
+    def _publish(self, folder: Folder) -> None:
+        self._bus.publish(changes.FOLDER, folder.box.owner, folder.id)
+
+    # --- messages
+
+    async def rows(self, folder: Folder, uids: Sequence[int]) -> list[Row]:
+        owner, number = folder.box.owner, folder.id
+        found = await self._store.read(lambda c: pages.rows(c, owner, number, uids))
+        return [Row(row.uid, row.size_bytes, row.internaldate_ms, row.savedate_ms) for row in found]
+
+    async def summaries(self, folder: Folder, uids: Sequence[int]) -> list[tuple[Row, bytes]]:
+        keys = await self._keys(folder.box)
+        cache, key = self._summaries, (folder.box.owner, folder.id)
+        known = {uid: found for uid in uids if (found := cache.get((*key, uid))) is not None}
+        missing = [uid for uid in uids if uid not in known]
+        if missing:
+            sealed = await self._store.read(lambda c: pages.summaries(c, *key, missing))
+            if len(sealed) > OPEN_IN_LOOP_MAX:
+                opened = await asyncio.to_thread(_open_summaries, keys, sealed)
+            else:
+                opened = _open_summaries(keys, sealed)
+            for row, summary in opened:
+                known[row.uid] = (row, summary)
+                cache.put((*key, row.uid), (row, summary))
+        return [known[uid] for uid in uids if uid in known]
+
+    async def bodies(self, folder: Folder, uids: Sequence[int]) -> dict[int, bytes]:
+        keys = await self._keys(folder.box)
+        owner, number = folder.box.owner, folder.id
+        sealed = await self._store.read(lambda c: pages.bodies(c, owner, number, uids))
+        read = [(one, await self._ciphertext(one)) for one in sealed]
+        if sum(len(ciphertext) for _, ciphertext in read) > seal.FRAME_BYTES:
+            return await asyncio.to_thread(_open_bodies, keys, read)
+        return _open_bodies(keys, read)
+
+    async def body_range(self, folder: Folder, uid: int, start: int, end: int) -> bytes:
+        keys = await self._keys(folder.box)
+        owner, number = folder.box.owner, folder.id
+        found = await self._store.read(lambda c: pages.bodies(c, owner, number, [uid]))
+        if not found:
+            raise NotFound("message")
+        one = found[0]
+        if end <= start:
+            return b""
+        offset, size = seal.frame_range(start, end - start)
+        ciphertext = await self._ciphertext(one, offset, size)
+        first, last = start // seal.FRAME_BYTES, seal.frame_count(one.body.size_bytes) - 1
+        where = seal.place(owner, messages.BODY_KIND, one.message)
+        plain = seal.decrypt_frames(keys.epoch_key(one.key), where, ciphertext, first, last)
+        skipped = first * seal.FRAME_BYTES
+        return plain[start - skipped : end - skipped]
+
+    async def search_text(self, folder: Folder, uids: Sequence[int], text: str, *, header_too: bool) -> set[int]:
+        keys = await self._keys(folder.box)
+        owner, number = folder.box.owner, folder.id
+        wanted = text.casefold()
+        found: set[int] = set()
+        sizes = await self.rows(folder, uids)
+        for batch in _batches(sizes):
+            sealed = await self._store.read(lambda c, batch=batch: pages.bodies(c, owner, number, batch))  # type: ignore[misc]
+            read = [(one, await self._ciphertext(one)) for one in sealed]
+            found |= await asyncio.to_thread(_saying, keys, read, wanted, header_too)
+        return found
+
+    async def _ciphertext(self, one: SealedBody, start: int = 0, length: int | None = None) -> bytes:
+        if one.body.inline is not None:
+            return one.body.inline[start : None if length is None else start + length]
+        return await self._bodies.get(one.body.place, start, length)
+
+
+class _SummaryCache:
+    """Opened summaries, the least used forgotten first."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[int, int, int], tuple[Row, bytes]] = OrderedDict()
+
+    def get(self, key: tuple[int, int, int]) -> tuple[Row, bytes] | None:
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[int, int, int], value: tuple[Row, bytes]) -> None:
+        if key in self._kept:
+            return
+        self._kept[key] = value
+        self._bytes += _kept_bytes(value)
+        while self._bytes > self._bytes_max:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= _kept_bytes(dropped)
+
+
+def _kept_bytes(value: tuple[Row, bytes]) -> int:
+    return len(value[1]) + 400  # the row, the key, the entry
+
+
+def told_folder(box: Box, row: FolderRow, name: str) -> Folder:
+    return Folder(
+        box=box,
+        id=row.folder,
+        name=name,
+        uidvalidity=row.uidvalidity,
+        uidnext=row.uidnext,
+        modseq=row.highestmodseq,
+        messages=row.n_msg,
+        unseen=row.n_unseen,
+        size_bytes=row.size_bytes,
+        special_use=SpecialUse(row.special_use) if row.special_use else None,
+        subscribed=row.subscribed,
+    )
+
+
+def one_folder(connection: Connection, owner: int, folder: int) -> FolderRow:
+    row = pages.find_folder(connection, owner, folder)
+    if row is None:
+        raise NotFound("folder")
+    return row
+
+
+def _open_summaries(keys: OwnerKeys, sealed: Sequence[SealedSummary]) -> list[tuple[Row, bytes]]:
+    opened = []
+    for one in sealed:
+        where = seal.place(keys.owner, messages.SUMMARY_KIND, one.message)
+        summary = seal.decrypt_object(keys.epoch_key(one.key), where, one.summary_sealed)
+        row = one.row
+        opened.append((Row(row.uid, row.size_bytes, row.internaldate_ms, row.savedate_ms), summary))
+    return opened
+
+
+def _open_bodies(keys: OwnerKeys, read: Sequence[tuple[SealedBody, bytes]]) -> dict[int, bytes]:
+    opened = {}
+    for one, ciphertext in read:
+        where = seal.place(keys.owner, messages.BODY_KIND, one.message)
+        opened[one.uid] = seal.decrypt_object(keys.epoch_key(one.key), where, ciphertext)
+    return opened
+
+
+def _saying(keys: OwnerKeys, read: Sequence[tuple[SealedBody, bytes]], wanted: str, header_too: bool) -> set[int]:
+    bodies = _open_bodies(keys, read)
+    found = set()
+    for one, _ in read:
+        where = seal.place(keys.owner, messages.SUMMARY_KIND, one.message)
+        summary = seal.decrypt_object(keys.epoch_key(one.key), where, one.summary_sealed)
+        if texts.says(bodies[one.uid], parts_of(summary), wanted, header_too=header_too):
+            found.add(one.uid)
+    return found
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[list[int]]:
+    """Uids in runs of bounded size."""
+    batch: list[int] = []
+    size = 0
+    for row in rows:
+        if batch and size + row.size_bytes > SEARCH_BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(row.uid)
+        size += row.size_bytes
+    if batch:
+        yield batch
