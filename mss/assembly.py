@@ -19,15 +19,19 @@ import structlog
 
 from mss import foundation
 from mss.config import Config, Listen, Tls, load
+from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import TlsHolder, relay_server_context, service_server_context
 from mss.foundation import Foundation
 from mss.mail.peers import TrustGate
 from mss.model.errors import BadValue, MssError
+from mss.model.ids import MailAddress
 from mss.supervisor import READY_FD, die_with_parent
+from mss.vault.opener import Opener
 
 log = structlog.get_logger("assembly")
 
 if TYPE_CHECKING:
+    from mss.sandbox.pool import Sandbox
     from mss.smtp.submission import Attempt, Authenticate
 
 Reload = Callable[[], None]
@@ -49,6 +53,16 @@ class Process:
         task = asyncio.ensure_future(work)
         self.background.append(task)
         self.stack.push_async_callback(_cancelled, task)
+
+    def sandbox(self) -> Sandbox:
+        """Workers in which strangers' bytes are parsed; started before any private key is read."""
+        from mss.sandbox.pool import Sandbox
+
+        workers = 1 if self.config.web is None else self.config.web.sandbox_workers
+        sandbox = Sandbox(workers=workers)
+        sandbox.start()
+        self.stack.callback(sandbox.close)
+        return sandbox
 
     def gate(self) -> TrustGate:
         """The trust list, kept fresh."""
@@ -159,11 +173,115 @@ def _mail_login(ground: Foundation) -> Authenticate:
 
 async def desk(process: Process) -> None:
     """IMAP, web. Opens what its users may read."""
-    raise NotImplementedError
+    sandbox = process.sandbox() if "web" in process.roles and process.config.web is not None else None
+    keys = process.ground.private()
+    opener = process.ground.opener(keys)
+    if "imap" in process.roles and process.config.imap is not None:
+        await _imap(process, opener)
+    if sandbox is not None:
+        await _web(process, sandbox, keys, opener)
+
+
+async def _imap(process: Process, opener: Opener) -> None:
+    from mss.accounts.software import SoftwareLogin
+    from mss.imap.mailacts import CellarMailStore
+    from mss.imap.people import MailLogin
+    from mss.imap.server import ImapServer
+    from mss.imap.state import Settings
+
+    ground, section = process.ground, process.config.imap
+    assert section is not None
+    store = CellarMailStore(
+        ground.store, opener, ground.bodies, ground.bus, ground.public.lookup, ground.clock, ground.chance
+    )
+    login = MailLogin(
+        SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance), ground.store, opener
+    )
+    holder = process.service_tls(section.tls, section.client_authorities)
+    server = ImapServer(store, login.authenticate, ground.clock, Settings(process.config.host), holder)
+    for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
+        if listen is not None:
+            await server.listen(listen.host, listen.port, implicit_tls=is_implicit)
+    process.stack.push_async_callback(server.close)
+
+
+async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Opener) -> None:
+    from mss.accounts.login import Login
+    from mss.accounts.passwords import Passwords
+    from mss.accounts.profiles import Profiles
+    from mss.accounts.sessions import Sessions
+    from mss.mail.mailboxes import PatientInbox
+    from mss.mail.replies import PatientReplies
+    from mss.record.service import Records
+    from mss.web.rooms import Rooms
+    from mss.web.server import Listening, WebServer
+
+    ground, section = process.ground, process.config.web
+    assert section is not None
+    store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
+    sessions = Sessions(store, lookup, clock, chance)
+    rooms = Rooms(
+        login=Login(store, lookup, keys.wrapper, sessions, Passwords(chance), clock, chance),
+        sessions=sessions,
+        profiles=Profiles(store),
+        opener=opener,
+        inbox=PatientInbox(store, opener, clock),
+        replies=PatientReplies(ground.house, store, opener, ground.delivery, ground.dispatch, clock, chance),
+        records=Records(store, opener, ground.bodies, lookup, clock, chance),
+        sandbox=sandbox,
+        lookup=lookup,
+        clock=clock,
+        chance=chance,
+        site_name=process.config.name,
+    )
+    http = https = None
+    if section.http is not None:
+        http = Listening(section.http.host, section.http.port)
+    if section.https is not None and section.tls is not None:
+        holder = process.service_tls(section.tls, None)
+        https = Listening(section.https.host, section.https.port, holder.current)
+    server = WebServer(rooms, http=http, https=https, pages_on_http=section.serve_pages_on_http)
+    await server.start()
+    process.stack.push_async_callback(server.stop)
 
 
 async def works(process: Process) -> None:
     """Runner with bridge and notices, courier. Opens what it must file or send."""
+    sandbox = process.sandbox() if "runner" in process.roles else None
+    keys = process.ground.private()
+    if sandbox is not None:
+        _runner(process, sandbox, keys)
+    if "relay-out" in process.roles:
+        await _relay_out(process, keys)
+
+
+def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
+    from mss.bridge.cases import Cases
+    from mss.bridge.filing import Filing
+    from mss.bridge.reading import Reader
+    from mss.mail.conversations import Conversations
+    from mss.mail.submit import HouseMail
+    from mss.notices.compose import House
+    from mss.notices.send import Notices
+    from mss.record.service import Records
+    from mss.runner import Runner
+
+    ground = process.ground
+    store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
+    opener = ground.opener(keys)
+    records = Records(store, opener, ground.bodies, lookup, clock, chance)
+    cases = Cases(store, opener, Reader(sandbox, chance), records, ground.house, clock)
+    conversations = Conversations(lookup, clock, chance)
+    filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
+    mail = HouseMail(ground.house, ground.dispatch)
+    writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
+    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
+    runner = Runner(store, ground.bus, clock, f"works-{os.getpid()}", {**filing.handlers, **notices.handlers})
+    process.keep(runner.run())
+
+
+async def _relay_out(process: Process, keys: PrivateKeys) -> None:
+    """The courier."""
     raise NotImplementedError
 
 
