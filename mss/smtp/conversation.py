@@ -20,6 +20,9 @@ from mss.smtp.commands import BadCommand, BadLine
 from mss.smtp.replies import Reply
 from mss.smtp.wire import CutOff, Doorway, HungUp, Visit, Wire
 
+POISON = frozenset({Reason.BARE_CR_OR_LF, Reason.NUL_BYTE})
+"""Signs of smuggling: commands sent in one breath with such a message are not obeyed."""
+
 
 class Transaction(Envelope):
     """aiosmtpd's envelope with real addresses. `mail_from` is None before MAIL, and "" for the null sender."""
@@ -101,7 +104,7 @@ class Conversation(Wire):
         except Exception as fault:  # noqa: BLE001 — the edge of a connection: it ends, the house goes on
             journal.broke(self.doorway.name, fault)
         finally:
-            self._hang_up()
+            self._end()
 
     async def _hear(self) -> None:
         """One command."""
@@ -240,6 +243,8 @@ class Conversation(Wire):
 
     async def _take_message(self) -> Reply:
         blocks = await self._transfer()
+        if blocks.problem in POISON and self._commands.waiting_octets:
+            raise CutOff(replies.REPLIES[blocks.problem])
         if blocks.problem is not None:
             return replies.REPLIES[blocks.problem]
         self.envelope.content = self.envelope.original_content = blocks.message()

@@ -31,8 +31,9 @@ class Limits:
     """Commands that we do not understand, or out of order: software that errs so often is not talking SMTP."""
     bad_lines_max: int = 3
     """Lines not ended by CRLF: nobody's software does that three times by mistake."""
-    refusals_max: int = 200
-    """Refused senders, recipients and messages since the last accepted message: two full transactions of misses."""
+    refusals_max: int = 1000
+    """Refused senders, recipients and messages since the last accepted message. Who sends a thousand recipients at once
+    is to read for each of the nine hundred that they are to come again."""
     idle_commands_max: int = 100
     """NOOP, RSET, EHLO and their like since the last accepted message."""
     failed_logins_max: int = 3

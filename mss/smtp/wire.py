@@ -99,10 +99,11 @@ class Wire(SMTP):
         self._held = 0
         self._data_begun_at = 0.0
         self._out: list[bytes] = []
+        self._last_words: Reply | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline = float("inf")
         self._timer: asyncio.TimerHandle | None = None
-        self._is_counted = self._is_gone = self._eof = self._is_leaving = False
+        self._is_counted = self._is_gone = self._is_done = self._eof = self._is_leaving = False
         self._is_reading_paused = self._is_writing_paused = False
         self._handler_coroutine: asyncio.Task[None] | None = None
 
@@ -152,8 +153,7 @@ class Wire(SMTP):
         if self._timer is not None:
             self._timer.cancel()
         self._hold(0)
-        if self._is_counted:
-            self.doorway.leave(self)
+        self._leave_if_over()
         self._wake()
 
     def leave(self) -> None:
@@ -163,9 +163,11 @@ class Wire(SMTP):
             self._wake()
 
     def abort(self) -> None:
-        """No more patience."""
+        """No more patience, also with ourselves."""
         if self.transport is not None:
             self.transport.abort()
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
 
     # --- for the upper half ---
 
@@ -268,6 +270,18 @@ class Wire(SMTP):
             self._timer.cancel()
         self._timer = self.loop.call_later(self.limits.closing_s, self.transport.abort)
 
+    def _end(self) -> None:
+        """The upper half has ended; say and close what is left."""
+        self._is_done = True
+        self._hang_up()
+        self._leave_if_over()
+
+    def _leave_if_over(self) -> None:
+        """A place is free when the client is gone and nothing is done for it any more."""
+        if self._is_gone and self._is_done and self._is_counted:
+            self._is_counted = False
+            self.doorway.leave(self)
+
     async def _handle_client(self) -> None:
         raise NotImplementedError
 
@@ -291,24 +305,25 @@ class Wire(SMTP):
         """Until something arrives, ends or is late."""
         self._flush()
         self._resume_reading(self.transport)
+        if not self._is_gone and self._last_words is None:
+            self._waiter = self.loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         if self._is_gone:
             raise HungUp
-        self._waiter = self.loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._is_gone:
-            raise HungUp
+        if self._last_words is not None:
+            raise CutOff(self._last_words)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _cut(self, reply: Reply) -> None:
-        """End it from a callback: the waiting coroutine says the last words, or nobody."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(CutOff(reply))
+        """End it from a callback: whoever waits, or is about to, says the last words."""
+        self._last_words = reply
+        self._wake()
 
     def _allow(self, seconds: float) -> None:
         """What is awaited next must be whole in so many seconds."""
