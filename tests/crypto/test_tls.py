@@ -153,6 +153,23 @@ async def test_a_certificate_beyond_its_bounds_ends_in_an_alert(pki: Pki, make: 
     assert len(meeting.refused) == 1
 
 
+@pytest.mark.parametrize("octets", [b"EHLO lab.example\r\n", b"", b"\x16\x03\x01\x00\x05hello" * 9])
+async def test_who_neither_shakes_hands_nor_leaves_is_put_out(pki: Pki, octets: bytes) -> None:
+    """Waiting for an alert to be read ends with the deadline of the handshake."""
+    server = await asyncio.start_server(
+        lambda _reader, _writer: None, "127.0.0.1", 0, ssl=relay(pki)(lambda _refused: None), ssl_handshake_timeout=0.5
+    )
+    async with server, asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(octets)
+        try:
+            while await reader.read(1000):
+                continue
+        except ConnectionResetError:
+            pass
+        writer.close()
+
+
 async def test_tls_1_1_is_refused(pki: Pki) -> None:
     """Also when the client offers every cipher that it knows."""
     old = stranger()

@@ -47,6 +47,11 @@ class Pki:
         return self.authority.issue(LAB, now=self.now)
 
     @cached_property
+    def rsa_lab(self) -> Issued:
+        """The same name with a key as IGC-Santé's customers have."""
+        return self.authority.issue(LAB, now=self.now, key=key_of(KeyKind.RSA_2048))
+
+    @cached_property
     def hospital(self) -> Issued:
         """Operator A: we."""
         return self.authority.issue(HOSPITAL, now=self.now)
