@@ -1,0 +1,110 @@
+"""`mss held list|show|file|reject`: documents and messages that wait for a human, and the human's word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from mss.bridge.cases import Cases
+from mss.bridge.explain import Explanation
+from mss.bridge.filing import Filing
+from mss.bridge.reading import Reader
+from mss.bridge.triage import HeldItem, Triage
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.config import Config
+from mss.mail.conversations import Conversations
+from mss.record.service import Records
+from mss.sandbox.pool import Sandbox
+
+app = typer.Typer(no_args_is_help=True, help="What waits for a human. It never expires by itself.")
+
+Number = Annotated[int, typer.Argument(help="The id in mss held list.")]
+ACTOR = "staff:command"
+
+
+@asynccontextmanager
+async def _triage(config: Config) -> AsyncIterator[Triage]:
+    sandbox = Sandbox()
+    sandbox.start()
+    try:
+        async with open_house(config) as ground:
+            keys = ground.private()
+            opener = ground.opener(keys)
+            store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
+            records = Records(store, opener, ground.bodies, lookup, clock, chance)
+            cases = Cases(store, opener, Reader(sandbox, chance), records, ground.house, clock)
+            conversations = Conversations(lookup, clock, chance)
+            filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
+            yield Triage(store, ground.public, keys.held, cases, filing, ground.bus, clock)
+    finally:
+        sandbox.close()
+
+
+@app.command("list")
+def list_held(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """What waits, oldest first."""
+    rows = [_fields(item) for item in finish(_list(settings(config)))]
+    columns = ("id", "held_at", "code", "reason", "document", "message_id")
+    show(rows, as_json=as_json, columns=columns, empty="nothing waits")
+
+
+async def _list(config: Config) -> list[HeldItem]:
+    async with _triage(config) as triage:
+        return await triage.held_list()
+
+
+def _fields(item: HeldItem) -> dict[str, Any]:
+    return asdict(item) | {"held_at": item.held_at.isoformat(timespec="seconds")}
+
+
+@app.command("show")
+def show_one(number: Number, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Why one waits. The look is written down."""
+    item, explanation = finish(_show(settings(config), number))
+    fields = _fields(item) | {"explanation": asdict(explanation)}
+    if as_json:
+        print(json.dumps(fields, ensure_ascii=False, indent=1, default=str))
+        return
+    for name, value in _fields(item).items():
+        print(f"{name}: {value}")
+    for name, value in asdict(explanation).items():
+        if value:
+            print(f"{name}: {value}")
+
+
+async def _show(config: Config, number: int) -> tuple[HeldItem, Explanation]:
+    async with _triage(config) as triage:
+        return await triage.show(number, ACTOR)
+
+
+@app.command()
+def file(number: Number, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Somebody has checked who it is: file the documents and show the message to the patient."""
+    count = finish(_file(settings(config), number))
+    print(f"{number}: {count} filed; the sender is told")
+
+
+async def _file(config: Config, number: int) -> int:
+    async with _triage(config) as triage:
+        return await triage.file(number, ACTOR)
+
+
+@app.command()
+def reject(
+    number: Number,
+    why: Annotated[str, typer.Option(help="Told to the sender, in your words.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Refuse for good; the sender is told why."""
+    finish(_reject(settings(config), number, why))
+    print(f"{number}: refused; the sender is told")
+
+
+async def _reject(config: Config, number: int, why: str) -> None:
+    async with _triage(config) as triage:
+        await triage.reject(number, ACTOR, why)
