@@ -83,7 +83,7 @@ class DocumentFacts:
     authors: tuple[Author, ...] = ()
     standing: Standing | None = None
     must_replace: bool = False
-    """The archive asks for a replacement (association RPLC or action C), not only the document's own history."""
+    """The archive asks to replace what stands here (ANS action C), rather than telling its history (RPLC)."""
     replaced: Known | None = None
     newer: Known | None = None
     """A later version of the same document that came first."""
@@ -266,8 +266,8 @@ def replacement_is_the_authors(facts: DocumentFacts) -> Hold | None:
 
 
 def replacement_fits(facts: DocumentFacts) -> Hold | None:
-    """What is replaced is the current version. A header may tell of an original that was never sent here; an
-    archive that asks for the replacement of what we do not have is another matter."""
+    """What is replaced is the current version. An RPLC may name an original that was never sent here, then this is
+    the first version that we have; a request to replace what we do not have is an error."""
     if facts.standing is not None:
         return None
     if facts.replaced is None:

@@ -145,7 +145,7 @@ class Reader:
             metadata_ins=tuple(ids),
             metadata_traits=claims.of_metadata(info, untyped_name_counts=header is None),
             action=document.action,
-            must_replace=bool(document.entry.replaces) or document.action == ACTION_REPLACE,
+            must_replace=document.action == ACTION_REPLACE,
             replaces=tuple(filter(None, targets)),
         )
 

@@ -134,6 +134,7 @@ class House:
 
     async def deliver(self, raw: bytes, sender: MailAddress | None, *to: MailAddress) -> list[int]:
         """What the relay does once everybody is trusted: the same trace fields, sealing and duties."""
+        self.clock.forward(1)  # mail comes one after the other
         envelope = Envelope(sender, to, self.clock.now(), PEER.name, PEER.helo)
         traced = letters.trace_fields(envelope, PEER, self.mail_house.host, "1", protocol="ESMTPS") + raw
         letter = Letter(traced, summarise(traced, mime.scan(traced)), sender, PEER.name, raw)
