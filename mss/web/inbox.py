@@ -1,0 +1,181 @@
+"""What do the pages of the inbox show, and how does an answer leave them?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from mss.mail.mailboxes import AttachmentView, ConversationDetail, MessageView
+from mss.model.clock import to_ms
+from mss.model.errors import Malformed, SandboxFailed
+from mss.model.ids import MailAddress
+from mss.model.verdict import Accept
+from mss.record.service import DocumentView
+from mss.sandbox import client
+from mss.web import files, texts
+from mss.web.forms import FileFault
+from mss.web.replies import reply_to
+from mss.web.routing import NUMBER, PART, get, post
+from mss.web.session import Visit
+from mss.web.words import N_
+
+PAGE_LINES = 20
+FOR_EVER_MS = 10**15
+ONCE_BYTES = 12
+
+_EMPTY = N_("Écrivez un message, ou joignez un fichier.")
+_FAULTS = {
+    "too-large": N_("« %(name)s » dépasse 5 Mo."),
+    "all-too-large": N_("« %(name)s » est de trop : les fichiers dépassent 20 Mo ensemble."),
+    "too-many": N_("« %(name)s » est de trop : dix fichiers au plus."),
+    "wrong-type": N_("« %(name)s » ne peut pas être joint : seulement PDF, JPEG, PNG, TIFF, TXT ou RTF."),
+    "empty": N_("« %(name)s » est vide."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentLine:
+    """An attachment as the page names it."""
+
+    view: AttachmentView
+    name: str
+    url: str
+    is_picture: bool
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    """A message as the page shows it. `name` is verified, or what the sender calls himself."""
+
+    view: MessageView
+    name: str
+    is_verified: bool
+    text: str
+    quotation: str
+    attachments: tuple[AttachmentLine, ...]
+    documents: tuple[DocumentView, ...]
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """Conversations, newest first."""
+    keys = await visit.keys()
+    before_ms = visit.query_number("before", FOR_EVER_MS)
+    lines = await visit.rooms.inbox.conversations(keys, before_ms=before_ms, limit=PAGE_LINES + 1)
+    older = to_ms(lines[PAGE_LINES - 1].last_at) if len(lines) > PAGE_LINES else 0
+    named = [(line, visit.rooms.verified_name(line.contact_address)) for line in lines[:PAGE_LINES]]
+    return await visit.page("inbox.html", lines=named, older=older, is_first=before_ms == FOR_EVER_MS)
+
+
+async def conversation(visit: Visit) -> web.StreamResponse:
+    """A conversation's messages, and where she may answer, the form to do so. Opening is reading."""
+    number = visit.number("conversation")
+    detail = await visit.rooms.inbox.conversation(await visit.keys(), number)
+    await visit.rooms.inbox.mark_read(await visit.keys(), number)
+    return await _conversation_page(visit, detail)
+
+
+async def _conversation_page(
+    visit: Visit, detail: ConversationDetail, *, status: int = 200, errors: tuple[str, ...] = (), draft: str = ""
+) -> web.Response:
+    documents = {}
+    if any(message.documents for message in detail.messages):
+        seen = await visit.rooms.records.documents(await visit.keys(), await visit.viewer())
+        documents = {view.number: view for view in seen}
+    lines = [await _message(visit, detail.view.number, message, documents) for message in detail.messages]
+    return await visit.page(
+        "conversation.html",
+        status=status,
+        detail=detail,
+        lines=lines,
+        contact=visit.rooms.verified_name(detail.view.contact_address),
+        errors=errors,
+        draft=draft,
+        once=visit.rooms.chance.token(ONCE_BYTES).hex(),
+        was_sent="sent" in visit.request.query,
+    )
+
+
+async def _message(
+    visit: Visit, conversation: int, view: MessageView, documents: dict[int, DocumentView]
+) -> MessageLine:
+    verified = "" if view.outgoing else visit.rooms.verified_name(view.sender_address)
+    text, quotation = texts.split_quotation(texts.body(await _readable(visit, view)))
+    return MessageLine(
+        view=view,
+        name=verified or texts.one_line(view.sender_name, texts.NAME_CHARS_MAX),
+        is_verified=bool(verified),
+        text=text,
+        quotation=quotation,
+        attachments=tuple(_attachment(conversation, view.number, one) for one in view.attachments),
+        documents=tuple(documents[number] for number in view.documents if number in documents),
+    )
+
+
+async def _readable(visit: Visit, view: MessageView) -> str:
+    """Plain text; HTML only as the words that the sandbox finds in it."""
+    if view.body_text is not None:
+        return view.body_text
+    if view.body_html is None:
+        return ""
+    try:
+        return await client.html_to_text(visit.rooms.sandbox, view.body_html, owner=(await visit.keys()).owner)
+    except (Malformed, SandboxFailed):
+        return visit.words.gettext(N_("[Ce message ne peut pas être affiché.]"))
+
+
+def _attachment(conversation: int, message: int, view: AttachmentView) -> AttachmentLine:
+    return AttachmentLine(
+        view=view,
+        name=texts.file_name(view.filename),
+        url=f"/inbox/{conversation}/{message}/{view.path}",
+        is_picture=view.mime_type in files.PICTURE_TYPES,
+        is_shown=view.mime_type in files.SHOWN_TYPES,
+    )
+
+
+async def attachment(visit: Visit) -> web.StreamResponse:
+    """An attachment's bytes."""
+    data, _, name = await visit.rooms.inbox.attachment(
+        await visit.keys(), visit.number("conversation"), visit.number("message"), visit.request.match_info["part"]
+    )
+    return files.respond(data, name, download="download" in visit.request.query)
+
+
+async def reply(visit: Visit) -> web.StreamResponse:
+    """Send her answer; whatever goes wrong, her text comes back."""
+    number, body = visit.number("conversation"), visit.form.get("body")
+    keys, profile = await visit.keys(), await visit.profile()
+    errors = [_fault(visit, fault) for fault in visit.form.faults]
+    if not errors and not body.strip() and not visit.form.files:
+        errors.append(visit.words.gettext(_EMPTY))
+    if errors:
+        return await _give_back(visit, 422, *errors)
+    once = visit.form.get("once")
+    if not visit.rooms.recent_forms.is_first(keys.owner, once):
+        return visit.redirect(f"/inbox/{number}", sent="1")
+    sender = (profile.display_name, MailAddress.parse(profile.address))
+    receipt = await visit.rooms.replies.reply(keys, sender, number, body, visit.form.files)
+    if isinstance(receipt.verdict, Accept):
+        return visit.redirect(f"/inbox/{number}", sent="1")
+    visit.rooms.recent_forms.forget(keys.owner, once)
+    said = reply_to(receipt.verdict)
+    return await _give_back(visit, said.status, visit.words.gettext(said.sentence))
+
+
+async def _give_back(visit: Visit, status: int, *errors: str) -> web.Response:
+    detail = await visit.rooms.inbox.conversation(await visit.keys(), visit.number("conversation"))
+    return await _conversation_page(visit, detail, status=status, errors=errors, draft=visit.form.get("body"))
+
+
+def _fault(visit: Visit, fault: FileFault) -> str:
+    return visit.words.gettext(_FAULTS[fault.why]) % {"name": fault.filename}
+
+
+ROUTES = (
+    get("/inbox", show),
+    get(f"/inbox/{{conversation:{NUMBER}}}", conversation),
+    post(f"/inbox/{{conversation:{NUMBER}}}", reply, with_files=True),
+    get(f"/inbox/{{conversation:{NUMBER}}}/{{message:{NUMBER}}}/{{part:{PART}}}", attachment),
+)

@@ -1,0 +1,66 @@
+"""Which rooms stand behind the patient's pages? Everything that a page may ask, in one value."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mss.accounts.login import Login
+from mss.accounts.profiles import Profiles
+from mss.accounts.sessions import Sessions
+from mss.crypto.keys import Lookup
+from mss.mail.mailboxes import PatientInbox
+from mss.mail.replies import PatientReplies
+from mss.model.clock import Chance, Clock
+from mss.record.service import Records
+from mss.sandbox.pool import Sandbox
+from mss.vault.opener import Opener
+
+
+class RecentForms:
+    """Forms sent a moment ago, so that a second press of the button sends nothing twice. Memory of this process."""
+
+    KEPT_MAX = 5000
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[tuple[int, str], None] = OrderedDict()
+
+    def is_first(self, account: int, mark: str) -> bool:
+        """Whether this form comes for the first time; from now on it has come."""
+        key = (account, mark[:40])
+        if not mark or key in self._seen:
+            return not mark
+        self._seen[key] = None
+        if len(self._seen) > self.KEPT_MAX:
+            self._seen.popitem(last=False)
+        return True
+
+    def forget(self, account: int, mark: str) -> None:
+        """It was refused and may be sent again."""
+        self._seen.pop((account, mark[:40]), None)
+
+
+def nobody_is_known(_address: str) -> str:
+    """Without a directory no name is verified."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Built by assembly. `verified_name`: the directory's name for a professional's address, or empty."""
+
+    login: Login
+    sessions: Sessions
+    profiles: Profiles
+    opener: Opener
+    inbox: PatientInbox
+    replies: PatientReplies
+    records: Records
+    sandbox: Sandbox
+    lookup: Lookup
+    clock: Clock
+    chance: Chance
+    site_name: str
+    verified_name: Callable[[str], str] = nobody_is_known
+    recent_forms: RecentForms = field(default_factory=RecentForms)
