@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,6 +23,7 @@ from mss.store.sql import insert_ignoring
 
 GENESIS = bytes(32)
 RESULT_CHARS_MAX = 200
+ACTOR_CHARS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def write(connection: Connection, acts: Sequence[Act]) -> None:
 def _extend(connection: Connection, lane: int, acts: list[Act]) -> None:
     seq, digest = connection.execute(_LOCKED_HEAD, {"at_lane": lane}).one()
     rows = []
-    for act in acts:
+    for told in acts:
+        act = replace(told, actor=told.actor[:ACTOR_CHARS_MAX], result=told.result[:RESULT_CHARS_MAX])
         seq, previous = seq + 1, digest
         digest = _digest(previous, seq, lane, act)
         rows.append(
@@ -98,12 +100,12 @@ def _extend(connection: Connection, lane: int, acts: list[Act]) -> None:
                 "previous": previous,
                 "digest": digest,
                 "at_ms": to_ms(act.at),
-                "actor": act.actor[:80],
+                "actor": act.actor,
                 "act": act.act,
                 "owner": act.owner,
                 "object": act.object,
                 "message_id_hmac": act.message_id_hmac,
-                "result": act.result[:RESULT_CHARS_MAX],
+                "result": act.result,
             }
         )
     connection.execute(schema.audit.insert(), rows)

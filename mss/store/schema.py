@@ -335,7 +335,7 @@ audit = Table(
     _col("previous", Bytes),
     _col("digest", Bytes),
     _col("at_ms", BigInteger),
-    _col("actor", String(80)),
+    _col("actor", String(200)),
     _col("act", Word),
     _col("owner", Id),
     _col("object", Id),

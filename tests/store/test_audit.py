@@ -32,6 +32,13 @@ async def test_a_whole_chain_is_whole(house: Cellar, owner: OwnerId) -> None:
     assert breaks == []
 
 
+async def test_a_long_name_is_cut_before_it_is_chained(house: Cellar, owner: OwnerId) -> None:
+    """A certificate's subject may be longer than its column; the chain covers what is kept."""
+    act = Act(house.clock.now(), "CN=" + "x" * 300, "thing", owner, result="y" * 300)
+    await house.store.write(lane_of(owner), lambda c: audit.write(c, [act]))
+    assert (await house.store.read(audit.verify))[1] == []
+
+
 def edit(connection: Connection, lane: int) -> None:
     connection.execute(update(A).where(A.c.lane == lane, A.c.seq == 3).values(result="nothing happened"))
 

@@ -118,11 +118,7 @@ async def test_two_processes_write_in_turns(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/mss.db"
     await create_or_upgrade(url)
     edge, works = Store.open(url), Store.open(url)
-    acts = [
-        store.write(0, put(f"{name}{n}"))
-        for n in range(200)
-        for name, store in (("e", edge), ("w", works))
-    ]
+    acts = [store.write(0, put(f"{name}{n}")) for n in range(200) for name, store in (("e", edge), ("w", works))]
     await asyncio.gather(*acts)
     count = await edge.read(lambda c: len(c.execute(select(H)).all()))
     await asyncio.gather(edge.close(), works.close())
