@@ -348,8 +348,7 @@ def main() -> None:
         log_to_stderr(config.log_level, name)
         asyncio.run(run(config, name, roles))
     except (BadValue, OSError) as problem:
-        sys.stderr.write(f"mss {name}: {problem}\n")
-        raise SystemExit(1) from problem
+        raise SystemExit(f"mss {name}: {problem}") from problem
 
 
 def log_to_stderr(level: str, name: str) -> None:

@@ -27,6 +27,8 @@ STOP_S = 8.0
 
 PARENT = "MSS_PARENT_PID"
 """Set for children: end when that process is gone, so that nothing is left behind that nobody watches."""
+OPENSSL_CONF = Path(__file__).parent / "crypto" / "openssl.cnf"
+"""Read by OpenSSL when a child starts: the only way to limit key exchange groups on Python 3.11."""
 READY_FD = "MSS_READY_FD"
 """Where a child writes one byte when it answers."""
 _PR_SET_PDEATHSIG = 1

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from mss.config import Config, load
 from mss.foundation import Foundation, lay
 from mss.model.errors import MssError
+from mss.store.sql import DatabaseTrouble
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except MssError as problem:
         fail(str(problem) or type(problem).__name__)
-    except SQLAlchemyError as problem:
+    except DatabaseTrouble as problem:
         fail(f"the database does not answer ({type(problem).__name__}): check database_url and mss db status")
     except OSError as problem:
         fail(f"{problem.filename or ''} {problem.strerror or problem}".strip())

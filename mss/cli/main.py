@@ -53,7 +53,7 @@ def demo(
 
     if not host.startswith("127."):
         fail("the demo has known passwords, so it listens on loopback only: use a 127.x.x.x address")
-    finish(run_demo(directory.resolve(), host, port_base, quiet=quiet))
+    finish(run_demo(directory.resolve(), host, port_base, lambda text: print(text, flush=True), quiet=quiet))
 
 
 @app.command()

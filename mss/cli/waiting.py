@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from email.policy import default
 
+from mss.model.clock import SystemClock
 from mss.model.errors import BadValue
 from mss.smtp.sending import SubmissionServer
 
@@ -36,12 +37,13 @@ def _wait(server: SubmissionServer, message_id: str, seconds: float) -> Answer |
     context = ssl.create_default_context(cafile=str(server.authorities))
     assert server.certificate is not None
     context.load_cert_chain(server.certificate, server.key)
-    deadline = time.monotonic() + seconds
+    clock = SystemClock()
+    deadline = clock.monotonic_s() + seconds
     try:
         with imaplib.IMAP4_SSL(server.host, server.port, ssl_context=context, timeout=30) as client:
             client.authenticate("EXTERNAL", lambda _: b"")
             client.select("INBOX", readonly=True)
-            while time.monotonic() < deadline:
+            while clock.monotonic_s() < deadline:
                 client.noop()
                 _, found = client.search(None, "HEADER", "In-Reply-To", f'"{message_id}"')
                 for number in found[0].split():

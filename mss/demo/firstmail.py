@@ -6,8 +6,6 @@ record. Sent once in the life of a demo.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from mss.demo.papers import Papers, Ports, application_name
 from mss.demo.people import LABO, PATIENT_LIST
 from mss.formats.cdatree import CdaId
@@ -15,7 +13,7 @@ from mss.formats.cdawrite import CdaToWrite, LabResult, Section, write_cda
 from mss.formats.pdfwrite import write_pdf
 from mss.mail import healthmail
 from mss.mail.healthmail import Sending
-from mss.model.clock import SystemChance
+from mss.model.clock import SystemChance, SystemClock
 from mss.model.document import Author, Coded
 from mss.model.ids import MailAddress
 from mss.smtp.sending import SubmissionServer, submit
@@ -72,7 +70,7 @@ async def send_first_mail(papers: Papers, ports: Ports) -> None:
     marker = papers.keys / "first-mail-sent"
     if marker.exists():
         return
-    now, chance = datetime.now(UTC).replace(microsecond=0), SystemChance()
+    now, chance = SystemClock().now().replace(microsecond=0), SystemChance()
     patient = PATIENT_LIST[0]
     pdf = write_pdf(("Laboratoire des Tilleuls", "Compte rendu d'examens biologiques", patient.name))
     number = int.from_bytes(papers.random("first document", 6))

@@ -12,10 +12,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mss import config as settings
 from mss.config import Config
@@ -25,6 +25,7 @@ from mss.demo.firstmail import send_first_mail
 from mss.demo.papers import Papers
 from mss.demo.seed import seed
 from mss.foundation import run_directory
+from mss.model.clock import SystemClock
 from mss.model.errors import BadValue
 from mss.supervisor import PARENT
 
@@ -53,8 +54,8 @@ class Operator:
         return pids if self.process and pids.get("supervisor") == self.process.pid else {}
 
 
-async def run_demo(directory: Path, host: str, base: int, *, quiet: bool) -> None:
-    """Run until SIGINT or SIGTERM. Raises BadValue with what to do."""
+async def run_demo(directory: Path, host: str, base: int, tell: Callable[[str], None], *, quiet: bool) -> None:
+    """Run until SIGINT or SIGTERM; `tell` says to people where all is. Raises BadValue with what to do."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -70,24 +71,28 @@ async def run_demo(directory: Path, host: str, base: int, *, quiet: bool) -> Non
                 await send_first_mail(papers, paper.ports_of("B", host, base))
                 _write(papers, operators, host, base)
                 if not quiet:
-                    sys.stdout.write(for_people(papers, connection(papers, _pids(operators), host, base)))
-                    sys.stdout.flush()
+                    tell(for_people(papers, connection(papers, _pids(operators), host, base)))
                 await _watch(papers, operators, host, base, stopping)
         finally:
             await _stop(operators)
+
+
+def _now() -> datetime:
+    """The moment, whole seconds: as lists and certificates write it."""
+    return SystemClock().now().replace(microsecond=0)
 
 
 def _prepare(directory: Path) -> Papers:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / "connection.json").unlink(missing_ok=True)  # old until all is ready
-        return paper.prepare(directory, datetime.now(UTC).replace(microsecond=0))
+        return paper.prepare(directory, _now())
     except OSError as problem:
         raise BadValue(f"{directory}: {problem.strerror}; choose another place with --dir") from problem
 
 
 @contextlib.contextmanager
-def _only_one(directory: Path) -> Any:
+def _only_one(directory: Path) -> Iterator[None]:
     """Two demos in one place would take each other's mail."""
     import fcntl
 
@@ -158,7 +163,7 @@ async def _watch(papers: Papers, operators: list[Operator], host: str, base: int
                 await _start(operator)
         if asyncio.get_running_loop().time() - signed > SIGN_AGAIN_S:
             signed = asyncio.get_running_loop().time()
-            await asyncio.to_thread(paper.sign_lists, papers, datetime.now(UTC).replace(microsecond=0))
+            await asyncio.to_thread(paper.sign_lists, papers, _now())
         now = _pids(operators)
         if now != told and all(now.values()):
             told = now

@@ -8,8 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam
 from sqlalchemy import Connection as Connection  # the one name of SQLAlchemy that rooms may use: a transaction
+from sqlalchemy.exc import SQLAlchemyError
 
 from mss.model.ids import lane_of
+
+DatabaseTrouble = SQLAlchemyError
+"""Whatever the database refuses or cannot do: commands turn it into one line."""
 
 _IGNORING: dict[tuple[str, str], Any] = {}
 
