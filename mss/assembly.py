@@ -234,13 +234,11 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         chance=chance,
         site_name=process.config.name,
     )
-    http = https = None
-    if section.http is not None:
-        http = Listening(section.http.host, section.http.port)
+    http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
+    https = None
     if section.https is not None and section.tls is not None:
-        holder = process.service_tls(section.tls, None)
-        https = Listening(section.https.host, section.https.port, holder.current)
-    server = WebServer(rooms, http=http, https=https, pages_on_http=section.serve_pages_on_http)
+        https = Listening(section.https.host, section.https.port, process.service_tls(section.tls, None))
+    server = WebServer(rooms, http=http, https=https, http_also=http_also, pages_on_http=section.serve_pages_on_http)
     await server.start()
     process.stack.push_async_callback(server.stop)
 

@@ -81,6 +81,8 @@ class Web(_Section):
     """The patient's pages."""
 
     http: Listen | None = None
+    http_also: Listen | None = None
+    """A second port for HTTP: browsers refuse to open some numbers, 10080 among them."""
     https: Listen | None = None
     tls: Tls | None = None
     serve_pages_on_http: bool = False
@@ -90,8 +92,8 @@ class Web(_Section):
     @field_validator("serve_pages_on_http")
     @classmethod
     def _loopback_only(cls, wanted: bool, info: Any) -> bool:
-        http = info.data.get("http")
-        if wanted and http is not None and not http.host.startswith("127."):
+        hosts = [at.host for at in (info.data.get("http"), info.data.get("http_also")) if at is not None]
+        if wanted and not all(host.startswith("127.") for host in hosts):
             raise ValueError("pages over plain HTTP are served on 127.0.0.1 only")
         return wanted
 

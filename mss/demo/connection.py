@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mss.accounts.onetime import to_base32
-from mss.demo.papers import METRICS, PEER_FAULTS, PEER_OFFSET, Papers, application_name, ports_of
+from mss.demo.papers import METRICS, PEER_FAULTS, PEER_OFFSET, Papers, application_name, ports_of, web_port
 from mss.demo.people import DOMAINS, MAILBOXES, NAMES, PATIENT_LIST, PATIENTS, TIERS, DemoPatient
 from mss.demo.seed import application_password, totp_secret, web_password
 from mss.model.mailbox import MailboxKind
@@ -70,7 +70,7 @@ def _operator(papers: Papers, name: str, pids: dict[str, dict[str, int]], host: 
     }
     if name == "A":
         found["patient_domain"] = PATIENTS
-        found["web"] = {"url": f"http://{host}:{ports.of(80)}", "https_url": f"https://{host}:{ports.of(443)}"}
+        found["web"] = {"url": f"http://{host}:{web_port(ports)}", "https_url": f"https://{host}:{ports.of(443)}"}
     return found
 
 

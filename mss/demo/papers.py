@@ -153,6 +153,14 @@ def ports_of(operator: str, host: str, base: int) -> Ports:
 
 PEER_OFFSET = 4025
 METRICS = 9090
+WEB_ALSO = 8080
+REFUSED_BY_BROWSERS = frozenset({1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6679, 6697, 10080})
+"""Ports from 1024 on that browsers will not open (WHATWG Fetch §2.9); the demo's default base meets the last."""
+
+
+def web_port(ports: Ports) -> int:
+    """The port of the pages that a browser opens."""
+    return ports.of(WEB_ALSO if ports.of(80) in REFUSED_BY_BROWSERS else 80)
 
 
 def write_config(papers: Papers, operator: str, host: str, base: int) -> Path:
@@ -209,4 +217,6 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
     if operator == "A":
         lines += ["[web]", f"http = {listen(80)}", f"https = {listen(443)}", f"tls = {tls('service')}"]
         lines += ["serve_pages_on_http = true"]
+        if ports.of(80) in REFUSED_BY_BROWSERS:
+            lines += [f"http_also = {listen(WEB_ALSO)}"]
     return "\n".join(lines) + "\n"

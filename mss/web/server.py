@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from mss.crypto.tls import TlsHolder
 from mss.model.errors import NotFound, StorageUnavailable
 from mss.sandbox.pool import SandboxBusy
 from mss.web import account, guard, home, inbox, record, signin
@@ -54,11 +54,11 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A host, a port (0: any free one) and, for HTTPS, a TLS context."""
+    """A host, a port (0: any free one) and, for HTTPS, what keeps the TLS context."""
 
     host: str
     port: int
-    tls: ssl.SSLContext | None = None
+    tls: TlsHolder | None = None
 
 
 class WebServer:
@@ -70,12 +70,14 @@ class WebServer:
         *,
         http: Listening | None = None,
         https: Listening | None = None,
+        http_also: Listening | None = None,
         pages_on_http: bool = False,
         is_ready: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`http_also`: a second port for HTTP, where browsers refuse the first (10080 is on their list)."""
         self._rooms = rooms
         self._pages = Pages(rooms.site_name, rooms.clock)
-        self._listening = [at for at in (http, https) if at is not None]
+        self._listening = [at for at in (http_also, http, https) if at is not None]
         self._pages_on_http = pages_on_http
         self._is_ready = is_ready
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
