@@ -8,7 +8,7 @@ ends silently.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -136,21 +136,22 @@ class QueueTaker:
         self._clock = clock
         self._worker = worker
 
-    async def claim(self, limit: int) -> list[Queued]:
-        """Lease up to `limit` rows that are due, from whichever lanes have some."""
+    async def claim(self, limit: int, *, without: Collection[str] = ()) -> list[Queued]:
+        """Lease up to `limit` rows that are due, from whichever lanes have some, but none for the hops in `without`:
+        a host that is away or busy must not fill the courier's hands."""
         now_ms = to_ms(self._clock.now())
         claimed: list[Queued] = []
-        for lane in await self._store.read(lambda c: tasks.lanes_with_due(c, schema.queue, now_ms)):
+        for lane in await self._store.read(lambda c: tasks.lanes_with_due(c, schema.queue, now_ms, without)):
             room = limit - len(claimed)
             if room <= 0:
                 break
-            claimed += await self._claim_lane(lane, now_ms, room)
+            claimed += await self._claim_lane(lane, now_ms, room, without)
         return claimed
 
-    async def _claim_lane(self, lane: int, now_ms: int, room: int) -> list[Queued]:
+    async def _claim_lane(self, lane: int, now_ms: int, room: int, without: Collection[str]) -> list[Queued]:
         until_ms = now_ms + LEASE_S * 1000
         return await self._store.write(
-            lane, lambda c: tasks.claim_queued(c, lane, self._worker, now_ms, until_ms, room)
+            lane, lambda c: tasks.claim_queued(c, lane, self._worker, now_ms, until_ms, room, without)
         )
 
     async def next_due(self) -> datetime | None:

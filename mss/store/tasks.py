@@ -6,7 +6,7 @@ the second time. Functions of a connection; the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -88,11 +88,13 @@ def add_queued(connection: Connection, owner: int, mail: NewQueued) -> None:
     connection.execute(insert(Q), own(owner) | row | {"state": RowState.WAITING})
 
 
-def lanes_with_due(connection: Connection, table: Table, now_ms: int) -> list[int]:
-    """Lanes in which something is due and not leased: where a worker should look."""
+def lanes_with_due(connection: Connection, table: Table, now_ms: int, without: Collection[str] = ()) -> list[int]:
+    """Lanes in which something is due and not leased: where a worker should look. `without`: not these next hops."""
     moment = table.c.due_ms if table is T else table.c.next_try_ms
     query = select(table.c.lane).distinct()
     query = query.where(table.c.state == RowState.WAITING, moment <= now_ms, table.c.lease_until_ms <= now_ms)
+    if without:
+        query = query.where(table.c.next_hop.not_in(without))
     return [row.lane for row in connection.execute(query)]
 
 
@@ -104,9 +106,20 @@ def next_due_ms(connection: Connection, table: Table) -> int | None:
     return None if value is None else int(value)
 
 
-def _claim(connection: Connection, table: Table, lane: int, worker: str, now_ms: int, until_ms: int, limit: int) -> Any:
+def _claim(
+    connection: Connection,
+    table: Table,
+    lane: int,
+    worker: str,
+    now_ms: int,
+    until_ms: int,
+    limit: int,
+    without: Collection[str] = (),
+) -> Any:
     moment = table.c.due_ms if table is T else table.c.next_try_ms
     free = and_(table.c.state == RowState.WAITING, moment <= now_ms, table.c.lease_until_ms <= now_ms)
+    if without:
+        free = and_(free, table.c.next_hop.not_in(without))
     due = (
         select(table.c.owner, table.c.id)
         .where(table.c.lane == lane, free)
@@ -129,12 +142,17 @@ def claim_tasks(connection: Connection, lane: int, worker: str, now_ms: int, unt
 
 
 def claim_queued(
-    connection: Connection, lane: int, worker: str, now_ms: int, until_ms: int, limit: int
+    connection: Connection,
+    lane: int,
+    worker: str,
+    now_ms: int,
+    until_ms: int,
+    limit: int,
+    without: Collection[str] = (),
 ) -> list[Queued]:
-    """Lease mail due in a lane to a courier."""
-    return sorted(
-        (_queued(row) for row in _claim(connection, Q, lane, worker, now_ms, until_ms, limit)), key=lambda mail: mail.id
-    )
+    """Lease mail due in a lane to a courier, but none for the next hops in `without`."""
+    rows = _claim(connection, Q, lane, worker, now_ms, until_ms, limit, without)
+    return sorted((_queued(row) for row in rows), key=lambda mail: mail.id)
 
 
 def _queued(row: Any) -> Queued:
