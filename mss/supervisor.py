@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,6 +23,8 @@ RESTART_FIRST_S = 0.2
 RESTART_MAX_S = 30.0
 STEADY_S = 30.0
 """A child that lived so long starts afresh without pause."""
+READY_S = 60.0
+"""A process loads in a second or two; a machine that is busy may take many times that."""
 STOP_S = 8.0
 """Children finish what they answer within this; the demo promises ten seconds in all."""
 
@@ -79,15 +82,15 @@ class Supervisor:
         """Start every child and wait until each says that it is ready. Raises RuntimeError when one cannot."""
         for child in self.children.values():
             self._watchers.append(asyncio.create_task(self._watch(child)))
-        waits = [asyncio.create_task(child.ready.wait()) for child in self.children.values()]
-        done, pending = await asyncio.wait([*waits, *self._watchers], return_when=asyncio.FIRST_EXCEPTION, timeout=60)
-        for wait in pending & set(waits):
-            wait.cancel()
+        ready = asyncio.gather(*(child.ready.wait() for child in self.children.values()))
+        # A watcher ends only by failing, so whatever ends first tells.
+        ends: list[asyncio.Future[Any]] = [ready, *self._watchers]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=READY_S)
+        ready.cancel()
         if not all(child.ready.is_set() for child in self.children.values()):
             await self.stop()
             raise RuntimeError("a process did not become ready; its last lines above say why")
         self._pids_file.with_name("ready").write_text(str(os.getpid()))
-        del done
 
     async def stop(self) -> None:
         """Ask every child to finish, end those that do not, and wait for all."""
