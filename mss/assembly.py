@@ -20,7 +20,7 @@ import structlog
 from mss import foundation
 from mss.config import Config, Listen, Tls, load
 from mss.crypto.keys import PrivateKeys
-from mss.crypto.tls import TlsHolder, relay_server_context, service_server_context
+from mss.crypto.tls import TlsHolder, relay_client_context, relay_server_context, service_server_context
 from mss.foundation import Foundation
 from mss.mail.peers import TrustGate
 from mss.model.errors import BadValue, MssError
@@ -232,7 +232,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         lookup=lookup,
         clock=clock,
         chance=chance,
-        site_name=process.config.name,
+        site_name=section.site_name or process.config.name,
     )
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
     https = None
@@ -250,7 +250,7 @@ async def works(process: Process) -> None:
     if sandbox is not None:
         _runner(process, sandbox, keys)
     if "relay-out" in process.roles:
-        await _relay_out(process, keys)
+        _relay_out(process, keys)
 
 
 def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
@@ -278,9 +278,30 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     process.keep(runner.run())
 
 
-async def _relay_out(process: Process, keys: PrivateKeys) -> None:
-    """The courier."""
-    raise NotImplementedError
+def _relay_out(process: Process, keys: PrivateKeys) -> None:
+    """The courier, with the trust list of its own process."""
+    from mss.mail.queue import QueueTaker
+    from mss.notices.outcomes import CourierNotes
+    from mss.notices.send import FailureDuties
+    from mss.smtp.courier import Courier, Errand
+    from mss.smtp.routes import Signposts
+
+    ground, relay = process.ground, process.config.relay
+    clock, chance = ground.clock, ground.chance
+    holder = TlsHolder(lambda: relay_client_context(relay.tls.certificate, relay.tls.key, relay.authorities))
+    process.reloads.append(holder.reload)
+    errand = Errand(
+        hostname=process.config.host,
+        tls=lambda: holder.current,
+        trust=process.gate(),
+        signposts=Signposts({domain: (at.host, at.port) for domain, at in relay.routes.items()}, chance),
+        outcomes=CourierNotes(FailureDuties(ground.public.tasks, clock, chance), clock),
+    )
+    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, f"works-{os.getpid()}")
+    courier = Courier(taker, ground.putter, errand, clock)
+    ground.bus.on_task(courier.wake)
+    process.keep(courier.run())
+    process.stack.push_async_callback(courier.stop)
 
 
 PARTS: dict[str, Callable[[Process], Awaitable[None]]] = {"edge": edge, "desk": desk, "works": works}

@@ -80,6 +80,8 @@ class Imap(_Section):
 class Web(_Section):
     """The patient's pages."""
 
+    site_name: str = ""
+    """Shown at the head of each page, short; empty: the operator's name."""
     http: Listen | None = None
     http_also: Listen | None = None
     """A second port for HTTP: browsers refuse to open some numbers, 10080 among them."""

@@ -215,7 +215,13 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
         lines += [f"[{section}]", f"starttls = {listen(starttls)}", f"implicit_tls = {listen(implicit)}"]
         lines += [f"tls = {tls('service')}", 'client_authorities = "../keys/ca.pem"']
     if operator == "A":
-        lines += ["[web]", f"http = {listen(80)}", f"https = {listen(443)}", f"tls = {tls('service')}"]
+        lines += [
+            "[web]",
+            'site_name = "Espace santé (démo)"',
+            f"http = {listen(80)}",
+            f"https = {listen(443)}",
+            f"tls = {tls('service')}",
+        ]
         lines += ["serve_pages_on_http = true"]
         if ports.of(80) in REFUSED_BY_BROWSERS:
             lines += [f"http_also = {listen(WEB_ALSO)}"]

@@ -1,0 +1,49 @@
+"""What does the house note when a courier comes back? Audit rows for the trace, and what a sender is owed.
+
+Each note is in the transaction that ends or puts off the row of the queue. What another server said goes into the
+sender's notice only, sealed; the audit keeps reasons and codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mss.formats.dsn import RecipientStatus
+from mss.mail.queue import Outgoing
+from mss.model.clock import Clock
+from mss.model.ids import MailAddress
+from mss.notices.send import FailureDuties
+from mss.store import audit
+from mss.store.sql import Connection
+
+ACTOR = "courier"
+
+
+@dataclass(frozen=True, slots=True)
+class CourierNotes:
+    """Keeps the promise of `Outcomes` (mss/smtp/courier.py)."""
+
+    duties: FailureDuties
+    clock: Clock
+
+    def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
+        """Another operator has taken it for these."""
+        self._note(connection, mail, "mail.relayed", host)
+
+    def failed(self, connection: Connection, mail: Outgoing, failures: Sequence[RecipientStatus]) -> None:
+        """It will never reach these: the sender is owed a notice."""
+        self._note(connection, mail, "mail.failed", ", ".join(sorted({one.status for one in failures})))
+        end = mail.raw.find(b"\r\n\r\n")
+        header_block = mail.raw if end < 0 else mail.raw[: end + 2]
+        self.duties.failed_delivery(connection, mail.row, mail.envelope, tuple(failures), header_block)
+
+    def put_off(self, connection: Connection, mail: Outgoing, why: str) -> None:
+        """Not now. The first time is worth a line of the trace; a peer that is down for days is not worth hundreds."""
+        if mail.row.attempts == 1:
+            self._note(connection, mail, "mail.deferred", why)
+
+    def _note(self, connection: Connection, mail: Outgoing, act: str, result: str) -> None:
+        row = mail.row
+        done = audit.Act(self.clock.now(), ACTOR, act, row.owner, row.id, row.message_id_hmac, result)
+        audit.write(connection, [done])
