@@ -7,7 +7,7 @@ import quopri
 
 import pytest
 
-from mss.formats.mime import Limits, Part, Structure, decode_body, decode_text, scan
+from mss.formats.mime import LIMITS, Limits, Part, Structure, decode_body, decode_text, scan
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
 
@@ -172,6 +172,15 @@ def test_the_longest_of_two_similar_boundaries_wins() -> None:
     assert [(path, body) for path, _, body in parts if len(body) == 1] == [("1.1", b"a"), ("1.2", b"b"), ("2", b"c")]
 
 
+def test_a_boundary_that_looks_like_the_end_of_another_keeps_its_meaning() -> None:
+    """Of two readings of `--a--` the innermost exact one counts: the end of `a`, not the beginning of `a--`."""
+    parts = tree(
+        "Content-Type: multipart/mixed; boundary=a--\n\n--a--\nContent-Type: multipart/mixed; boundary=a\n\n"
+        "--a\n\nx\n--a--\nepilogue\n--a--\n\ny\n--a----\n"
+    )
+    assert [(path, body) for path, kind, body in parts if kind == "text/plain"] == [("1.1", b"x"), ("2", b"y")]
+
+
 def test_an_outer_boundary_ends_inner_parts_that_were_not_closed() -> None:
     """A forgotten end of an inner multipart does not swallow what follows it."""
     parts = tree(
@@ -260,6 +269,9 @@ def test_a_file_name_is_shown_as_meant_and_safe_to_save(fields: str, expected: s
         ("(c) text/plain (d); (e) charset (f) = (g) utf-8", "text/plain", "utf-8"),
         ("text/plain charset=utf-8", "text/plain", ""),
         ('text/plain;; ;x; charset="utf\\"-8"', "text/plain", 'utf"-8'),
+        ("text/plain; charset=utf-8; x", "text/plain", "utf-8"),
+        ("text/plain; charset=utf-8 (never closed", "text/plain", "utf-8"),
+        ("text/plain; charset = utf-8; charset=us-ascii", "text/plain", "utf-8"),
         ("pdf; charset=utf-8", "text/plain", ""),
         ("", "text/plain", ""),
     ],
@@ -327,6 +339,16 @@ def test_text_is_readable_whatever_charset_was_claimed(charset: str, octets: byt
     raw = message(f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n")
     raw += base64.b64encode(octets)
     assert decode_text(raw, scan(raw).root) == expected
+
+
+@pytest.mark.parametrize(
+    "charset", ["ISO-8859-15", "iso8859_2", "windows-1250", "cp1258", "cp850", "CP858", "macintosh"]
+)
+def test_charsets_of_european_senders_are_known(charset: str) -> None:
+    """Old hospital software writes them still."""
+    raw = message(f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n")
+    raw += base64.b64encode("é".encode(charset))
+    assert decode_text(raw, scan(raw).root) == "é"
 
 
 # limits
@@ -404,6 +426,27 @@ def test_the_longest_line_is_told_with_its_number() -> None:
     last = read("Subject: x\n\n" + "d" * 1500).longest_line
     assert last is not None
     assert (last.octets, last.number) == (1500, 3)
+
+
+def test_the_limits_are_those_that_senders_are_told() -> None:
+    """35 MiB, lines of 64 KiB, headers of 100 KiB and 1,000 lines, 100 addresses, 20 levels, 500 parts …"""
+    told = Limits(
+        octets=36_700_160,
+        line_octets=65_536,
+        header_octets=102_400,
+        header_lines=1000,
+        addresses=100,
+        encoded_words=1000,
+        parameters=100,
+        depth=20,
+        parts=500,
+        header_octets_in_all=1_048_576,
+        header_lines_in_all=10_000,
+        encoded_words_in_all=5000,
+        address_octets_in_all=98_304,
+        parameters_in_all=2000,
+    )
+    assert told == LIMITS
 
 
 def test_many_parts_do_not_multiply_the_limits_of_one() -> None:

@@ -123,8 +123,8 @@ def test_twice_the_octets_cost_about_twice_the_time() -> None:
         assert slow < max(quick, 0.002) * 8 * 4
 
 
-def test_scanning_and_rendering_cost_no_more_than_the_standard_parser() -> None:
-    """The price of being safe: none. The standard library only parses in the time in which this scans and renders."""
+def test_scanning_and_rendering_cost_about_what_the_standard_parser_costs() -> None:
+    """Safety is not paid for in speed: scan, envelope, structure and preview in less than a parse and a half."""
     text = b"Bonjour, veuillez trouver ci-joint le compte rendu.\r\n" * 40
     pdf = b"JVBERi0xLjcKJeLjz9MKMSAwIG9iago8PCAvVHlwZSAvQ2F0YWxvZyAvUGFnZXMgMiAwIFIgPj4K\r\n" * 80
     raw = (
@@ -147,7 +147,7 @@ def test_scanning_and_rendering_cost_no_more_than_the_standard_parser() -> None:
         return min(times)
 
     ours = best(lambda: summarise(raw, scan(raw)))
-    assert ours < 2 * best(lambda: email.message_from_bytes(raw))
+    assert ours < 1.5 * best(lambda: email.message_from_bytes(raw))
 
 
 def test_25_megabytes_are_scanned_in_a_blink() -> None:

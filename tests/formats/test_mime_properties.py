@@ -7,6 +7,7 @@ from email import policy
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from mss.formats.imapstructure import bodystructure
 from mss.formats.mime import Part, decode_body, decode_text, scan
 from mss.formats.summary import Summary, locate, summarise
 from mss.model.errors import Malformed
+
+pytestmark = pytest.mark.timeout(900)  # 5,000 examples in the full profile; the standard library is not quick
 
 # Pieces that make parsers stumble, glued at random.
 LINES = (
