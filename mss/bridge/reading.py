@@ -36,6 +36,7 @@ ENCODED_MESSAGES_DEPTH_MAX = 3  # messages that were encoded against RFC 2046 §
 
 _ARCHIVE_NAME = re.compile(r"ihe[_ -]?xdm.*\.zip\Z", re.IGNORECASE | re.DOTALL)
 _METADATA_NAME = re.compile(rb"metadata\.xml", re.IGNORECASE)  # names in a ZIP are never compressed
+_ZIP_MEMBER = b"PK\x03\x04"  # APPNOTE §4.3.7
 _CDA_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?ClinicalDocument[\s>/]")
 
 
@@ -220,10 +221,10 @@ def _is_plain_text(part: Part) -> bool:
 
 
 def is_archive(filename: str, content: bytes) -> bool:
-    """Named IHE_XDM, or a ZIP that names a METADATA.XML. The archive itself is not opened."""
+    """Named IHE_XDM, or a ZIP that names a METADATA.XML, behind whatever bytes. The archive itself is not opened."""
     if _ARCHIVE_NAME.match(filename):
         return True
-    return filetypes.sniff(content) == "application/zip" and _METADATA_NAME.search(content) is not None
+    return _ZIP_MEMBER in content and _METADATA_NAME.search(content) is not None
 
 
 def is_cda(content: bytes) -> bool:

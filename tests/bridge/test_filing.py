@@ -25,7 +25,7 @@ from tests.kit.documents import (
     make_package,
     make_pdf,
 )
-from tests.kit.house import LABORATORY, House
+from tests.kit.house import LABORATORY, House, words_of
 
 OID = "1.2.250.1.999.1"
 STRANGER = Author(person_id="899999999991", person_name="Max AUTRE", institution_id="1888888880", institution_name="X")
@@ -385,11 +385,3 @@ async def test_a_hold_judged_again_stays_one_hold(house: House) -> None:
     assert len(await house.triage.held_list()) == len(await house.sent()) == 1
     rows = await house.store.read(lambda c: patients.conversations(c, zoe.owner, before_ms=1 << 60, limit=5))
     assert rows == []
-
-
-def words_of(mail: object) -> str:
-    """The part of an answer that people read."""
-    for part in mail.walk():  # type: ignore[attr-defined]
-        if part.get_content_type() == "text/plain":
-            return str(part.get_content())
-    return ""

@@ -6,7 +6,7 @@ which `deliver` takes for granted. Mail to other operators stays in the queue, w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,17 +102,26 @@ class House:
         self.records = Records(store, below.opener, below.bodies, public.lookup, clock, chance)
         self.inbox = PatientInbox(store, below.opener, clock)
         self.replies = PatientReplies(self.mail_house, store, below.opener, self.delivery, self.dispatch, clock, chance)
-        reader = Reader(sandbox, chance)
-        self.cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock)
-        self.filing = Filing(
-            store, below.opener, public, self.cases, self.records, self.conversations, self.bus, clock, chance
-        )
-        self.triage = Triage(store, public, below.private.held, self.cases, self.filing, self.bus, clock)
+        self.read_with(sandbox)
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
         self.notices = Notices(writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock)
         self.failures = FailureDuties(public.tasks, clock, chance)
-        self.handlers = {**self.filing.handlers, **self.notices.handlers}
         self.taker = QueueTaker(store, below.bodies, below.private.outbound, clock, "test")
+
+    def read_with(self, sandbox: Sandbox) -> None:
+        """Build the bridge over a sandbox; again over another one."""
+        below, store, clock, public = self.cellar, self.store, self.clock, self.cellar.public
+        reader = Reader(sandbox, below.chance)
+        cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock)
+        self.filing = Filing(
+            store, below.opener, public, cases, self.records, self.conversations, self.bus, clock, below.chance
+        )
+        self.triage = Triage(store, public, below.private.held, cases, self.filing, self.bus, clock)
+
+    @property
+    def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
+        """Every duty of the works process."""
+        return {**self.filing.handlers, **self.notices.handlers}
 
     # People
 
@@ -292,6 +301,14 @@ async def open_house(
     """A new operator at `url`."""
     async with cellar(url, directory, clock, chance) as below:
         yield House(below, sandbox, accepts_test_identities=accepts_test_identities)
+
+
+def words_of(mail: EmailMessage) -> str:
+    """The part of an answer that people read."""
+    for part in mail.walk():
+        if part.get_content_type() == "text/plain":
+            return str(part.get_content())
+    return ""
 
 
 def moment(year: int, month: int, day: int) -> datetime:
