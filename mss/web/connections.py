@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from mss.crypto.tls import TlsHolder
 from mss.model.clock import Clock
 
 log = structlog.get_logger("web")
@@ -40,6 +41,7 @@ _SETTINGS: dict[str, Any] = {
     "max_line_size": HEADER_LINE_BYTES_MAX,
     "max_field_size": HEADER_LINE_BYTES_MAX,
     "max_headers": HEADER_LINES_MAX,
+    "lingering_time": 5.0,  # for a browser that still sends what we have refused, so that it reads our answer
     "auto_decompress": False,  # no form of ours is compressed, so a compressed one is a bomb or a mistake
     "access_log": None,
 }
@@ -82,8 +84,8 @@ class Connections:
         await self._runner.setup()
         self._watch = asyncio.create_task(self._watch_readers())
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
-        """Open one port; answers which (for port 0)."""
+    async def listen(self, host: str, port: int, tls: TlsHolder | None) -> int:
+        """Open one port; answers which (for port 0). New handshakes take the holder's current context."""
         sslproto.SSLProtocol.max_size = TLS_READ_BYTES
         loop = asyncio.get_running_loop()
         manager = self._runner.server
@@ -94,9 +96,10 @@ class Connections:
             made.gate = self
             return made
 
-        handshake_s = HANDSHAKE_S if tls else None
+        context = None if tls is None else _following(tls)
+        handshake_s = HANDSHAKE_S if context else None
         server = await loop.create_server(
-            connection, host, port, ssl=tls, ssl_handshake_timeout=handshake_s, backlog=512
+            connection, host, port, ssl=context, ssl_handshake_timeout=handshake_s, backlog=512
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -152,3 +155,14 @@ class Connections:
                 transport.abort()
             else:
                 self._unread[connection] = (began, moved, waiting)
+
+
+def _following(tls: TlsHolder) -> ssl.SSLContext:
+    """A context that hands each handshake on to the holder's current one: certificates change while we serve."""
+
+    def hand_on(handshake: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
+        handshake.context = tls.current
+
+    context = tls.current
+    context.sni_callback = hand_on
+    return context

@@ -96,7 +96,7 @@ async def _opened(visit: Visit, view: DocumentView) -> DocumentPage:
         return DocumentPage(is_unreadable=True)
     copies = [f"/record/{view.number}/file/{file.number}" for file in inner if file.is_copy and file.is_shown]
     # The sandbox sanitised it with an allow-list; the page's policy lets nothing run besides.
-    page = DocumentPage(html=Markup(html), inner=inner)  # noqa: S704
+    page = DocumentPage(html=Markup(texts.without_tricks(html)), inner=inner)  # noqa: S704
     if not copies:
         return page
     return replace(page, copy=copies[0]) if _SECTION in html else replace(page, pdf=copies[0])

@@ -19,6 +19,7 @@ from aiohttp import web
 from mss.accounts.login import Visitor
 from mss.accounts.service import Profile
 from mss.accounts.sessions import Level, Session
+from mss.model.errors import NotFound
 from mss.record.access import Role, Viewer
 from mss.vault.opener import OwnerKeys
 from mss.web.forms import Form
@@ -30,6 +31,8 @@ SESSION_COOKIE = "mss"
 DEVICE_COOKIE = "mss-device"
 LANGUAGE_COOKIE = "mss-lang"
 YEAR_S = 365 * 24 * 3600
+ROW_NUMBER_MAX = 2**63 - 1  # what the store's integers hold
+NUMBER_QUERY = r"[0-9]{1,16}"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 _OWN_PAGE = re.compile(r"/(?:inbox|record|history|profile|account)(?:/[0-9]{1,19})?\Z", re.ASCII)
 
@@ -79,8 +82,11 @@ class Visit:
     # ── what was asked ──
 
     def number(self, name: str) -> int:
-        """A number of the path; the route let only digits through."""
-        return int(self.request.match_info[name])
+        """A number of the path; the route let only digits through. Raises NotFound for more than a row can have."""
+        number = int(self.request.match_info[name])
+        if number > ROW_NUMBER_MAX:
+            raise NotFound("number")
+        return number
 
     def query_number(self, name: str, default: int) -> int:
         """A number of the query string, or the default when it is none."""
@@ -143,9 +149,6 @@ class Visit:
                 secure=self.request.secure,
                 samesite="Lax",
             )
-
-
-NUMBER_QUERY = r"[0-9]{1,16}"
 
 
 def cookie_name(request: web.Request, name: str) -> str:

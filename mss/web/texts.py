@@ -51,6 +51,11 @@ def body(text: str) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n")
 
 
+def without_tricks(text: str) -> str:
+    """Longer text (a rendered document) without format characters, its markup untouched."""
+    return "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
+
+
 def _visible(text: str, keep: str) -> str:
     return "".join(c if c in keep else _SHOWN_AS.get(unicodedata.category(c), c) for c in text)
 

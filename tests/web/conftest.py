@@ -22,9 +22,16 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-async def site(
+async def site(tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox) -> AsyncIterator[Site]:
+    """Pages over a fresh store."""
+    async with site_at(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance, sandbox) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def any_site(
     database_url: str, tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox
 ) -> AsyncIterator[Site]:
-    """Pages over a fresh store, on each engine."""
+    """The same on each engine, for what touches the store in every way."""
     async with site_at(database_url, tmp_path, clock, chance, sandbox) as opened:
         yield opened
