@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -10,11 +12,20 @@ import typer
 
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, open_house, settings
 from mss.config import Config
-from mss.store import audit
+from mss.model.mailbox import MailboxKind
+from mss.store import audit, messages, owners
 from mss.store.audit import AuditRow
+from mss.store.sql import Connection
 
 PARIS = ZoneInfo("Europe/Paris")
 
+KINDS = {
+    MailboxKind.PATIENT: "patient",
+    MailboxKind.PERSONAL: "professional",
+    MailboxKind.OFFICE: "practice",
+    MailboxKind.ORGANISATIONAL: "team",
+    MailboxKind.APPLICATION: "software",
+}
 SENTENCES = {
     "mail.received": "received, durable in its mailbox",
     "mail.again": "received again, already standing: nothing changed",
@@ -23,8 +34,9 @@ SENTENCES = {
     "mail.relayed": "relayed: the other operator took it ({result})",
     "mail.deferred": "not taken yet, will be tried again ({result})",
     "mail.failed": "could not be delivered ({result})",
-    "mail.read": "opened by its reader",
-    "mail.answered": "answered",
+    "mail.read": "opened the message",
+    "mail.answered": "answered; the answer's journey:",
+    "record.open": "opened the document in the record",
     "bridge.filed": "judged by the bridge: filed in the record and shown to the patient ({result})",
     "bridge.left": "judged by the bridge: nothing to file, shown to the patient",
     "bridge.held": "held for a human, shown to nobody ({result})",
@@ -41,21 +53,41 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Tell the journey of a message through this operator."""
-    rows = finish(_rows(settings(config), message_id))
-    if not rows:
+    steps = finish(_steps(settings(config), message_id))
+    if not steps:
         fail("no message of that Message-ID passed here")
     if as_json:
-        print(json.dumps([_fields(row) for row in rows], indent=1))
+        print(json.dumps([_fields(step.row) | {"by": step.by} for step in steps], indent=1))
         return
-    for row in rows:
-        print(f"{row.act.at.astimezone(PARIS):%Y-%m-%d %H:%M:%S}  {_by(row)}  {_sentence(row)}")
+    for step in steps:
+        indent = "  " if step.is_answer else ""
+        print(f"{step.row.act.at.astimezone(PARIS):%Y-%m-%d %H:%M:%S}  {indent}{step.by}: {_sentence(step.row)}")
 
 
-async def _rows(config: Config, message_id: str) -> list[AuditRow]:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line: what happened, who did it, and whether it happened to the answer."""
+
+    row: AuditRow
+    by: str
+    is_answer: bool = False
+
+
+async def _steps(config: Config, message_id: str) -> list[Step]:
     named = message_id if message_id.startswith("<") else f"<{message_id}>"
     async with open_house(config) as ground:
         hashed = ground.public.lookup.message_id(named)
-        return await ground.store.read(lambda c: audit.by_message_id(c, hashed))
+        return await ground.store.read(lambda c: list(_journey(c, hashed)))
+
+
+def _journey(connection: Connection, hashed: bytes) -> Iterator[Step]:
+    """The message's own steps, each answer's below the line that tells of it."""
+    for row in audit.by_message_id(connection, hashed):
+        yield Step(row, _by(connection, row))
+        if row.act.act == "mail.answered":
+            answer = messages.message_id_hmac(connection, row.act.owner, row.act.object)
+            for own in audit.by_message_id(connection, answer) if answer else ():
+                yield Step(own, _by(connection, own), is_answer=True)
 
 
 def _fields(row: AuditRow) -> dict[str, Any]:
@@ -72,13 +104,14 @@ def _fields(row: AuditRow) -> dict[str, Any]:
     }
 
 
-def _by(row: AuditRow) -> str:
-    """Who did it, short: a login's number says nothing to a reader, a certificate's organisation does."""
+def _by(connection: Connection, row: AuditRow) -> str:
+    """Who did it: the kind of a login (its number says nothing to a reader), a certificate's organisation."""
     actor = row.act.actor
     if actor.startswith("login:"):
-        return "reader"
-    organisation = next((part[2:] for part in actor.split(",") if part.strip().startswith("O=")), actor)
-    return organisation.removeprefix("=").strip()[:40]
+        box = owners.mailbox(connection, int(actor.removeprefix("login:")))
+        return KINDS[box.kind] if box is not None else "login"
+    organisation = next((part[2:] for part in actor.split(",") if part.startswith("O=")), actor)
+    return organisation[:40]
 
 
 def _sentence(row: AuditRow) -> str:

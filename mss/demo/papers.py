@@ -217,7 +217,7 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
     if operator == "A":
         lines += [
             "[web]",
-            'site_name = "Espace santé (démo)"',
+            'site_name = "Espace santé"',
             f"http = {listen(80)}",
             f"https = {listen(443)}",
             f"tls = {tls('service')}",

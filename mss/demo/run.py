@@ -74,6 +74,7 @@ async def run_demo(directory: Path, host: str, base: int, tell: Callable[[str], 
                     tell(for_people(papers, connection(papers, _pids(operators), host, base)))
                 await _watch(papers, operators, host, base, stopping)
         finally:
+            (directory / "connection.json").unlink(missing_ok=True)  # nobody answers there any more
             await _stop(operators)
 
 

@@ -83,6 +83,7 @@ def message_facts(
         is_report=seen.is_report,
         received_fields=seen.received_fields,
         long_line_number=0 if structure.longest_line is None else structure.longest_line.number,
+        header_is_broken=structure.header_is_broken,
     )
 
 

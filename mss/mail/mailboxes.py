@@ -5,6 +5,7 @@ Names and texts come out as they were written; the door decides how to show them
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +28,7 @@ ATTACHMENT_BYTES_MAX = 35 * 1024 * 1024
 TEXT_BYTES_MAX = 1024 * 1024
 """Of a body shown in a page; what is longer is offered as an attachment only."""
 ARCHIVE_NAMES = ("ihe_xdm.zip",)
+_ARCHIVE_MARK = re.compile(r"^((?:re ?: ?)*)XDM/1\.0/DDM\+?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class PatientInbox:
             at=from_ms(stored.received_ms),
             sender_name=name,
             sender_address=address,
-            subject=headers.decode_words(structure.header("Subject") or ""),
+            subject=shown_subject(headers.decode_words(structure.header("Subject") or "")),
             body_text=body_text,
             body_html=body_html,
             attachments=attachments,
@@ -200,6 +202,11 @@ class PatientInbox:
         return await self._store.read(lambda c: patients.unread(c, keys.owner))
 
 
+def shown_subject(subject: str) -> str:
+    """A subject for people: without the mark by which software knows an archive (ANS ECO.3.1.3)."""
+    return _ARCHIVE_MARK.sub(r"\1", subject, count=1).strip()
+
+
 def sender_of(structure: Structure) -> tuple[str, str]:
     """(name, address) as From shows them; the address of the first, plain when it is readable."""
     shown = headers.parse_addresses(structure.header("From") or "")
@@ -223,7 +230,7 @@ def _line(
         number=row.conversation,
         contact_name=contact.name if contact else summary.from_name or summary.from_address,
         contact_address=contact.address if contact else summary.from_address,
-        subject=summary.subject,
+        subject=shown_subject(summary.subject),
         preview=summary.preview,
         last_at=from_ms(row.last_ms),
         n_msg=row.n_msg,

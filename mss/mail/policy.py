@@ -96,11 +96,18 @@ class MessageFacts:
     received_fields: int
     long_line_number: int
     """Number of the longest line over 998 octets (RFC 5322 §2.1.1), 0 when there is none."""
+    header_is_broken: bool = False
+    """The header ends at a line that is no field: what readers see behind it differs from reader to reader."""
 
 
 def message_does_not_loop(facts: MessageFacts) -> Verdict | None:
     """Too many hops mean a loop."""
     return Refuse(Reason.MAIL_LOOP) if facts.received_fields > RECEIVED_FIELDS_MAX else None
+
+
+def header_reads_alike_for_everybody(facts: MessageFacts) -> Verdict | None:
+    """A From that some readers see and we do not would be judged by nobody."""
+    return Refuse(Reason.HEADER_MALFORMED) if facts.header_is_broken else None
 
 
 def null_sender_carries_a_report(facts: MessageFacts) -> Verdict | None:
@@ -146,6 +153,7 @@ RECIPIENT_RULES: tuple[Callable[[RecipientFacts], Verdict | None], ...] = (
 )
 MESSAGE_RULES: tuple[Callable[[MessageFacts], Verdict | None], ...] = (
     message_does_not_loop,
+    header_reads_alike_for_everybody,
     null_sender_carries_a_report,
     from_is_one_address,
     from_belongs_to_the_login,

@@ -160,11 +160,13 @@ class Records:
         """
         view = await self.one(keys, number, viewer)
         actor = Actor(viewer.name, viewer.role)
-        act = audit.Act(self._clock.now(), f"login:{viewer.account}", "record.open", keys.owner, number)
 
         def write(connection: Connection) -> int:
             row = records.document(connection, keys.owner, number)
             assert row is not None, "documents are never deleted"
+            came_with = messages.message_id_hmac(connection, keys.owner, row.message)
+            who = f"login:{viewer.account}"
+            act = audit.Act(self._clock.now(), who, "record.open", keys.owner, number, came_with)
             self.note(connection, keys, EventKind.OPENED, number, actor)
             audit.write(connection, [act])
             return row.blob

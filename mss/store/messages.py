@@ -191,6 +191,12 @@ def by_message_id(connection: Connection, owner: int, message_id_hmac: bytes) ->
     ]
 
 
+def message_id_hmac(connection: Connection, owner: int, message: int) -> bytes:
+    """The keyed hash under which a message is traced; empty when there is no such message."""
+    query = select(M.c.message_id_hmac).where(owned_by(M), M.c.message == message)
+    return connection.execute(query, own_parameters(owner)).scalar_one_or_none() or b""
+
+
 def set_state(connection: Connection, owner: int, message: int, state: MessageState, conversation: int = 0) -> None:
     values: dict[str, object] = {"state": state}
     if conversation:
