@@ -1,0 +1,367 @@
+"""How does mail leave for other operators?
+
+Takes what is due from the queue under a lease, carries it to a host whose certificate the trust list names for the
+recipient's domain, and ends each row with a result: relayed, failed (its sender is owed a notice), or put off. There is
+no way to a domain outside the trust list. Each domain has its own few connections, kept while there is mail for it,
+so that a host that is dead or slow keeps nobody else waiting.
+
+If we die between the other server's 250 and our own note of it, the mail goes out again; whoever receives it knows
+it already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from mss.formats.dsn import RecipientStatus
+from mss.mail.queue import LEASE_S, Outgoing, OutgoingEnvelope, PreparedMail, QueuePutter, QueueTaker, retry_after_s
+from mss.model.clock import Clock, from_ms
+from mss.model.errors import NotFound, SealBroken, StorageUnavailable
+from mss.model.ids import MailAddress, OwnerId
+from mss.model.verdict import Accept, Reason, Refuse, Verdict
+from mss.smtp import journal, outcome
+from mss.smtp.blocks import fault_of_outgoing
+from mss.smtp.destination import Destination, Pace
+from mss.smtp.link import Link, LinkFailed, Patience
+from mss.smtp.outcome import Sent, Setback
+from mss.smtp.routes import NoRoute, Signposts
+from mss.store.sql import Connection
+from mss.store.tasks import Queued
+
+CLAIM_MAX = 50
+"""Rows leased in one look at the queue."""
+POLL_MIN_S = 1.0
+POLL_MAX_S = 15.0
+"""A hint may be lost: look again this often, less often while there is nothing."""
+SCAN_IN_THREAD_OCTETS = 1024 * 1024
+"""A larger message is looked through in a thread: the loop has others to serve."""
+
+
+class TrustSpace(Protocol):
+    """Who may get mail, and whose certificate may answer: `mail/peers.py: TrustGate`."""
+
+    def domain(self, domain: str) -> Verdict: ...
+
+    def server(self, domain: str, certificate_der: bytes) -> Verdict: ...
+
+
+class Outcomes(Protocol):
+    """What the house notes of an attempt, in the transaction that ends or puts off the row."""
+
+    def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
+        """Another operator has taken it for these."""
+
+    def failed(self, connection: Connection, mail: Outgoing, failures: Sequence[RecipientStatus]) -> None:
+        """It will never reach these: the sender is owed a notice."""
+
+    def put_off(self, connection: Connection, mail: Outgoing, why: str) -> None:
+        """Not now; `why` is a reason and codes, no words of strangers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What the courier needs to know of the house."""
+
+    hostname: str
+    """How we introduce ourselves."""
+    tls: Callable[[], ssl.SSLContext]
+    """The current `crypto.tls.relay_client_context`."""
+    trust: TrustSpace
+    signposts: Signposts
+    outcomes: Outcomes
+
+
+class Courier:
+    """Runs in works. One for each process; several processes share a queue by its leases."""
+
+    def __init__(
+        self,
+        queue: QueueTaker,
+        putter: QueuePutter,
+        errand: Errand,
+        clock: Clock,
+        *,
+        pace: Pace | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._queue = queue
+        self._putter = putter
+        self._errand = errand
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._patience = patience or Patience()
+        self._slots = asyncio.Semaphore(self._pace.connections_max)
+        self._destinations: dict[str, Destination] = {}
+        self._awake = asyncio.Event()
+        self._more_may_wait = False
+        self._is_stopping = False
+
+    # --- the round ---
+
+    async def run(self) -> None:
+        """Carry mail until `stop`."""
+        renewing = asyncio.create_task(self._renew_leases())
+        pause_s = POLL_MIN_S
+        try:
+            while not self._is_stopping:
+                self._awake.clear()
+                taken = await self._take()
+                if taken >= CLAIM_MAX:
+                    continue
+                was_woken = await self._rest(pause_s)
+                pause_s = POLL_MIN_S if taken or was_woken else min(pause_s * 2, POLL_MAX_S)
+        except asyncio.CancelledError:
+            self._cut()
+            raise
+        finally:
+            renewing.cancel()
+
+    def wake(self) -> None:
+        """There may be something due: called on a hint, as often as anybody likes."""
+        self._awake.set()
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Finish what is being sent, give back what waits; `run` ends."""
+        self._is_stopping = True
+        self._awake.set()
+        for destination in list(self._destinations.values()):
+            for row in destination.give_back():
+                await self._put_off_row(row, Reason.SHUTTING_DOWN.value)
+        for destination in list(self._destinations.values()):
+            destination.send_idle_home()
+        working = [task for destination in self._destinations.values() for task in destination.workers]
+        if working:
+            await asyncio.wait(working, timeout=grace_s)
+        self._cut()
+
+    def _cut(self) -> None:
+        for destination in list(self._destinations.values()):
+            destination.cut()
+
+    async def _take(self) -> int:
+        """Lease some rows and hand them to their destinations; how many."""
+        room = self._pace.rows_max - sum(destination.rows for destination in self._destinations.values())
+        busy = self._not_now()
+        self._more_may_wait = bool(busy) or room < CLAIM_MAX
+        if room <= 0:
+            return 0
+        try:
+            rows = await self._queue.claim(min(room, CLAIM_MAX), without=busy)
+        except StorageUnavailable as problem:
+            journal.stumbled("claim", problem)
+            return 0
+        for row in rows:
+            self._destination(row.next_hop).add(row)
+        return len(rows)
+
+    def _not_now(self) -> Collection[str]:
+        """Domains that have enough waiting, or whose host did not answer a moment ago."""
+        now_s = self._clock.monotonic_s()
+        return [name for name, destination in self._destinations.items() if not destination.wants_more(now_s)]
+
+    def _destination(self, next_hop: str) -> Destination:
+        if next_hop not in self._destinations:
+            known = Destination(next_hop, self._pace, self._slots, self._carry, self._freed)
+            self._destinations[next_hop] = known
+        return self._destinations[next_hop]
+
+    def _freed(self, destination: Destination) -> None:
+        """A destination has room again, or nothing to do any more."""
+        if destination.is_forgettable(self._clock.monotonic_s()):
+            self._destinations.pop(destination.name, None)
+        if self._more_may_wait and destination.is_running_dry():
+            self._awake.set()
+
+    async def _rest(self, pause_s: float) -> bool:
+        """Until a hint, or until it is time to look; True for a hint."""
+        try:
+            due = await self._queue.next_due()
+        except StorageUnavailable:
+            due = None
+        if due is not None and (wait_s := (due - self._clock.now()).total_seconds()) > 0:
+            pause_s = max(POLL_MIN_S, min(wait_s, POLL_MAX_S))
+        try:
+            await asyncio.wait_for(self._awake.wait(), pause_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _renew_leases(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            for destination in list(self._destinations.values()):
+                for row in destination.leased():
+                    try:
+                        if not await self._queue.renew(row):
+                            destination.drop(row)
+                    except StorageUnavailable as problem:
+                        journal.stumbled("renew", problem)
+
+    # --- one row ---
+
+    async def _carry(self, destination: Destination, row: Queued, link: Link | None) -> Link | None:
+        """Send one row, over `link` if there is one; answers the link that may be used for the next."""
+        try:
+            mail = await self._queue.load(row)
+        except (NotFound, SealBroken) as problem:
+            journal.parked(row.id, type(problem).__name__)
+            await self._queue.park(row, type(problem).__name__)
+            return link
+        try:
+            if not await self._may_leave(mail):
+                return link
+            link, sent = await self._send(destination, mail, link)
+        except LinkFailed as problem:
+            destination.rest(self._clock.monotonic_s())
+            await self._settle(mail, _all_later(mail, problem.setback, row.next_hop))
+            for waiting in destination.give_back():
+                await self._put_off_row(waiting, problem.setback.told)
+            return None
+        destination.works()
+        try:
+            await self._settle(mail, sent)
+        except BaseException:
+            if link is not None:
+                link.drop()
+            raise
+        return link
+
+    async def _may_leave(self, mail: Outgoing) -> bool:
+        """Content that a door would refuse, and domains outside the trust space, end here."""
+        large = len(mail.raw) > SCAN_IN_THREAD_OCTETS
+        fault = await asyncio.to_thread(fault_of_outgoing, mail.raw) if large else fault_of_outgoing(mail.raw)
+        if fault is not None:
+            await self._settle(mail, _all_refused(mail, Setback(fault, "not-fit-to-leave")))
+            return False
+        for domain in _domains(mail):
+            verdict = self._errand.trust.domain(domain)
+            if not isinstance(verdict, Accept):
+                await self._settle(mail, _judged(mail, verdict, ""))
+                return False
+        return True
+
+    async def _send(self, destination: Destination, mail: Outgoing, link: Link | None) -> tuple[Link | None, Sent]:
+        """One attempt; on a kept connection that turns out to be dead, one more on a new one. Raises LinkFailed."""
+        envelope = mail.envelope
+        if link is not None and link.is_open and isinstance(self._judge(mail, link), Accept):
+            try:
+                return link, await link.send(envelope.sender, envelope.recipients, mail.raw)
+            except LinkFailed as problem:
+                if problem.setback.why != "no-connection":
+                    raise
+        if link is not None:
+            await link.close()
+        link = await self._open(mail, destination.name)
+        verdict = self._judge(mail, link)
+        if not isinstance(verdict, Accept):
+            await link.close()
+            return None, _judged(mail, verdict, link.host.name)
+        try:
+            return link, await link.send(envelope.sender, envelope.recipients, mail.raw)
+        except BaseException:
+            link.drop()
+            raise
+
+    def _judge(self, mail: Outgoing, link: Link) -> Verdict:
+        """Before each message, also on a connection that is open: a domain may have been struck off since."""
+        verdicts = (self._errand.trust.server(domain, link.certificate_der) for domain in _domains(mail))
+        return next((verdict for verdict in verdicts if not isinstance(verdict, Accept)), Accept())
+
+    async def _open(self, mail: Outgoing, domain: str) -> Link:
+        """The first host that answers with the right certificate. Raises LinkFailed with the last one's trouble."""
+        try:
+            hosts = await self._errand.signposts.hosts(domain)
+        except NoRoute as problem:
+            raise LinkFailed(Setback(Reason.PEER_UNREACHABLE, str(problem))) from problem
+        trouble = Setback(Reason.PEER_UNREACHABLE, "no-host")
+        for host in hosts:
+            try:
+                link = await Link.open(host, self._errand.hostname, self._errand.tls, self._patience)
+            except LinkFailed as problem:
+                trouble = problem.setback
+                continue
+            verdict = self._judge(mail, link)
+            if isinstance(verdict, Accept | Refuse):
+                return link
+            await link.close()
+            trouble = Setback(verdict.reason, verdict.detail)
+        raise LinkFailed(trouble)
+
+    # --- the result ---
+
+    async def _settle(self, mail: Outgoing, sent: Sent) -> None:
+        """Write down what became of it, all in one transaction."""
+        now, row = self._clock.now(), mail.row
+        later = sent.later
+        failures = [outcome.failed(recipient, setback, sent.host, now) for recipient, setback in sent.refused.items()]
+        if from_ms(row.expires_ms) <= now:
+            failures += [outcome.expired(recipient, setback, sent.host, now) for recipient, setback in later.items()]
+            later = {}
+        why = _first_told(later)
+        if later and not sent.accepted and not failures:
+            journal.put_off(row.id, row.next_hop, why)
+            await self._queue.defer(row, why, partial(self._note_put_off, mail, why))
+            return
+        again = await self._prepare_again(mail, tuple(later)) if later else None
+        if sent.accepted:
+            journal.relayed(row.id, sent.host, len(sent.accepted))
+        for failure in failures:
+            journal.failed(row.id, row.next_hop, f"{failure.reason} {failure.status}")
+
+        def also(connection: Connection) -> None:
+            if sent.accepted:
+                self._errand.outcomes.relayed(connection, mail, sent.accepted, sent.host)
+            if failures:
+                self._errand.outcomes.failed(connection, mail, failures)
+            if again is not None:
+                again.put(connection)
+                self._errand.outcomes.put_off(connection, mail, why)
+
+        await self._queue.end(row, also)
+
+    def _note_put_off(self, mail: Outgoing, why: str, connection: Connection) -> None:
+        self._errand.outcomes.put_off(connection, mail, why)
+
+    async def _prepare_again(self, mail: Outgoing, recipients: tuple[MailAddress, ...]) -> PreparedMail:
+        """A row for those who are still to get it. It is as old as the first, so it ends when that would have."""
+        row, envelope = mail.row, OutgoingEnvelope(mail.envelope.sender, recipients, mail.envelope.message_id)
+        delay_s = retry_after_s(row.attempts)
+        prepared = await self._putter.prepare(OwnerId(row.owner), row.next_hop, envelope, mail.raw, delay_s=delay_s)
+        return replace(prepared, mail=replace(prepared.mail, created_ms=row.created_ms, expires_ms=row.expires_ms))
+
+    async def _put_off_row(self, row: Queued, why: str) -> None:
+        """A row that was not tried because its host does not answer; one that is too old is tried to its end."""
+        if row.expires_ms <= int(self._clock.now().timestamp() * 1000):
+            mail = await self._queue.load(row)
+            await self._settle(mail, _all_later(mail, Setback(Reason.PEER_UNREACHABLE, why), row.next_hop))
+            return
+        journal.put_off(row.id, row.next_hop, why)
+        await self._queue.defer(row, why, lambda _connection: None)
+
+
+def _domains(mail: Outgoing) -> set[str]:
+    return {recipient.domain for recipient in mail.envelope.recipients}
+
+
+def _all_later(mail: Outgoing, setback: Setback, host: str) -> Sent:
+    return Sent(host, later=dict.fromkeys(mail.envelope.recipients, setback))
+
+
+def _all_refused(mail: Outgoing, setback: Setback) -> Sent:
+    return Sent("", refused=dict.fromkeys(mail.envelope.recipients, setback))
+
+
+def _judged(mail: Outgoing, verdict: Verdict, host: str) -> Sent:
+    """A verdict of the trust space for the whole mail."""
+    assert not isinstance(verdict, Accept)
+    setback = Setback(verdict.reason, verdict.detail)
+    return _all_refused(mail, setback) if isinstance(verdict, Refuse) else _all_later(mail, setback, host)
+
+
+def _first_told(later: dict[MailAddress, Setback]) -> str:
+    return next((setback.told for setback in later.values()), "")

@@ -1,0 +1,428 @@
+"""Does mail leave surely, only for who may have it, and with an honest account of what became of it?"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mss.crypto import tls
+from mss.crypto.authority import Fault, Issued
+from mss.mail.queue import LEASE_S, LIFETIME, OutgoingEnvelope
+from mss.model.clock import ManualClock, SeededChance
+from mss.model.ids import MailAddress, lane_of
+from mss.model.verdict import Reason
+from mss.smtp.destination import Pace
+from tests.kit.outgoing import SENDER, Outbox, outbox
+from tests.kit.people import Cellar, cellar
+from tests.kit.pki import LAB_DOMAIN, Pki
+from tests.kit.smtp_wire import MESSAGE, smtp_house
+from tests.kit.strange_peer import DIE, SILENCE, StrangePeer, strange_peer
+
+BIO = f"bio@{LAB_DOMAIN}"
+SECRETARY = f"secretariat@{LAB_DOMAIN}"
+THIRD = f"resultats@{LAB_DOMAIN}"
+OTHER = "accueil@clinique.mssante.example"
+
+
+@pytest.fixture
+async def stocked(tmp_path: Path, clock: ManualClock, chance: SeededChance) -> AsyncIterator[Cellar]:
+    """A cellar on SQLite; the queue's own tests run on both engines."""
+    async with cellar(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def out(stocked: Cellar, pki: Pki) -> AsyncIterator[Outbox]:
+    """A queue with a courier."""
+    async with outbox(stocked, pki) as opened:
+        yield opened
+
+
+def answers_as(pki: Pki, issued: Issued) -> ssl.SSLContext:
+    """A server that shows this certificate."""
+    return tls.relay_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem)
+
+
+@pytest.fixture
+async def peer(pki: Pki, out: Outbox) -> AsyncIterator[StrangePeer]:
+    """The laboratory's server, listed and reachable; honest until told otherwise."""
+    async with strange_peer(answers_as(pki, pki.lab)) as opened:
+        out.trust_host(LAB_DOMAIN, opened.port, pki.lab)
+        yield opened
+
+
+async def test_mail_arrives_octet_for_octet(pki: Pki, out: Outbox) -> None:
+    """At a door like our own, over mutual TLS, dots and 8-bit text included; then the row is gone."""
+    raw = MESSAGE + b".\r\n..x\r\n" + "Santé\r\n".encode() + b"y" * 998 + b"\r\n"
+    async with smtp_house(pki) as house:
+        out.trust_host("labo.mssante.example", house.ports["relay"], pki.hospital)
+        await out.put(raw, BIO)
+        await out.until(lambda: bool(house.reception.kept))
+        await out.until_empty()
+        (kept,) = house.reception.kept
+        assert kept.raw == raw
+        assert (kept.envelope.sender, [str(one) for one in kept.envelope.recipients]) == (SENDER, [BIO])
+        assert kept.peer.name == str(pki.hospital.subject)
+    assert out.notes.relayed_to == [(BIO, "127.0.0.1")]
+
+
+async def test_a_report_leaves_with_the_null_sender(out: Outbox, peer: StrangePeer) -> None:
+    """`<>`, with its size, and 8BITMIME only when it is needed."""
+    await out.put(MESSAGE, BIO, sender=None)
+    await out.until_empty()
+    assert f"MAIL FROM:<> SIZE={len(MESSAGE)}" in peer.heard
+    await out.put("Santé\r\n".encode(), BIO)
+    await out.until_empty()
+    assert peer.heard[-3] == f"MAIL FROM:<{SENDER}> SIZE=8 BODY=8BITMIME"
+
+
+async def test_many_mails_share_a_few_connections(out: Outbox, peer: StrangePeer) -> None:
+    """A handshake costs more than a message."""
+    for number in range(40):
+        await out.put(MESSAGE + b"%d\r\n" % number, BIO)
+    await out.until_empty()
+    assert len(set(peer.messages)) == len(peer.messages) == 40
+    assert 1 <= peer.connections <= 4
+    assert len(out.notes.relayed_to) == 40
+
+
+async def test_a_kept_connection_that_died_is_replaced(out: Outbox, peer: StrangePeer) -> None:
+    """The other side may hang up on an idle line whenever it likes; nobody notices."""
+    await out.put(MESSAGE, BIO)
+    await out.until_empty()
+    peer.replies["MAIL"] = [DIE]
+    await out.put(MESSAGE, BIO)
+    await out.until_empty()
+    assert len(peer.messages) == 2
+    assert peer.connections == 2
+    assert out.notes.put_off_for == []
+
+
+async def test_later_is_tried_again(out: Outbox, peer: StrangePeer) -> None:
+    """4xx puts off, the pause grows, and then it is delivered; the other server's words stay out of the queue."""
+    peer.replies["RCPT"] = [f"450 4.2.1 {BIO} is on holiday", "450 4.2.1 still"]
+    await out.put(MESSAGE, BIO)
+    (row,) = await out.until_put_off()
+    assert row.attempts == 1
+    assert row.last_reason == "peer-refused 450 4.2.1"
+    assert row.next_try_ms - row.created_ms == 15_000
+    out.later(16)
+    await out.until_put_off(2)
+    out.later(16)
+    await asyncio.sleep(0.2)
+    assert peer.messages == [], "the second pause is longer"
+    out.later(16)
+    await out.until_empty()
+    assert len(peer.messages) == 1
+    assert out.notes.failures == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply", "status", "reason"),
+    [
+        ("RCPT", "550 5.1.1 No such mailbox", "5.1.1", Reason.MAILBOX_UNKNOWN),
+        ("RCPT", "550 No such mailbox", "5.0.0", Reason.PEER_REFUSED),
+        ("MAIL", "550 5.7.1 You are not listed", "5.7.1", Reason.PEER_REFUSED),
+        ("DATA", "554 5.5.1 No", "5.5.1", Reason.PEER_REFUSED),
+        (".", "552-5.3.4 Message\r\n552 5.3.4 too large", "5.3.4", Reason.TOO_LARGE),
+    ],
+)
+async def test_a_no_is_told_to_the_sender(
+    out: Outbox, peer: StrangePeer, verb: str, reply: str, status: str, reason: Reason
+) -> None:
+    """5xx ends it at once; the notice gets code, words and host."""
+    peer.replies[verb] = [reply]
+    await out.put(MESSAGE, BIO)
+    await out.until_empty()
+    (failure,) = out.notes.failures
+    assert (failure.final_recipient, failure.status, failure.reason) == (BIO, status, reason)
+    assert failure.diagnostic.startswith(reply[:3])
+    assert "\n" not in failure.diagnostic
+    assert failure.remote_mta == "127.0.0.1"
+    assert out.notes.relayed_to == []
+
+
+async def test_each_recipient_has_a_fate_of_its_own(out: Outbox, peer: StrangePeer) -> None:
+    """One taken, one refused, one put off: in one transaction, and only the third is tried again."""
+    peer.replies["RCPT"] = ["250 ok", "550 5.1.1 unknown", "452 4.5.3 too many"]
+    await out.put(MESSAGE, BIO, SECRETARY, THIRD)
+    (before,) = await out.rows()
+    (row,) = await out.until_rows(lambda rows: rows[0].id != before.id)
+    assert out.notes.relayed_to == [(BIO, "127.0.0.1")]
+    assert [failure.final_recipient for failure in out.notes.failures] == [SECRETARY]
+    assert (row.created_ms, row.expires_ms) == (before.created_ms, before.expires_ms), "it lives no longer for that"
+    out.later(16)
+    await out.until_empty()
+    assert out.notes.relayed_to == [(BIO, "127.0.0.1"), (THIRD, "127.0.0.1")]
+    assert peer.heard.count(f"RCPT TO:<{BIO}>") == 1
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "STARTTLS", "MAIL", "RCPT", "DATA", "."])
+async def test_a_peer_that_dies_is_tried_again(out: Outbox, peer: StrangePeer, verb: str) -> None:
+    """Wherever it dies, after the dot too: then it may get the mail twice, and knows what to do."""
+    peer.replies[verb] = [DIE]
+    await out.put(MESSAGE, BIO)
+    (row,) = await out.until_put_off()
+    assert row.last_reason.startswith("peer-unreachable")
+    out.later(20)
+    await out.until_empty()
+    assert len(peer.messages) == (2 if verb == "." else 1)
+    assert out.notes.relayed_to == [(BIO, "127.0.0.1")]
+
+
+async def test_without_tls_nothing_is_sent(out: Outbox, pki: Pki) -> None:
+    """Not even the sender's name."""
+    async with strange_peer(None) as peer:
+        out.trust_host(LAB_DOMAIN, peer.port, pki.lab)
+        await out.put(MESSAGE, BIO)
+        await out.until_put_off()
+        assert out.notes.put_off_for == ["peer-certificate-wrong no-starttls"]
+        assert [line.split(" ")[0] for line in peer.heard] == ["EHLO"]
+
+
+@pytest.mark.parametrize("who", [None, Fault.SELF_SIGNED, Fault.EXPIRED, Fault.OTHER_AUTHORITY])
+async def test_a_wrong_certificate_gets_nothing(out: Outbox, pki: Pki, who: Fault | None) -> None:
+    """Who answers under a name that is not the listed one gets no mail, and the mail waits for the right one."""
+    shown = pki.show(who) if who is not None else pki.hospital
+    async with strange_peer(answers_as(pki, shown)) as peer:
+        out.trust_host(LAB_DOMAIN, peer.port, pki.lab)
+        await out.put(MESSAGE, BIO)
+        await out.until_put_off()
+        assert out.notes.put_off_for[0].startswith("peer-certificate-wrong")
+        assert not [line for line in peer.heard if line.startswith(("MAIL", "RCPT", "DATA"))]
+        assert out.notes.failures == []
+
+
+async def test_a_peer_that_refuses_our_certificate_is_recognised(stocked: Cellar, pki: Pki) -> None:
+    """With TLS 1.3 it says so after our handshake is over; the log then blames the right side."""
+    async with outbox(stocked, pki, shows=pki.show(Fault.EXPIRED)) as out, smtp_house(pki) as house:
+        out.trust_host(LAB_DOMAIN, house.ports["relay"], pki.hospital)
+        await out.put(MESSAGE, BIO)
+        await out.until_put_off()
+        assert out.notes.put_off_for[0].startswith("peer-refused our-certificate")
+        assert "expired" in out.notes.put_off_for[0]
+
+
+async def test_nothing_leaves_the_trust_space(out: Outbox, peer: StrangePeer) -> None:
+    """Two hundred domains that are not listed, all with a route to a server that would gladly take the mail."""
+    dice = random.Random(7)
+    domains = [
+        f"{dice.randbytes(4).hex()}.{dice.choice(['example', LAB_DOMAIN, 'mssante.example'])}" for _ in range(200)
+    ]
+    out.routes["*"] = ("127.0.0.1", peer.port)
+    for domain in domains:
+        await out.put(MESSAGE, f"bob@{domain}")
+    async with asyncio.timeout(60):
+        while await out.rows():
+            await asyncio.sleep(0.05)
+    assert peer.connections == 0
+    assert sorted(failure.final_recipient for failure in out.notes.failures) == sorted(f"bob@{d}" for d in domains)
+    assert {failure.reason for failure in out.notes.failures} == {Reason.RECIPIENT_OUTSIDE_TRUST_SPACE}
+
+
+async def test_a_stranger_among_the_recipients_is_not_carried_along(out: Outbox, peer: StrangePeer) -> None:
+    """Whatever the row says its next hop is: each recipient's own domain counts."""
+    await out.put(MESSAGE, BIO, "bob@elsewhere.example", hop=LAB_DOMAIN)
+    await out.until_empty()
+    assert peer.connections == 0
+    assert len(out.notes.failures) == 2
+
+
+async def test_an_old_list_makes_mail_wait(out: Outbox, peer: StrangePeer) -> None:
+    """Not an open door, and not a bounce."""
+    out.trust.is_stale = True
+    await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    assert out.notes.put_off_for == ["trust-list-stale"]
+    assert peer.connections == 0
+    out.trust.is_stale = False
+    out.later(20)
+    await out.until_empty()
+    assert len(peer.messages) == 1
+
+
+async def test_a_domain_struck_off_gets_nothing_over_an_open_connection(out: Outbox, peer: StrangePeer) -> None:
+    """Judged before each message, not once for a connection."""
+    await out.put(MESSAGE, BIO)
+    await out.until_empty()
+    out.trust.listed[LAB_DOMAIN] = {b"another certificate"}
+    await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    assert out.notes.put_off_for == ["peer-certificate-wrong"]
+    assert len(peer.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"Subject: a\n.\r\n\r\nx\r\n", Reason.BARE_CR_OR_LF),
+        (b"Subject: a\r\n\r\n\r.\r\nx\r\n", Reason.BARE_CR_OR_LF),
+        (b"Subject: a\r\n\r\n\0\r\n", Reason.NUL_BYTE),
+        (b"Subject: a\r\n\r\n" + b"x" * 999 + b"\r\n", Reason.LINE_TOO_LONG),
+    ],
+)
+async def test_what_our_own_door_would_refuse_is_not_sent(
+    out: Outbox, peer: StrangePeer, raw: bytes, reason: Reason
+) -> None:
+    """We are never the sending half of a smuggling attack; the sender hears of it."""
+    await out.put(raw, BIO)
+    await out.until_empty()
+    assert peer.connections == 0
+    assert [failure.reason for failure in out.notes.failures] == [reason]
+
+
+async def test_after_four_days_the_sender_is_told(out: Outbox, peer: StrangePeer) -> None:
+    """Not before, and not never."""
+    peer.replies["RCPT"] = ["450 4.2.1 not now"] * 3
+    await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    out.later(LIFETIME.total_seconds() - 60)
+    await out.until_put_off(2)
+    assert out.notes.failures == []
+    out.later(3600)
+    await out.until_empty()
+    (failure,) = out.notes.failures
+    assert (failure.status, failure.reason) == ("4.4.7", Reason.EXPIRED)
+    assert failure.diagnostic == "450 4.2.1 not now"
+
+
+async def test_a_host_that_is_away_for_four_days_is_named_as_such(out: Outbox) -> None:
+    """Rows that only waited behind another's attempt are told as well."""
+    out.trust.listed[LAB_DOMAIN] = set()
+    out.routes[LAB_DOMAIN] = ("127.0.0.1", 1)
+    for _ in range(5):
+        await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    out.later(LIFETIME.total_seconds() + 3600)
+    await out.until_empty()
+    assert len(out.notes.failures) == 5
+    assert {failure.status for failure in out.notes.failures} == {"4.4.1"}
+
+
+async def test_a_dead_or_slow_peer_keeps_nobody_waiting(out: Outbox, pki: Pki, peer: StrangePeer) -> None:
+    """A hundred mails for a host that says nothing, and one for another, which leaves at once."""
+    async with strange_peer(answers_as(pki, pki.lab)) as silent:
+        silent.replies["GREETING"] = [SILENCE] * 100
+        out.trust_host("clinique.mssante.example", silent.port, pki.lab)
+        for _ in range(100):
+            await out.put(MESSAGE, OTHER)
+        await out.until(lambda: silent.connections > 0)
+        begun = time.monotonic()
+        await out.put(MESSAGE, BIO)
+        await out.until(lambda: bool(out.notes.relayed_to))
+        assert time.monotonic() - begun < 2
+        assert silent.connections == 1, "a host that has not answered yet gets one connection"
+    rows = await out.rows()
+    assert len(rows) == 100, "none of them is lost"
+    assert sum(row.attempts > 0 for row in rows) < 100, "and most were never leased in vain"
+
+
+async def test_a_slow_message_is_given_up(out: Outbox, peer: StrangePeer) -> None:
+    """No wait is for ever."""
+    peer.replies["."] = [SILENCE]
+    await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    assert out.notes.put_off_for == ["peer-unreachable timeout"]
+
+
+async def test_who_answers_in_the_middle_is_heard(out: Outbox, peer: StrangePeer) -> None:
+    """A server that has had enough of a large message says so before its end; we do not talk on for minutes."""
+
+    async def impatient(reader: asyncio.StreamReader) -> bytes:
+        await reader.read(1000)
+        return b""
+
+    peer._message = impatient  # type: ignore[method-assign]
+    peer.replies["."] = ["552 5.3.4 Too much for me"]
+    await out.put((b"x" * 76 + b"\r\n") * 100_000, BIO)
+    await out.until_empty()
+    assert [failure.status for failure in out.notes.failures] == ["5.3.4"]
+
+
+async def test_a_size_limit_is_respected_before_sending(out: Outbox, peer: StrangePeer) -> None:
+    """What the other server announced not to take is not sent (RFC 1870)."""
+    peer.keywords = ("SIZE 1000",)
+    await out.put(MESSAGE + b"x" * 900 + b"\r\n", BIO)
+    await out.until_empty()
+    assert [(failure.status, failure.reason) for failure in out.notes.failures] == [("5.3.4", Reason.TOO_LARGE)]
+    assert peer.count("MAIL") == 0
+
+
+async def test_a_message_of_25_mb_leaves(out: Outbox, pki: Pki) -> None:
+    """Whole, and in blocks."""
+    raw = MESSAGE + (b"." + b"x" * 75 + b"\r\n") * (25 * 1024 * 1024 // 78)
+    async with smtp_house(pki) as house:
+        out.trust_host(LAB_DOMAIN, house.ports["relay"], pki.hospital)
+        await out.put(raw, BIO)
+        await out.until_empty()
+        assert house.reception.kept[0].raw == raw
+
+
+async def test_what_a_courier_held_when_it_died_is_carried_by_another(stocked: Cellar, pki: Pki) -> None:
+    """After its lease, not before; nothing is lost."""
+    async with strange_peer(None) as silent:
+        silent.replies["GREETING"] = [SILENCE] * 9
+        async with outbox(stocked, pki) as first:
+            first.trust_host(LAB_DOMAIN, silent.port, pki.lab)
+            await first.put(MESSAGE, BIO)
+            await first.until(lambda: silent.connections == 1)
+            first.courier._cut()  # as a kill would
+            await asyncio.sleep(0.1)
+            async with smtp_house(pki) as house, outbox(stocked, pki, worker="second") as second:
+                second.trust_host(LAB_DOMAIN, house.ports["relay"], pki.hospital)
+                second.courier.wake()
+                await asyncio.sleep(0.3)
+                assert house.reception.kept == []
+                second.later(LEASE_S + 1)
+                await second.until_empty()
+                assert len(house.reception.kept) == 1
+
+
+async def test_stopping_gives_back_what_waits(stocked: Cellar, pki: Pki) -> None:
+    """The next courier need not wait for our leases."""
+    async with strange_peer(None) as silent:
+        silent.replies["GREETING"] = [SILENCE] * 9
+        async with outbox(stocked, pki) as out:
+            out.trust_host(LAB_DOMAIN, silent.port, pki.lab)
+            for _ in range(5):
+                await out.put(MESSAGE, BIO)
+            await out.until(lambda: silent.connections == 1)
+        rows = await out.rows()
+        assert len(rows) == 5
+        assert sum(row.last_reason == "shutting-down" for row in rows) >= 3
+
+
+async def test_a_row_that_cannot_be_opened_waits_for_a_human(out: Outbox, peer: StrangePeer) -> None:
+    """Something of ours is broken: neither sent nor forgotten, and others go on."""
+    envelope = OutgoingEnvelope(SENDER, (MailAddress.parse(BIO),), "<x@chu.mssante.example>")
+    prepared = await out.putter.prepare(out.owner, LAB_DOMAIN, envelope, MESSAGE)
+    spoiled = replace(prepared, mail=replace(prepared.mail, envelope_sealed=b"\0" * 120))
+    await out.cellar.store.write(lane_of(out.owner), spoiled.put)
+    await out.put(MESSAGE, SECRETARY)
+    await out.until(lambda: bool(out.notes.relayed_to))
+    async with asyncio.timeout(10):
+        while (rows := await out.rows())[0].state != "failed" or len(rows) != 1:
+            await asyncio.sleep(0.02)
+    assert rows[0].last_reason == "SealBroken"
+
+
+async def test_the_pace_is_kept(stocked: Cellar, pki: Pki) -> None:
+    """Never more connections to one domain than agreed, however much mail there is."""
+    async with (
+        strange_peer(answers_as(pki, pki.lab)) as peer,
+        outbox(stocked, pki, pace=Pace(connections_per_domain_max=2)) as out,
+    ):
+        peer.drip_s = 0.01
+        out.trust_host(LAB_DOMAIN, peer.port, pki.lab)
+        for _ in range(30):
+            await out.put(MESSAGE, BIO)
+        await out.until_empty()
+        assert peer.connections == 2
+        assert len(peer.messages) == 30
