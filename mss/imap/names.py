@@ -39,8 +39,8 @@ def _shift(run: re.Match[str]) -> str:
 
 
 def decode_utf7(wire: bytes) -> str:
-    """Undo `encode_utf7`. Raises BadName for 8-bit bytes, a lone "&", broken base64, or shifted plain ASCII
-    (one name must not have two spellings)."""
+    """Undo `encode_utf7`. Raises BadName for 8-bit bytes, a lone "&", broken base64, and for every spelling that
+    `encode_utf7` would not give: one name must not have two."""
     try:
         plain = wire.decode("ascii")
     except UnicodeDecodeError:
@@ -52,7 +52,10 @@ def decode_utf7(wire: bytes) -> str:
     for match in _SHIFTED.finditer(wire):
         pieces += [_no_shift(wire[at : match.start()]), _unshift(match[1])]
         at = match.end()
-    return "".join([*pieces, _no_shift(wire[at:])])
+    name = "".join([*pieces, _no_shift(wire[at:])])
+    if encode_utf7(name) != wire:
+        raise BadName("modified UTF-7 written otherwise than it must be")
+    return name
 
 
 def _no_shift(run: bytes) -> str:
@@ -65,12 +68,9 @@ def _unshift(coded: bytes) -> str:
     if not coded:
         return "&"
     try:
-        text = b64decode(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4), validate=True).decode("utf-16-be")
+        return b64decode(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4), validate=True).decode("utf-16-be")
     except (Base64Error, UnicodeDecodeError):
         raise BadName("broken modified UTF-7") from None
-    if any(" " <= letter <= "~" for letter in text) or encode_utf7(text) != f"&{coded.decode()}-".encode():
-        raise BadName("modified UTF-7 written otherwise than it must be")
-    return text
 
 
 def read_name(wire: bytes, *, utf8: bool = False) -> str:

@@ -26,6 +26,8 @@ SWALLOW_LINE_BYTES_MAX = 1024 * 1024
 LARGE_BYTES = 1024 * 1024
 """Smaller literals need no leave."""
 
+LITERAL_OCTETS_MAX = 24
+"""`{n+}` with twenty digits, and a CR."""
 _LITERAL_AT_END = re.compile(rb"\{([0-9]{1,20})(\+?)\}\Z")
 _BRINGS_MESSAGE = re.compile(rb"[^ ]{1,64} APPEND ", re.IGNORECASE)
 
@@ -145,11 +147,10 @@ class CommandReader:
         if len(self._buffer) + len(self._pending.text) <= self.limits.line_bytes + 2:
             return None
         self._refuse("BAD", "Line too long")
-        self._line_swallowed += len(self._buffer) - 1
+        self._line_swallowed += len(self._buffer) - LITERAL_OCTETS_MAX
         if self._line_swallowed > SWALLOW_LINE_BYTES_MAX:
             return self._fatal()
-        last = self._buffer[-1:]  # may be the CR of the end
-        self._buffer[:] = last
+        del self._buffer[:-LITERAL_OCTETS_MAX]  # its end may announce a literal
         self._searched = 0
         return None
 
@@ -178,7 +179,7 @@ class CommandReader:
         announced = _LITERAL_AT_END.search(line) if line.endswith(b"}") else None
         text = line[: announced.start()] if announced else line
         if len(pending.text) + len(text) > self.limits.line_bytes:
-            self._refuse("BAD", "Line too long")
+            self._refuse("BAD", "Line too long", line=text)
         elif LITERAL in text:
             self._refuse("BAD", "NUL in a command", line=text)
         if pending.refusal is None:

@@ -1,0 +1,98 @@
+"""Whatever several clients do to one folder at once, each is told the truth, in an order it can follow."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from mss.model.mailbox import Flag
+from tests.imap.picture import PictureClient, agree
+from tests.kit.imap_house import DOCTOR, ImapHouse, letter, numbered
+
+ROUNDS = {"small": 40, "full": 1500}
+CLIENTS = 5
+FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Label1", "$Label2")
+
+
+async def _act(client: PictureClient, chance: random.Random) -> None:
+    """One thing that a mail client does."""
+    exists = len(client.messages)
+    number = chance.randint(1, max(1, exists))
+    number_too = chance.randint(1, max(1, exists))
+    match chance.randrange(11):
+        case 0:
+            await client.append("INBOX", letter(chance.randrange(1000)))
+        case 1 if exists:
+            await client.command(f"STORE {number}:{number_too} +FLAGS ({chance.choice(FLAGS)})")
+        case 2 if exists:
+            await client.command(f"STORE {number} -FLAGS.SILENT ({chance.choice(FLAGS)})")
+        case 3 if exists:
+            await client.command(f"STORE {number} FLAGS ({chance.choice(FLAGS)})")
+        case 4:
+            await client.command("EXPUNGE")
+        case 5 if exists:
+            await client.command(f"FETCH {number}:* (UID FLAGS)")
+        case 6 if exists:
+            await client.command(f"FETCH {number} (UID BODY[TEXT])")
+        case 7 if exists:
+            await client.command(f"COPY {number} INBOX")
+        case 8 if exists > 8:
+            await client.command(f"MOVE {number} Archives")
+        case 9:
+            await client.command("UID SEARCH DELETED")
+            if client.found and chance.random() < 0.3:
+                await client.command(f"UID EXPUNGE {client.found[0]}")
+        case _:
+            await client.command("NOOP")
+
+
+async def test_clients_at_once_all_have_the_truth_in_the_end(house: ImapHouse, campaign_size: str) -> None:
+    """Five clients, everything at once: no impossible answer on the way, one picture at the end."""
+    await house.put(*numbered(10))
+    clients = [await PictureClient.connect(house, DOCTOR) for _ in range(CLIENTS)]
+    try:
+        for client in clients:
+            await client.select()
+            await client.command("FETCH 1:* (UID FLAGS)")
+
+        async def live(seed: int) -> None:
+            chance = random.Random(seed)
+            for _ in range(ROUNDS[campaign_size]):
+                await _act(clients[seed], chance)
+
+        await asyncio.gather(*(live(seed) for seed in range(CLIENTS)))
+        assert await agree(clients)
+    finally:
+        for client in clients:
+            await client.close()
+
+
+async def test_mail_that_is_expunged_by_two_is_gone_once(house: ImapHouse) -> None:
+    """Two clients expunge the same messages at the same moment; each counts down correctly."""
+    await house.put(*numbered(40), flags=Flag.DELETED)
+    clients = [await PictureClient.connect(house, DOCTOR) for _ in range(4)]
+    for client in clients:
+        await client.select()
+    await asyncio.gather(*(client.command("EXPUNGE") for client in clients))
+    assert await agree(clients) == []
+    for client in clients:
+        await client.close()
+
+
+@pytest.mark.parametrize("keeper", ["memory"], indirect=True)
+async def test_a_client_in_condstore_is_told_mod_sequences(house: ImapHouse) -> None:
+    """After ENABLE CONDSTORE, what others change comes with MODSEQ, so that a client can resume later."""
+    await house.put(*numbered(2))
+    one, other = [await PictureClient.connect(house, DOCTOR) for _ in range(2)]
+    await one.command("ENABLE CONDSTORE")
+    await one.select()
+    await other.select()
+    await other.command("STORE 1 +FLAGS (\\Flagged)")
+    one.writer.write(b"x NOOP\r\n")
+    line = await one.reader.readline()
+    assert line.startswith(b"* 1 FETCH (UID 1 FLAGS (\\Flagged")
+    assert b"MODSEQ (" in line
+    await one.close()
+    await other.close()
