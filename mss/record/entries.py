@@ -30,10 +30,10 @@ def from_bytes(data: bytes) -> DocumentEntry:
     values = {name: value for name, value in values.items() if name in known}
     for name in _MOMENTS:
         values[name] = datetime.fromisoformat(values[name]) if values.get(name) else None
-    for name in _CODES:
+    for name in values.keys() & set(_CODES):
         values[name] = Coded(**values[name])
-    for name in _CODE_LISTS:
+    for name in values.keys() & set(_CODE_LISTS):
         values[name] = tuple(Coded(**one) for one in values[name])
-    values["authors"] = tuple(Author(**one) for one in values["authors"])
-    values["source_patient_info"] = tuple(values["source_patient_info"])
+    values["authors"] = tuple(Author(**one) for one in values.get("authors", ()))
+    values["source_patient_info"] = tuple(values.get("source_patient_info", ()))
     return DocumentEntry(**values)

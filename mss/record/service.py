@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from mss.crypto.keys import Lookup
 from mss.model.clock import Chance, Clock, from_ms, to_ms
@@ -185,17 +186,27 @@ class Records:
         return view
 
     async def history(self, keys: OwnerKeys, viewer: Viewer, *, before_ms: int, limit: int) -> list[HistoryLine]:
-        """What was done with the documents that the viewer may see, newest first."""
+        """What was done with the documents that the viewer may see, newest first.
+
+        A page holds `limit` lines as long as there are so many, whatever hidden ones lie between, or else its
+        length would tell of them; and some more rather than cut a moment in two, since the next page begins before it.
+        """
         visible = {view.number: view for view in await self.documents(keys, viewer)}
-        rows = await self._store.read(lambda c: records.events(c, keys.owner, before_ms=before_ms, limit=limit))
-        lines = []
-        for row in rows:
-            if row.document not in visible:
-                continue
-            name, role = json.loads(keys.open_small(ACTOR_KIND, row.id, row.actor_sealed))
-            title = visible[row.document].entry.title
-            lines.append(HistoryLine(from_ms(row.at_ms), name, role, EventKind(row.kind), title, row.document))
-        return lines
+        asked = limit
+        while True:
+            rows = await self._store.read(partial(records.events, owner=keys.owner, before_ms=before_ms, limit=asked))
+            shown = [row for row in rows if row.document in visible]
+            last_ms = shown[limit - 1].at_ms if len(shown) >= limit else None
+            if len(rows) < asked or (last_ms is not None and rows[-1].at_ms < last_ms):
+                break
+            asked *= 2
+        return [
+            self._line(keys, row, visible[row.document]) for row in shown if last_ms is None or row.at_ms >= last_ms
+        ]
+
+    def _line(self, keys: OwnerKeys, row: EventRow, view: DocumentView) -> HistoryLine:
+        name, role = json.loads(keys.open_small(ACTOR_KIND, row.id, row.actor_sealed))
+        return HistoryLine(from_ms(row.at_ms), name, role, EventKind(row.kind), view.entry.title, row.document)
 
     def view(self, keys: OwnerKeys, row: DocumentRow) -> DocumentView:
         """A row opened."""
