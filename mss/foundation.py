@@ -1,6 +1,6 @@
 """What does every process of an operator stand on? Store, keys it may hold, trust, delivery: built once, from settings.
 
-`mss/assembly.py` puts the doors and rooms of each process on top. Which private keys a process gets is decided there,
+`mss/assembly/` puts the doors and rooms of each process on top. Which private keys a process gets is decided there,
 by calling `private` or not.
 """
 

@@ -21,7 +21,7 @@ from mss.formats import mdn
 from mss.mail import answers
 from mss.mail.answers import Answer, Fate
 from mss.mail.conversations import Conversations
-from mss.mail.delivery import TASK_FILE
+from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
@@ -37,8 +37,6 @@ from mss.store.sql import Connection
 from mss.store.tasks import Task
 from mss.vault.opener import Opener, OwnerKeys
 
-TASK_RESEAL = "reseal"
-"""Wrap an owner's intake keys anew, so that lists open quickly: no payload."""
 ACTOR = "bridge"
 SENDER_ROLE = "sender"
 RESEALED_AT_ONCE_MAX = 64

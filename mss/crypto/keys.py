@@ -1,7 +1,7 @@
 """Which long-lived keys does the house have, and where do they come from?
 
 Key files lie in a directory of their own, outside the state and its backups. Each process is handed only what
-its work needs (mss/assembly.py decides): the edge gets the lookup key and public halves, never a private one.
+its work needs (mss/assembly/ decides): the edge gets the lookup key and public halves, never a private one.
 `KeyWrapper` is what wraps the private keys of mailboxes; the file form below may be replaced by a token
 (PKCS#11) that never lets its key out, since nobody asks for more than `wrap` and `unwrap`.
 """

@@ -104,7 +104,7 @@ class Dispatch:
         message_id_hmac = self._lookup.message_id(letter.message_id)
         for mail in queued:
             sender = str(letter.sender or "")
-            digested = received.digest(letter.peer_name, sender, f"queue {mail.mail.next_hop}", letter.digest_source)
+            digested = received.digest(letter.peer_name, sender, f"queue {mail.addressed_to}", letter.fingerprint)
             if received.remember(connection, origin, digested, mail.mail.id, to_ms(now)) != mail.mail.id:
                 continue  # queued by an earlier attempt
             mail.put(connection)

@@ -61,6 +61,8 @@ class PreparedMail:
     owner: OwnerId
     mail: NewQueued
     body: messages.StoredBody
+    addressed_to: str
+    """Its recipients in one order: the same bytes to others of the same domain are other mail."""
 
     def put(self, connection: Connection) -> None:
         messages.insert_blob(connection, self.owner, self.body)
@@ -123,7 +125,8 @@ class QueuePutter:
             next_try_ms=now_ms + int(delay_s * 1000),
             expires_ms=now_ms + int(LIFETIME.total_seconds() * 1000),
         )
-        return PreparedMail(owner, mail, messages.StoredBody(blob, len(ciphertext), place, inline))
+        addressed_to = " ".join(sorted(recipient.key for recipient in envelope.recipients))
+        return PreparedMail(owner, mail, messages.StoredBody(blob, len(ciphertext), place, inline), addressed_to)
 
 
 class QueueTaker:

@@ -1,0 +1,1 @@
+"""The one place that builds and joins everything, and decides which process gets which keys."""

@@ -1,0 +1,64 @@
+"""`python -m mss.assembly SETTINGS NAME ROLE…` is one process; the supervisor starts it.
+
+Doors and rooms are imported by the process that needs them, so that the edge starts fast and holds little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import structlog
+
+from mss.assembly.process import run
+from mss.config import load
+from mss.model.errors import BadValue
+from mss.supervisor import READY_FD, die_with_parent
+
+PARTS = {"edge": "mss.assembly.edge", "desk": "mss.assembly.desk", "works": "mss.assembly.works"}
+
+
+def _say_ready() -> None:
+    descriptor = os.environ.pop(READY_FD, "")
+    if descriptor:
+        os.write(int(descriptor), b"1")
+        os.close(int(descriptor))
+
+
+def main() -> None:
+    """Entry point of a child process."""
+    path, name, *roles = sys.argv[1:]
+    die_with_parent()
+    os.umask(0o077)
+    try:
+        config = load(Path(path))
+        log_to_stderr(config.log_level, name)
+        build = import_module(PARTS[name]).build
+        asyncio.run(run(config, name, roles, build, _say_ready))
+    except (BadValue, OSError) as problem:
+        raise SystemExit(f"mss {name}: {problem}") from problem
+
+
+def log_to_stderr(level: str, name: str) -> None:
+    """JSON lines with ids and reasons; never names, subjects, bodies, INS."""
+    import logging
+
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(process=name)
+
+
+if __name__ == "__main__":
+    main()

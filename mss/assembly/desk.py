@@ -1,0 +1,117 @@
+"""The desk: IMAP and web. Opens what its users may read."""
+
+from __future__ import annotations
+
+from mss import __version__
+from mss.assembly.process import Process
+from mss.config import Listen
+from mss.crypto.keys import PrivateKeys
+from mss.sandbox.pool import Sandbox
+from mss.store import records, tasks
+from mss.store.records import HeldState
+from mss.vault.opener import Opener
+
+
+async def build(process: Process) -> None:
+    """Open the doors of this process's roles."""
+    sandbox = process.sandbox() if "web" in process.roles and process.config.web is not None else None
+    keys = process.ground.private()
+    opener = process.ground.opener(keys)
+    if "imap" in process.roles and process.config.imap is not None:
+        await _imap(process, opener)
+    if sandbox is not None:
+        await _web(process, sandbox, keys, opener)
+    if process.config.ops is not None:
+        await _ops(process, process.config.ops)
+
+
+async def _imap(process: Process, opener: Opener) -> None:
+    from mss.accounts.software import SoftwareLogin
+    from mss.imap.mailacts import CellarMailStore
+    from mss.imap.people import MailLogin
+    from mss.imap.server import ImapServer
+    from mss.imap.state import Settings
+
+    ground, section = process.ground, process.config.imap
+    assert section is not None
+    store = CellarMailStore(
+        ground.store, opener, ground.bodies, ground.bus, ground.public.lookup, ground.clock, ground.chance
+    )
+    login = MailLogin(
+        SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance), ground.store, opener
+    )
+    holder = process.service_tls(section.tls, section.client_authorities)
+    server = ImapServer(store, login.authenticate, ground.clock, Settings(process.config.host), holder)
+    for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
+        if listen is not None:
+            await server.listen(listen.host, listen.port, implicit_tls=is_implicit)
+    process.stack.push_async_callback(server.close)
+
+
+async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Opener) -> None:
+    from mss.accounts.login import Login
+    from mss.accounts.passwords import Passwords
+    from mss.accounts.profiles import Profiles
+    from mss.accounts.sessions import Sessions
+    from mss.mail.mailboxes import PatientInbox
+    from mss.mail.replies import PatientReplies
+    from mss.record.service import Records
+    from mss.web.rooms import Rooms
+    from mss.web.server import Listening, WebServer
+
+    ground, section = process.ground, process.config.web
+    assert section is not None
+    store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
+    sessions = Sessions(store, lookup, clock, chance)
+    rooms = Rooms(
+        login=Login(store, lookup, keys.wrapper, sessions, Passwords(chance), clock, chance),
+        sessions=sessions,
+        profiles=Profiles(store),
+        opener=opener,
+        inbox=PatientInbox(store, opener, clock),
+        replies=PatientReplies(ground.house, store, opener, ground.delivery, ground.dispatch, clock, chance),
+        records=Records(store, opener, ground.bodies, lookup, clock, chance),
+        sandbox=sandbox,
+        lookup=lookup,
+        clock=clock,
+        chance=chance,
+        site_name=section.site_name or process.config.name,
+    )
+    http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
+    https = None
+    if section.https is not None and section.tls is not None:
+        https = Listening(section.https.host, section.https.port, process.service_tls(section.tls, None))
+    server = WebServer(rooms, http=http, https=https, http_also=http_also, pages_on_http=section.serve_pages_on_http)
+    await server.start()
+    process.stack.push_async_callback(server.stop)
+
+
+async def _ops(process: Process, listen: Listen) -> None:
+    """Numbers of the whole operator, asked of the store when they are scraped."""
+    from mss.ops.server import Gauge, OpsServer
+
+    ground = process.ground
+
+    async def queued() -> float:
+        return float(len(await ground.store.read(tasks.list_queue)))
+
+    async def held() -> float:
+        return float(len(await ground.store.read(lambda c: records.list_held(c, (HeldState.WAITING,)))))
+
+    async def gave_up() -> float:
+        return float(len(await ground.store.read(tasks.failed_tasks)))
+
+    gauges = (
+        Gauge("queue_messages", "Mail that has not left yet.", queued),
+        Gauge("held_messages", "Messages that wait for a human.", held),
+        Gauge("tasks_failed", "Duties that gave up and wait for a human.", gave_up),
+    )
+    server = OpsServer(
+        listen.host,
+        listen.port,
+        build={"version": __version__, "store": ground.store.dialect},
+        gauges=gauges,
+        is_ready=lambda: not ground.store.failed,
+    )
+    await server.start()
+    process.stack.push_async_callback(server.stop)

@@ -1,0 +1,98 @@
+"""The edge: relay in and submission. Public keys only: what it takes in, it cannot read again.
+
+Loads no page and no parser; strangers reach this process.
+"""
+
+from __future__ import annotations
+
+from mss.accounts.software import SoftwareLogin
+from mss.assembly.process import Process
+from mss.config import Listen
+from mss.crypto.certs import load_der, read
+from mss.crypto.tls import TlsHolder, relay_server_context
+from mss.foundation import Foundation
+from mss.mail.intake import Intake
+from mss.mail.reception import Peer
+from mss.mail.submit import Submission
+from mss.smtp.limits import Limits
+from mss.smtp.server import RelayServer
+from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, SubmissionServer
+
+
+async def build(process: Process) -> None:
+    """Open the doors of this process's roles."""
+    if "relay-in" in process.roles and process.config.relay.listen is not None:
+        await _relay_in(process, process.config.relay.listen)
+    if "submission" in process.roles and process.config.submission is not None:
+        await _submission(process)
+
+
+async def _relay_in(process: Process, listen: Listen) -> None:
+
+    ground, relay = process.ground, process.config.relay
+    gate = process.gate()
+    holder = TlsHolder(lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities))
+    process.reloads.append(holder.reload)
+    server = RelayServer(
+        hostname=process.config.host,
+        tls=lambda: holder.current,
+        judge=gate,
+        reception=Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance),
+        clock=ground.clock,
+        limits=Limits(connections_per_address_max=relay.connections_per_peer_max),
+        postmaster=ground.house.postmaster,
+    )
+    await server.start(listen.host, listen.port)
+    process.stack.push_async_callback(server.stop)
+
+
+async def _submission(process: Process) -> None:
+
+    ground, section = process.ground, process.config.submission
+    assert section is not None
+    gate = process.gate()
+    reception = Submission(
+        ground.house,
+        ground.recipients,
+        ground.dispatch,
+        ground.public.lookup,
+        gate.is_trusted,
+        ground.clock,
+        ground.chance,
+    )
+    holder = process.service_tls(section.tls, section.client_authorities)
+    for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
+        if listen is None:
+            continue
+        server = SubmissionServer(
+            hostname=process.config.host,
+            tls=lambda: holder.current,
+            authenticate=_mail_login(ground),
+            reception=reception,
+            clock=ground.clock,
+            postmaster=ground.house.postmaster,
+            is_tls_from_start=is_implicit,
+        )
+        await server.start(listen.host, listen.port)
+        process.stack.push_async_callback(server.stop)
+
+
+def _mail_login(ground: Foundation) -> Authenticate:
+    """How a login of the submission door becomes a peer."""
+
+    login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+
+    async def authenticate(attempt: Attempt) -> Peer | None:
+        name = attempt.username
+        if attempt.mechanism == EXTERNAL:
+            if attempt.certificate_der is None:
+                return None
+            name = str(read(load_der(attempt.certificate_der)).subject)
+            owner = await login.certificate(name)
+        else:
+            owner = await login.application_password(attempt.username, attempt.secret)
+        if owner is None:
+            return None
+        return Peer(f"login:{owner}", account=owner, remote_address=attempt.remote_address, helo=attempt.helo)
+
+    return authenticate

@@ -1,0 +1,118 @@
+"""What does every process have: a beginning, things to close in the end, things to read again on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mss import foundation
+from mss.config import Config, Tls
+from mss.crypto.tls import TlsHolder, service_server_context
+from mss.foundation import Foundation
+from mss.mail.peers import TrustGate
+from mss.model.errors import MssError
+
+log = structlog.get_logger("assembly")
+
+if TYPE_CHECKING:
+    from mss.sandbox.pool import Sandbox
+
+Reload = Callable[[], None]
+
+
+class Process:
+    """One process while it is put together: what must be closed in the end, what is read again on SIGHUP."""
+
+    def __init__(self, ground: Foundation, roles: list[str]) -> None:
+        self.ground = ground
+        self.config = ground.config
+        self.roles = roles
+        self.stack = AsyncExitStack()
+        self.reloads: list[Reload] = []
+        self.background: list[asyncio.Task[None]] = []
+
+    def keep(self, work: Awaitable[None]) -> None:
+        """Run something for as long as the process lives."""
+        task = asyncio.ensure_future(work)
+        self.background.append(task)
+        self.stack.push_async_callback(_cancelled, task)
+
+    def sandbox(self) -> Sandbox:
+        """Workers in which strangers' bytes are parsed; started before any private key is read."""
+        from mss.sandbox.pool import Sandbox
+
+        workers = 1 if self.config.web is None else self.config.web.sandbox_workers
+        sandbox = Sandbox(workers=workers)
+        sandbox.start()
+        self.stack.callback(sandbox.close)
+        return sandbox
+
+    def gate(self) -> TrustGate:
+        """The trust list, kept fresh."""
+        gate = foundation.trust_gate(self.config, self.ground.clock)
+        self.reloads.append(gate.refresh)
+        self.keep(gate.keep_fresh())
+        return gate
+
+    def service_tls(self, tls: Tls, authorities: Path | None) -> TlsHolder:
+        """The context of a door for our own users, read again on SIGHUP."""
+        holder = TlsHolder(lambda: service_server_context(tls.certificate, tls.key, authorities))
+        self.reloads.append(holder.reload)
+        return holder
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+Build = Callable[[Process], Awaitable[None]]
+
+
+async def run(config: Config, name: str, roles: list[str], build: Build, say_ready: Callable[[], None]) -> None:
+    """Be one process until SIGTERM or SIGINT. `build` joins its doors and rooms."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    ground = await foundation.lay(config, name)
+    process = Process(ground, roles)
+    async with process.stack:
+        process.stack.push_async_callback(ground.close)
+        await build(process)
+        loop.add_signal_handler(signal.SIGHUP, lambda: _reload(process))
+        say_ready()
+        process.keep(_watch_store(ground, stopping))
+        await _until(stopping, process.background)
+
+
+async def _until(stopping: asyncio.Event, background: list[asyncio.Task[None]]) -> None:
+    """Until a signal, or until something ended that must not: the supervisor then starts this process afresh."""
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait([waiting, *background], return_when=asyncio.FIRST_COMPLETED)
+    for task in background:
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            log.error("background.died", error=type(task.exception()).__name__)
+    waiting.cancel()
+
+
+async def _watch_store(ground: Foundation, stopping: asyncio.Event) -> None:
+    """A store whose sync failed acknowledges nothing any more: end, and be started on a fresh look at the disk."""
+    while not ground.store.failed:  # noqa: ASYNC110 — set by the writer's thread, which knows no loop
+        await asyncio.sleep(1.0)
+    log.error("store.failed")
+    stopping.set()
+
+
+def _reload(process: Process) -> None:
+    for reload in process.reloads:
+        try:
+            reload()
+        except MssError as problem:  # the old certificate or list stays
+            log.error("reload.refused", reason=str(problem))

@@ -1,0 +1,72 @@
+"""The works: runner with bridge and notices, courier. Opens what it must file or send."""
+
+from __future__ import annotations
+
+import os
+
+from mss.assembly.process import Process
+from mss.crypto.keys import PrivateKeys
+from mss.crypto.tls import TlsHolder, relay_client_context
+from mss.model.ids import MailAddress
+from mss.sandbox.pool import Sandbox
+
+
+async def build(process: Process) -> None:
+    """Begin the work of this process's roles."""
+    sandbox = process.sandbox() if "runner" in process.roles else None
+    keys = process.ground.private()
+    if sandbox is not None:
+        _runner(process, sandbox, keys)
+    if "relay-out" in process.roles:
+        _relay_out(process, keys)
+
+
+def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
+    from mss.bridge.cases import Cases
+    from mss.bridge.filing import Filing
+    from mss.bridge.reading import Reader
+    from mss.mail.conversations import Conversations
+    from mss.mail.submit import HouseMail
+    from mss.notices.compose import House
+    from mss.notices.send import Notices
+    from mss.record.service import Records
+    from mss.runner import Runner
+
+    ground = process.ground
+    store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
+    opener = ground.opener(keys)
+    records = Records(store, opener, ground.bodies, lookup, clock, chance)
+    cases = Cases(store, opener, Reader(sandbox, chance), records, ground.house, clock)
+    conversations = Conversations(lookup, clock, chance)
+    filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
+    mail = HouseMail(ground.house, ground.dispatch)
+    writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
+    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
+    runner = Runner(store, ground.bus, clock, f"works-{os.getpid()}", {**filing.handlers, **notices.handlers})
+    process.keep(runner.run())
+
+
+def _relay_out(process: Process, keys: PrivateKeys) -> None:
+    """The courier, with the trust list of its own process."""
+    from mss.mail.queue import QueueTaker
+    from mss.notices.outcomes import CourierNotes
+    from mss.notices.send import FailureDuties
+    from mss.smtp.courier import Courier, Errand
+    from mss.smtp.routes import Signposts
+
+    ground, relay = process.ground, process.config.relay
+    clock, chance = ground.clock, ground.chance
+    holder = TlsHolder(lambda: relay_client_context(relay.tls.certificate, relay.tls.key, relay.authorities))
+    process.reloads.append(holder.reload)
+    errand = Errand(
+        hostname=process.config.host,
+        tls=lambda: holder.current,
+        trust=process.gate(),
+        signposts=Signposts({domain: (at.host, at.port) for domain, at in relay.routes.items()}, chance),
+        outcomes=CourierNotes(FailureDuties(ground.public.tasks, clock, chance), clock),
+    )
+    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, f"works-{os.getpid()}")
+    courier = Courier(taker, ground.putter, errand, clock)
+    ground.bus.on_task(courier.wake)
+    process.keep(courier.run())
+    process.stack.push_async_callback(courier.stop)
