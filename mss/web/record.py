@@ -96,7 +96,8 @@ async def _opened(visit: Visit, view: DocumentView) -> DocumentPage:
         return DocumentPage(is_unreadable=True)
     copies = [f"/record/{view.number}/file/{file.number}" for file in inner if file.is_copy and file.is_shown]
     # The sandbox sanitised it with an allow-list; the page's policy lets nothing run besides.
-    page = DocumentPage(html=Markup(texts.without_tricks(html)), inner=inner)  # noqa: S704
+    others = tuple(file for file in inner if not file.is_copy)
+    page = DocumentPage(html=Markup(texts.without_tricks(html)), inner=others)  # noqa: S704
     if not copies:
         return page
     return replace(page, copy=copies[0]) if _SECTION in html else replace(page, pdf=copies[0])
@@ -145,7 +146,7 @@ async def history(visit: Visit) -> web.StreamResponse:
     lines = await visit.rooms.records.history(
         await visit.keys(), await visit.viewer(), before_ms=before_ms, limit=PAGE_LINES
     )
-    older = to_ms(lines[-1].at) if len(lines) == PAGE_LINES else 0
+    older = to_ms(lines[-1].at) if len(lines) >= PAGE_LINES else 0
     return await visit.page("history.html", lines=lines, older=older, acts=ACTS, roles=ROLES)
 
 
@@ -160,7 +161,6 @@ ROLES = {
     "representative": N_("votre représentant légal"),
     "staff": N_("équipe du service"),
     "sender": N_("expéditeur"),
-    "bridge": N_("classement automatique"),
 }
 
 ROUTES = (

@@ -33,6 +33,7 @@ from mss.record.service import Actor, Records
 from mss.sandbox.pool import Sandbox
 from mss.store import messages, owners
 from mss.store.changes import ChangeBus
+from mss.store.owners import MailboxRow
 from mss.store.sealing import Sealer
 from mss.web.rooms import Rooms
 from mss.web.server import Listening, WebServer
@@ -145,11 +146,12 @@ class Site:
         """The same with bytes of one's own."""
         store, structure = self.house.store, mime.scan(raw)
         letter = Letter(raw, summarise(raw, structure), MailAddress.parse(sender), "peer", raw)
-        box = await store.read(lambda c: owners.mailbox(c, person.owner))
-        assert box is not None
-        placing = self._delivery.placing_for(box)
-        parcel = await self._delivery.prepare(letter, box, person.address, placing)
-        (number,) = await self._delivery.commit([parcel])
+
+        async def reachable(_: MailAddress) -> MailboxRow | None:
+            return await store.read(lambda c: owners.mailbox(c, person.owner))
+
+        parcels = await self._delivery.incoming(letter, [MailAddress.parse(person.address)], reachable, 60)
+        (number,) = await self._delivery.commit(parcels)
         keys = await self.house.keys(person.owner)
 
         def reveal(connection: Any) -> None:
