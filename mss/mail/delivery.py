@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.formats.summary import Summary
+from mss.mail.answers import task_context
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind, SpecialUse
@@ -37,8 +38,11 @@ RESEAL_AFTER_MS = 3_600_000
 """When the hour of an intake key is over nothing more is sealed with it."""
 TASK_UNREACHABLE = "unreachable"
 """Tell a sender that a patient cannot be reached: payload sealed to the house's `tasks` pair."""
-UNREACHABLE_WITHIN_S = 3000
-"""The notice leaves at a random moment within the hour, so that its delay says nothing."""
+INCOMING = "in"
+"""Under this a mailbox remembers what came in: the same bytes to two of its addresses are one message."""
+
+Reachable = Callable[[MailAddress], Awaitable[MailboxRow | None]]
+"""Who takes mail at an address; None when nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +68,12 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where in a mailbox: folder, flags, direction; `duty` makes the bridge judge it before anyone sees it."""
+    """Where in a mailbox: folder, flags, direction."""
 
     folder: SpecialUse = SpecialUse.INBOX
     flags: int = 0
     direction: int = Direction.IN
     conversation: int = 0
-    duty: bool = False
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ class Parcel:
     new: messages.NewMessage
     key: IntakeKey
     put: Callable[[Connection], int]
+    for_nobody: bool = False
 
 
 class Delivery:
@@ -103,12 +107,69 @@ class Delivery:
         self._bus = bus
         self._clock = clock
         self._chance = chance
+        self._thrown: set[asyncio.Task[None]] = set()
 
-    async def prepare(self, letter: Letter, box: MailboxRow, recipient: str, placing: Placing) -> Parcel:
-        """Seal a letter for a mailbox. Raises StorageUnavailable."""
-        owner, now_ms = box.owner, to_ms(self._clock.now())
-        key = self._sealer.key_for(owner, box.public_key)
-        number, blob = new_id(self._clock, self._chance), new_id(self._clock, self._chance)
+    async def incoming(
+        self, letter: Letter, recipients: Sequence[MailAddress], reachable: Reachable, notice_within_s: int
+    ) -> list[Parcel]:
+        """Parcels for addresses of ours, one for each mailbox. Raises StorageUnavailable."""
+        parcels: dict[OwnerId, Parcel] = {}
+        for recipient in dict.fromkeys(recipients):
+            box = await reachable(recipient)
+            if box is None or box.kind is MailboxKind.PATIENT:
+                parcel = await self._for_patient(letter, recipient, box, notice_within_s)
+            elif box.owner not in parcels:
+                parcel = await self.copy(letter, box, INCOMING, Placing())
+            parcels[parcel.owner] = parcel
+        return list(parcels.values())
+
+    async def _for_patient(
+        self, letter: Letter, recipient: MailAddress, box: MailboxRow | None, notice_within_s: int
+    ) -> Parcel:
+        """A patient's mail waits for the bridge; of what nobody takes the sender is told, at a random moment.
+
+        For nobody the same is sealed, synced and written as for a patient, under a key that nobody has: neither the
+        answer nor its time tells who exists.
+        """
+        number = new_id(self._clock, self._chance)
+        notice = self._notice(letter, recipient, number, notice_within_s)  # made for everybody, kept for nobody
+        owner, public_key = self._nobody(recipient)
+        if box is None:
+            parcel = await self._parcel(letter, owner, public_key, INCOMING, Placing(), number, notice)
+            parcel.for_nobody = True
+            return parcel
+        payload, now_ms = json.dumps({"message": number}).encode(), to_ms(self._clock.now())
+        duty = tasks.NewTask(new_id(self._clock, self._chance), TASK_FILE, payload, now_ms)
+        return await self._parcel(letter, box.owner, box.public_key, INCOMING, Placing(), number, duty)
+
+    async def copy(self, letter: Letter, box: MailboxRow, addressed_to: str, placing: Placing) -> Parcel:
+        """A letter that stands in a folder as soon as it is put. Raises StorageUnavailable."""
+        number = new_id(self._clock, self._chance)
+        return await self._parcel(letter, box.owner, box.public_key, addressed_to, placing, number, None)
+
+    def _nobody(self, recipient: MailAddress) -> tuple[OwnerId, bytes]:
+        """Whose rows the mail for an absent patient becomes, and a public key without a private half."""
+        hashed = self._public.lookup.address(recipient.key)
+        return OwnerId(int.from_bytes(hashed[:8]) >> 2), hashlib.sha256(hashed).digest()
+
+    def _notice(self, letter: Letter, recipient: MailAddress, number: int, within_s: int) -> tasks.NewTask:
+        fields = [str(letter.sender or ""), str(recipient), letter.message_id, letter.summary.subject]
+        payload = seal.seal_to(self._public.tasks, json.dumps(fields).encode(), task_context(number), self._chance)
+        due_ms = to_ms(self._clock.now()) + self._chance.below(max(1, within_s * 1000))
+        return tasks.NewTask(number, TASK_UNREACHABLE, payload, due_ms)
+
+    async def _parcel(
+        self,
+        letter: Letter,
+        owner: OwnerId,
+        public_key: bytes,
+        addressed_to: str,
+        placing: Placing,
+        number: int,
+        duty: tasks.NewTask | None,
+    ) -> Parcel:
+        key = self._sealer.key_for(owner, public_key)
+        blob = new_id(self._clock, self._chance)
         body = key.encrypt(messages.BODY_KIND, number, letter.raw)
         inline, place = (body, "") if len(body) <= blobs.INLINE_BYTES_MAX else (None, "")
         if inline is None:
@@ -124,15 +185,15 @@ class Delivery:
             body_size_bytes=len(body),
             body_inline=inline,
             body_place=place,
-            state=MessageState.PENDING if placing.duty else MessageState.VISIBLE,
+            state=MessageState.VISIBLE if duty is None else MessageState.PENDING,
             direction=placing.direction,
-            received_ms=now_ms,
+            received_ms=to_ms(self._clock.now()),
             conversation=placing.conversation,
         )
-        digested = received.digest(letter.peer_name, str(letter.sender or ""), recipient, letter.fingerprint)
+        digested = received.digest(letter.peer_name, str(letter.sender or ""), addressed_to, letter.fingerprint)
 
         def put(connection: Connection) -> int:
-            return self._put(connection, new, key, digested, placing, letter.peer_name)
+            return self._put(connection, new, key, digested, placing, duty, letter.peer_name)
 
         return Parcel(owner, new, key, put)
 
@@ -143,6 +204,7 @@ class Delivery:
         key: IntakeKey,
         digested: bytes,
         placing: Placing,
+        duty: tasks.NewTask | None,
         actor: str,
     ) -> int:
         owner, now = key.owner, self._clock.now()
@@ -155,13 +217,9 @@ class Delivery:
             return standing
         messages.insert_message(connection, owner, new)
         owners.add_used(connection, owner, new.size_bytes)
-        if placing.duty:
-            payload = json.dumps({"message": new.message}).encode()
-            duty = tasks.NewTask(new_id(self._clock, self._chance), TASK_FILE, payload, new.received_ms)
+        if duty is not None:
             tasks.add_task(connection, owner, duty)
         else:
-            if not key.kept:
-                self._owe_reseal(connection, owner, new.received_ms)
             folder = folders.folder_by_use(connection, owner, placing.folder)
             assert folder is not None, "every mailbox is born with its folders"
             entry = folders.NewEntry(new.message, placing.flags, 0, new.received_ms, new.size_bytes)
@@ -170,18 +228,9 @@ class Delivery:
         audit.write(connection, [audit.Act(now, actor, act, owner, new.message, new.message_id_hmac)])
         return new.message
 
-    def _owe_reseal(self, connection: Connection, owner: int, now_ms: int) -> None:
-        """Once for each intake key; a patient's keys are resealed by the bridge as it files."""
-        number = new_id(self._clock, self._chance)
-        tasks.add_task(connection, owner, tasks.NewTask(number, TASK_RESEAL, b"{}", now_ms + RESEAL_AFTER_MS))
-
     def message_id_hmac(self, message_id: str) -> bytes:
         """The keyed hash under which a Message-ID is traced."""
         return self._public.lookup.message_id(message_id)
-
-    def placing_for(self, box: MailboxRow) -> Placing:
-        """Incoming mail: a patient's waits for the bridge, everybody else's is readable at once."""
-        return Placing(duty=box.kind is MailboxKind.PATIENT)
 
     async def commit(self, parcels: Sequence[Parcel]) -> list[int]:
         """Put every parcel; all are durable when this returns. Raises StorageUnavailable (a repeat is safe)."""
@@ -189,6 +238,9 @@ class Delivery:
             *(self._store.write(lane_of(p.owner), p.put, size_bytes=p.new.body_size_bytes) for p in parcels)
         )
         self.delivered(parcels)
+        for parcel, number in zip(parcels, numbers, strict=True):
+            if parcel.new.body_place and (parcel.for_nobody or number != parcel.new.message):
+                self._throw_away(parcel.new.body_place)
         return list(numbers)
 
     def delivered(self, parcels: Sequence[Parcel]) -> None:
@@ -199,30 +251,14 @@ class Delivery:
         if any(parcel.new.state is MessageState.PENDING for parcel in parcels):
             self._bus.publish(changes.TASK)
 
-    async def tell_unreachable(self, letter: Letter, recipient: MailAddress, delay_max_s: int) -> None:
-        """Nobody is there (or nobody who may be written to): owe the sender a notice, at a random moment.
+    def _throw_away(self, place: str) -> None:
+        """A body that no row needs. Nobody waits for it; one that stays after a crash is rubbish, nothing worse."""
+        throwing = asyncio.create_task(self._bodies.delete(place))
+        self._thrown.add(throwing)
+        throwing.add_done_callback(self._thrown.discard)
 
-        Costs what a delivery costs: the letter is sealed too, for nobody.
-        """
-        recipient_hmac = self._public.lookup.address(recipient.key)
-        owner = OwnerId(int.from_bytes(recipient_hmac[:8]) >> 2)
-        number, now = new_id(self._clock, self._chance), self._clock.now()
-        nobody = self._chance.token(seal.KEY_BYTES)
-        seal.encrypt_object(nobody, seal.place(owner, messages.BODY_KIND, number), letter.raw)
-        seal.encrypt_object(nobody, seal.place(owner, messages.SUMMARY_KIND, number), letter.summary.to_bytes())
-        fields = [str(letter.sender or ""), str(recipient), letter.message_id, letter.summary.subject]
-        payload = seal.seal_to(self._public.tasks, json.dumps(fields).encode(), b"task %d" % number, self._chance)
-        due_ms = to_ms(now) + self._chance.below(max(1, delay_max_s * 1000))
-        duty = tasks.NewTask(number, TASK_UNREACHABLE, payload, due_ms)
-        message_id_hmac = self._public.lookup.message_id(letter.message_id)
-        digested = received.digest(letter.peer_name, str(letter.sender or ""), recipient.key, letter.fingerprint)
 
-        def act(connection: Connection) -> None:
-            standing = received.remember(connection, owner, digested, number, to_ms(now))
-            name = "mail.received" if standing == number else "mail.again"
-            if standing == number and letter.sender is not None:
-                tasks.add_task(connection, owner, duty)
-            audit.write(connection, [audit.Act(now, letter.peer_name, name, owner, standing, message_id_hmac)])
-
-        await self._store.write(lane_of(owner), act)
-        self._bus.publish(changes.TASK)
+def forget_nobodys(connection: Connection, task: tasks.Task) -> None:
+    """What was kept for an absent patient goes when the sender has been told: the duty bears the message's number."""
+    messages.delete_message(connection, task.owner, task.id)
+    messages.delete_keys(connection, task.owner)

@@ -61,27 +61,20 @@ class Dispatch:
     ) -> None:
         """Send a letter on behalf of `origin`. `also` and `own_copy` (a Sent copy) are in origin's transaction
         together with its queue rows. Raises StorageUnavailable; a repeat is safe."""
-        parcels: list[Parcel] = []
-        nobody: list[MailAddress] = []
+        ours: list[MailAddress] = []
         remote: dict[str, list[MailAddress]] = {}
         for recipient in dict.fromkeys(recipients):
-            if recipient.domain not in self._house.domains:
-                remote.setdefault(recipient.domain, []).append(recipient)
-                continue
-            box = await self._recipients.reachable(recipient)
-            if box is None:
-                nobody.append(recipient)
-            else:
-                placing = self._delivery.placing_for(box)
-                parcels.append(await self._delivery.prepare(letter, box, recipient.key, placing))
+            is_ours = recipient.domain in self._house.domains
+            (ours if is_ours else remote.setdefault(recipient.domain, [])).append(recipient)
+        parcels = await self._delivery.incoming(
+            letter, ours, self._recipients.reachable, self._house.unreachable_delay_max_s
+        )
         queued = [await self._prepare_remote(origin, letter, domain, to) for domain, to in remote.items()]
         # Mailboxes first: should the rest fail, the sender repeats and what stands already stays single.
         await self._delivery.commit(parcels)
         await self._store.write(lane_of(origin), lambda c: self._originate(c, origin, letter, queued, own_copy, also))
         if own_copy is not None:
             self._delivery.delivered([own_copy])
-        for recipient in nobody:
-            await self._delivery.tell_unreachable(letter, recipient, self._house.unreachable_delay_max_s)
         self._bus.publish(changes.TASK)
 
     async def _prepare_remote(

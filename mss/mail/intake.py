@@ -6,10 +6,9 @@ later, to the accountable sender alone.
 
 from __future__ import annotations
 
-from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail import letters, policy
-from mss.mail.delivery import Delivery, Letter, Parcel
+from mss.mail.delivery import Delivery, Letter
 from mss.mail.peers import TrustGate
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
@@ -43,8 +42,9 @@ class Intake:
         """Take in one message; durable in every mailbox when this accepts."""
         number = self._chance.token(8).hex()
         trace = letters.trace_fields(envelope, peer, self._house.host, number, protocol="ESMTPS")
+        traced = trace + letters.without_fields(raw, "Return-Path")  # RFC 5321 §4.4: only ours is to be believed
         try:
-            structure = mime.scan(trace + raw)
+            structure = await letters.scan(traced)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         facts = letters.message_facts(structure, envelope, by_login=False)
@@ -53,22 +53,15 @@ class Intake:
             verdict = self._gate.speaks(peer, envelope.sender, facts.from_addresses[0])
         if not isinstance(verdict, Accept):
             return Receipt(verdict)
-        letter = Letter(trace + raw, summarise(trace + raw, structure), envelope.sender, peer.name, raw)
+        letter = Letter(traced, summarise(traced, structure), envelope.sender, peer.name, raw)
         try:
             return await self._keep(letter, envelope)
         except StorageUnavailable:
             return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
 
     async def _keep(self, letter: Letter, envelope: Envelope) -> Receipt:
-        parcels: list[Parcel] = []
-        nobody: list[MailAddress] = []
-        for recipient in dict.fromkeys(envelope.recipients):
-            box = await self._recipients.reachable(recipient)
-            if box is None:
-                nobody.append(recipient)  # a patient, or a mailbox that closed since RCPT
-                continue
-            parcels.append(await self._delivery.prepare(letter, box, recipient.key, self._delivery.placing_for(box)))
+        parcels = await self._delivery.incoming(
+            letter, envelope.recipients, self._recipients.reachable, self._house.unreachable_delay_max_s
+        )
         numbers = await self._delivery.commit(parcels)
-        for recipient in nobody:
-            await self._delivery.tell_unreachable(letter, recipient, self._house.unreachable_delay_max_s)
-        return Receipt(Accept(), numbers[0] if numbers else self._chance.below(1 << 62))
+        return Receipt(Accept(), numbers[0])

@@ -5,12 +5,13 @@ Nothing is judged and nothing is kept here.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
-from mss.formats import headers
+from mss.formats import headers, mime
 from mss.formats.parts import Structure
 from mss.mail.policy import MessageFacts
 from mss.mail.reception import Peer
@@ -19,6 +20,8 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.model.message import Envelope
 
+SCAN_IN_THREAD_OCTETS = 1024 * 1024
+"""A larger message is scanned in a thread: 25 MB take a tenth of a second, and the loop has others to serve."""
 PARIS = ZoneInfo("Europe/Paris")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
@@ -34,6 +37,11 @@ class HeaderFacts:
     reply_to: tuple[MailAddress, ...]
     is_report: bool
     received_fields: int
+
+
+async def scan(raw: bytes) -> Structure:
+    """The structure of a message. Raises Malformed."""
+    return await asyncio.to_thread(mime.scan, raw) if len(raw) > SCAN_IN_THREAD_OCTETS else mime.scan(raw)
 
 
 def read_addresses(structure: Structure, field: str) -> tuple[tuple[MailAddress, ...], bool]:

@@ -166,7 +166,7 @@ class PatientReplies:
         structure = mime.scan(raw)
         letter = Letter(raw, summarise(raw, structure), sender, f"login:{owner}", raw)
         placing = Placing(SpecialUse.SENT, Flag.SEEN, Direction.OUT, conversation)
-        copy = await self._delivery.prepare(letter, box, "sent", placing)
+        copy = await self._delivery.copy(letter, box, "sent", placing)
         answered = headers.parse_message_ids(original.header("Message-ID") or "")[:1]
 
         def also(connection: Connection) -> None:

@@ -21,7 +21,7 @@ from mss.formats import dsn, mime
 from mss.formats.dsn import Action, RecipientStatus
 from mss.mail import answers
 from mss.mail.answers import TASK_ANSWER, task_context
-from mss.mail.delivery import TASK_UNREACHABLE
+from mss.mail.delivery import TASK_UNREACHABLE, forget_nobodys
 from mss.mail.letters import PARIS
 from mss.mail.queue import OutgoingEnvelope
 from mss.mail.submit import HouseMail
@@ -155,6 +155,9 @@ class Notices:
         """Tell the accountable sender that a patient cannot be reached: one wording, whatever the cause."""
         opened = seal.open_sealed(self._private.tasks, task.payload, task_context(task.id))
         sender, recipient, message_id, subject = json.loads(opened)
+        await self._store.write(lane_of(task.owner), lambda c: forget_nobodys(c, task))
+        if not sender:
+            return  # a report to an absent patient ends here
         header = compose.header_of([("Message-ID", message_id), ("Subject", subject), ("To", recipient)])
         lost = Undelivered(MailAddress.parse(sender), message_id, header, (dsn.unreachable(recipient),))
         await self._tell_lost(task, lost, Reason.UNREACHABLE.value)

@@ -279,3 +279,16 @@ def sealed_key(connection: Connection, owner: int, epoch: int) -> SealedKey | No
 def delete_blob(connection: Connection, owner: int, blob: int) -> None:
     """Forget a body; a file at its place is rubbish from then on, for housekeeping to sweep."""
     connection.execute(delete(B).where(owned_by(B), B.c.blob == blob), own_parameters(owner))
+
+
+def delete_message(connection: Connection, owner: int, message: int) -> None:
+    """Forget a message that stands in no folder, with its body."""
+    known = one_message(connection, owner, message)
+    if known is not None:
+        delete_blob(connection, owner, known.blob)
+        connection.execute(delete(M).where(owned_by(M), M.c.message == message), own_parameters(owner))
+
+
+def delete_keys(connection: Connection, owner: int) -> None:
+    """Forget every intake key of an owner: what lies under them can never be opened again."""
+    connection.execute(delete(K).where(owned_by(K)), own_parameters(owner))

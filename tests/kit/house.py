@@ -147,15 +147,8 @@ class House:
         envelope = Envelope(sender, to, self.clock.now(), PEER.name, PEER.helo)
         traced = letters.trace_fields(envelope, PEER, self.mail_house.host, "1", protocol="ESMTPS") + raw
         letter = Letter(traced, summarise(traced, mime.scan(traced)), sender, PEER.name, raw)
-        parcels = []
-        for recipient in to:
-            box = await self.recipients.reachable(recipient)
-            if box is None:
-                await self.delivery.tell_unreachable(letter, recipient, self.mail_house.unreachable_delay_max_s)
-            else:
-                placing = self.delivery.placing_for(box)
-                parcels.append(await self.delivery.prepare(letter, box, recipient.key, placing))
-        return await self.delivery.commit(parcels)
+        within_s = self.mail_house.unreachable_delay_max_s
+        return await self.delivery.commit(await self.delivery.incoming(letter, to, self.recipients.reachable, within_s))
 
     async def send_documents(self, to: Patient, *contents: bytes, sender: MailAddress = LABORATORY, **more: Any) -> int:
         """A laboratory's mail with its documents in an archive, judged at once. Returns the message's number."""

@@ -64,7 +64,7 @@ async def test_nobody_hears_about_mail_that_nobody_sent(house: House) -> None:
     nobody = MailAddress.parse(f"{an_ins('1580199999018').value}@{PATIENTS}")
     await house.deliver(house.health_mail(nobody), None, nobody)
     house.clock.forward(120)
-    assert await house.run_tasks() == 0
+    await house.run_tasks()
     assert not await house.sent()
 
 
