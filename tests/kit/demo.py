@@ -28,6 +28,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from mss import config
+from mss.foundation import run_directory
 from tests.kit import programs
 from tests.kit.authenticator import Authenticator
 from tests.kit.webvisitor import WebVisitor
@@ -57,6 +59,7 @@ class Demo:
         self.base = free_port_base()
         self.told: dict[str, Any] = {}
         self.authenticator = Authenticator()
+        self._run_directories: dict[str, Path] = {}
         self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -90,6 +93,9 @@ class Demo:
     def refresh(self) -> None:
         """Read connection.json again: processes that died were started again."""
         self.told = json.loads((self.directory / "connection.json").read_text())
+        for name in ("operator", "other_operator"):
+            settings = config.load(Path(self.told[name]["config"]))
+            self._run_directories[name] = run_directory(settings)
 
     @property
     def pid(self) -> int:
@@ -98,12 +104,8 @@ class Demo:
 
     def pids(self, operator: str = "operator") -> dict[str, int]:
         """Who runs now, by name, as the operator's supervisor last wrote down; only processes of this demo."""
-        from mss import config
-        from mss.foundation import run_directory
-
-        path = run_directory(config.load(Path(self.told[operator]["config"]))) / "pids.json"
         try:
-            listed: dict[str, int] = json.loads(path.read_text())
+            listed: dict[str, int] = json.loads((self._run_directories[operator] / "pids.json").read_text())
         except (OSError, ValueError):
             return {}
         return {name: pid for name, pid in listed.items() if self._is_ours(pid)}
@@ -145,17 +147,11 @@ class Demo:
 
     def remove(self) -> None:
         """Stop, and leave nothing on disk."""
-        from mss import config
-        from mss.foundation import run_directory
-
         try:
             self.stop()
         finally:
-            for name in ("a", "b"):
-                settings = self.directory / name / "mss.toml"
-                if settings.exists():
-                    shutil.rmtree(run_directory(config.load(settings)), ignore_errors=True)
-            shutil.rmtree(self.home, ignore_errors=True)
+            for path in (*self._run_directories.values(), self.home):
+                shutil.rmtree(path, ignore_errors=True)
 
     # ── who and where ──
 

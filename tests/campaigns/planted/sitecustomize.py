@@ -1,0 +1,27 @@
+"""A planted bug, for the control of the kill campaign: the edge answers 250 and writes 50 ms later.
+
+Python imports this file at every start when its folder stands in PYTHONPATH; it only touches the edge.
+"""
+
+import asyncio
+import sys
+
+LATE_S = 0.05
+
+if "mss.assembly" in sys.orig_argv and "edge" in sys.orig_argv:
+    from mss.mail.delivery import Delivery
+
+    honest = Delivery.commit
+    later = set()
+
+    async def polite_before_durable(self, parcels):
+        async def write():
+            await asyncio.sleep(LATE_S)
+            await honest(self, parcels)
+
+        task = asyncio.ensure_future(write())
+        later.add(task)
+        task.add_done_callback(later.discard)
+        return [parcel.new.message for parcel in parcels]
+
+    Delivery.commit = polite_before_durable
