@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 from mss.assembly.process import Process
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import TlsHolder, relay_client_context
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
+from mss.store.workers import free_leases_of_the_dead, worker_name
 
 
 async def build(process: Process) -> None:
     """Begin the work of this process's roles."""
     sandbox = process.sandbox() if "runner" in process.roles else None
     keys = process.ground.private()
+    await free_leases_of_the_dead(process.ground.store)
     if sandbox is not None:
         _runner(process, sandbox, keys)
     if "relay-out" in process.roles:
@@ -42,7 +42,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     mail = HouseMail(ground.house, ground.dispatch)
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
     notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
-    runner = Runner(store, ground.bus, clock, f"works-{os.getpid()}", {**filing.handlers, **notices.handlers})
+    runner = Runner(store, ground.bus, clock, worker_name(), {**filing.handlers, **notices.handlers})
     process.keep(runner.run())
 
 
@@ -65,7 +65,7 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
         signposts=Signposts({domain: (at.host, at.port) for domain, at in relay.routes.items()}, chance),
         outcomes=CourierNotes(FailureDuties(ground.public.tasks, clock, chance), clock),
     )
-    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, f"works-{os.getpid()}")
+    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, worker_name())
     courier = Courier(taker, ground.putter, errand, clock)
     ground.bus.on_task(courier.wake)
     process.keep(courier.run())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, or_, select, update
 
 from mss.store import schema
 from mss.store.sql import own, own_parameters, owned_by
@@ -100,7 +100,8 @@ def lanes_with_due(connection: Connection, table: Table, now_ms: int, without: C
 
 def next_due_ms(connection: Connection, table: Table) -> int | None:
     """When the next waiting row falls due, or its lease ends; None when nothing waits."""
-    moment = table.c.due_ms if table is T else table.c.next_try_ms
+    due = table.c.due_ms if table is T else table.c.next_try_ms
+    moment = case((table.c.lease_until_ms > due, table.c.lease_until_ms), else_=due)
     query = select(func.min(moment)).where(table.c.state == RowState.WAITING)
     value = connection.execute(query).scalar_one()
     return None if value is None else int(value)
@@ -192,6 +193,18 @@ def renew_lease(connection: Connection, owner: int, row_id: int, worker: str, un
     """Keep mail leased while it is being sent; False when another courier has it."""
     parameters = own_parameters(owner) | {"which": row_id, "worker": worker, "until": until_ms}
     return connection.execute(_RENEW, parameters).rowcount == 1
+
+
+def lease_holders(connection: Connection, table: Table) -> list[tuple[int, str]]:
+    """(lane, worker) of all leases, those that ran out included."""
+    query = select(table.c.lane, table.c.lease_owner).where(table.c.lease_owner != "").distinct()
+    return [(row.lane, row.lease_owner) for row in connection.execute(query)]
+
+
+def free_leases(connection: Connection, table: Table, lane: int, worker: str) -> int:
+    """End a worker's leases in a lane. Returns how many there were."""
+    held = and_(table.c.lane == lane, table.c.lease_owner == worker)
+    return connection.execute(update(table).where(held).values(lease_owner="", lease_until_ms=0)).rowcount
 
 
 def list_queue(connection: Connection) -> list[Queued]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 
 from mss.model.ids import OwnerId, lane_of
-from mss.store import schema, tasks
+from mss.store import schema, tasks, workers
 from mss.store.tasks import NewTask, RowState
 from tests.kit.people import Cellar
 
@@ -35,6 +36,27 @@ async def test_a_dead_workers_task_is_taken_again(house: Cellar, owner: OwnerId)
     assert await claim(house, owner, "first", 10) == [1]
     assert await claim(house, owner, "second", 60) == []
     assert await claim(house, owner, "second", 111) == [1]
+
+
+async def test_a_killed_works_gives_its_duties_back_at_the_next_start(house: Cellar, owner: OwnerId) -> None:
+    """A patient does not wait two minutes for her result because a process was killed; living workers keep theirs."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        place = workers.worker_name().rpartition("/")[0]
+        for number, worker in enumerate((f"{place}/{other.pid}", workers.worker_name(), "works-elsewhere-1/1"), 1):
+            await add(house, owner, number)
+            assert await claim(house, owner, worker, 10) == [number]
+        assert await workers.free_leases_of_the_dead(house.store) == 1
+        assert await claim(house, owner, "new", 20) == [2]
+        other.kill()
+    assert await workers.free_leases_of_the_dead(house.store) == 1
+    assert await claim(house, owner, "new", 20) == [1]
+
+
+async def test_leased_duties_are_looked_for_again_when_the_lease_ends(house: Cellar, owner: OwnerId) -> None:
+    """What is being done makes nobody ask without pause."""
+    await add(house, owner, 1)
+    assert await claim(house, owner, "w", 10) == [1]
+    assert await house.store.read(lambda c: tasks.next_due_ms(c, schema.task)) == 110
 
 
 async def test_what_is_not_due_waits(house: Cellar, owner: OwnerId) -> None:
