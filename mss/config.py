@@ -6,6 +6,9 @@ what to write instead.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -169,6 +172,15 @@ def load(path: Path) -> Config:
     except ValidationError as invalid:
         lines = [f"{path}: {'.'.join(str(step) for step in e['loc'])}: {e['msg']}" for e in invalid.errors()]
         raise BadValue("\n".join(lines)) from invalid
+
+
+def run_directory(config: Config) -> Path:
+    """Where our processes' sockets lie. A path of a socket has room for some hundred characters only, so the
+    default is short and private: below the system's temporary directory, named after the state."""
+    if config.run_dir is not None:
+        return config.run_dir
+    tag = hashlib.sha256(str(config.state_dir.resolve()).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"mss-{os.getuid()}-{tag}"
 
 
 _PATHS = frozenset(

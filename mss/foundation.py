@@ -6,13 +6,9 @@ by calling `private` or not.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-from mss.config import Config
+from mss.config import Config, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.directory.feed import FileSource, ListTrust, RevocationFeed, TrustFeed
@@ -109,15 +105,6 @@ def trust_gate(config: Config, clock: Clock) -> TrustGate:
     gate = TrustGate(feed, revocations, Examiner(authorities), clock)
     gate.refresh()
     return gate
-
-
-def run_directory(config: Config) -> Path:
-    """Where our processes' sockets lie. A path of a socket has room for some hundred characters only, so the
-    default is short and private: below the system's temporary directory, named after the state."""
-    if config.run_dir is not None:
-        return config.run_dir
-    tag = hashlib.sha256(str(config.state_dir.resolve()).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"mss-{os.getuid()}-{tag}"
 
 
 def _bodies(config: Config) -> BodyStore:

@@ -1,5 +1,7 @@
 """What every command needs: the settings, an open house, output for people or scripts, errors in one line.
 
+The house is imported when it is opened: `mss serve`, which watches its processes for months, holds none of it.
+
 Exit codes: 0 done, 1 refused or failed with a one-line reason on stderr, 2 wrong use (typer's own).
 """
 
@@ -11,14 +13,15 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from mss.config import Config, load
-from mss.foundation import Foundation, lay
 from mss.model.errors import MssError
-from mss.store.sql import DatabaseTrouble
+
+if TYPE_CHECKING:
+    from mss.foundation import Foundation
 
 T = TypeVar("T")
 
@@ -46,6 +49,8 @@ def settings(path: Path) -> Config:
 @asynccontextmanager
 async def open_house(config: Config) -> AsyncIterator[Foundation]:
     """The operator's store and keys, for the length of a command."""
+    from mss.foundation import lay
+
     if config.url.startswith("sqlite:") and not (config.state_dir / "mss.db").exists():
         raise MssError(f"there is no store in {config.state_dir}: run mss db upgrade first")
     ground = await lay(config, "command", hears=False)
@@ -61,10 +66,16 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except MssError as problem:
         fail(str(problem) or type(problem).__name__)
-    except DatabaseTrouble as problem:
-        fail(f"the database does not answer ({type(problem).__name__}): check database_url and mss db status")
     except OSError as problem:
         fail(f"{problem.filename or ''} {problem.strerror or problem}".strip())
+    except _database_trouble() as problem:  # asked only when something broke
+        fail(f"the database does not answer ({type(problem).__name__}): check database_url and mss db status")
+
+
+def _database_trouble() -> type[Exception]:
+    from mss.store.sql import DatabaseTrouble
+
+    return DatabaseTrouble
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool, columns: tuple[str, ...], empty: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mss.cli import audit, config, db, held, mailbox, patient, queue, trace
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, fail, finish, settings
 
 app = typer.Typer(
@@ -16,17 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Secure health messaging: relay, mailboxes, bridge, record, patient's pages.",
 )
-app.command("trace")(trace.trace)
-for name, group in (
-    ("config", config.app),
-    ("db", db.app),
-    ("mailbox", mailbox.app),
-    ("patient", patient.app),
-    ("queue", queue.app),
-    ("held", held.app),
-    ("audit", audit.app),
-):
-    app.add_typer(group, name=name)
+GROUPS = ("config", "db", "mailbox", "patient", "queue", "held", "audit")
+"""Modules of mss/cli with an `app` of their own."""
 
 
 @app.command()
@@ -86,6 +78,17 @@ def send(
     raise typer.Exit(finish(send_documents(wish, None if config is None else settings(config))))
 
 
+def load(word: str) -> None:
+    """Add the group that is asked for; all of them where help may list them."""
+    here = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
+    for name in GROUPS:
+        if word == name or word not in (*here, *GROUPS, "trace"):
+            app.add_typer(import_module(f"mss.cli.{name}").app, name=name)
+    if word == "trace" or word not in (*here, *GROUPS):
+        app.command("trace")(import_module("mss.cli.trace").trace)
+
+
 def run() -> None:
     """Entry point of the `mss` script."""
+    load(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
     app()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mss.config import Config
-from mss.foundation import run_directory
+from mss.config import Config, run_directory
 from mss.model.errors import BadValue
 from mss.supervisor import Supervisor, die_with_parent
 

@@ -18,13 +18,12 @@ from datetime import datetime
 from pathlib import Path
 
 from mss import config as settings
-from mss.config import Config
+from mss.config import Config, run_directory
 from mss.demo import papers as paper
 from mss.demo.connection import connection, for_people
 from mss.demo.firstmail import send_first_mail
 from mss.demo.papers import Papers
 from mss.demo.seed import seed
-from mss.foundation import run_directory
 from mss.model.clock import SystemClock
 from mss.model.errors import BadValue
 from mss.supervisor import PARENT

@@ -29,7 +29,6 @@ from typing import Any, TypeVar
 import pytest
 
 from mss import config
-from mss.foundation import run_directory
 from tests.kit import programs
 from tests.kit.authenticator import Authenticator
 from tests.kit.webvisitor import WebVisitor
@@ -95,7 +94,7 @@ class Demo:
         self.told = json.loads((self.directory / "connection.json").read_text())
         for name in ("operator", "other_operator"):
             settings = config.load(Path(self.told[name]["config"]))
-            self._run_directories[name] = run_directory(settings)
+            self._run_directories[name] = config.run_directory(settings)
 
     @property
     def pid(self) -> int:
