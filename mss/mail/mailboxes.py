@@ -49,7 +49,7 @@ class ConversationView:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentView:
-    """An attachment; `path` is the IMAP section."""
+    """An attachment; `path` is the IMAP section, the size that of the file, to a line's length."""
 
     path: str
     filename: str
@@ -242,4 +242,8 @@ def _line(
 
 def _attachment(part: Part) -> AttachmentView:
     name = part.filename or f"piece-{part.path}"
-    return AttachmentView(part.path, name, part.content_type, part.body_end - part.body_start)
+    octets = part.body_end - part.body_start
+    size_bytes = (
+        octets * 57 // 78 if part.encoding == "base64" else octets
+    )  # lines of 76 letters and CRLF hold 57 octets
+    return AttachmentView(part.path, name, part.content_type, size_bytes)

@@ -13,6 +13,7 @@ from mss.model.ids import MailAddress
 from mss.model.verdict import Accept
 from mss.record.service import DocumentView
 from mss.sandbox import client
+from mss.sandbox.pool import SandboxBusy
 from mss.web import files, texts
 from mss.web.forms import FileFault
 from mss.web.replies import reply_to
@@ -121,7 +122,7 @@ async def _readable(visit: Visit, view: MessageView) -> str:
         return ""
     try:
         return await client.html_to_text(visit.rooms.sandbox, view.body_html, owner=(await visit.keys()).owner)
-    except (Malformed, SandboxFailed):
+    except (Malformed, SandboxFailed, SandboxBusy):
         return visit.words.gettext(N_("[Ce message ne peut pas être affiché.]"))
 
 

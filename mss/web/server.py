@@ -37,6 +37,8 @@ UPLOADS_OF_ONE = 2
 """Each may hold 20 MB: 240 MB in all. Others wait before we read."""
 UPLOAD_WAIT_S = 60.0
 SWEEP_S = 3600.0
+DRAFT = web.RequestKey("draft", str)
+"""Under this name a request holds what was typed into a form of ours."""
 
 ERRORS = {
     400: N_("Cette demande est incompréhensible."),
@@ -171,6 +173,7 @@ class WebServer:
         if not visit.form_is_ours():
             log.info("form without its token refused", path=visit.request.match_info.route.resource.canonical)  # type: ignore[union-attr]
             raise FormRefused(403)
+        visit.request[DRAFT] = visit.form.get("body")  # ours for certain, and not to be lost if something breaks
 
     async def _upload(self, visit: Visit) -> Form:
         """Read a form with files, when there is room for them."""
@@ -232,10 +235,11 @@ class WebServer:
             return self._error_page(request, 500)
 
     def _error_page(self, request: web.Request, status: int) -> web.Response:
-        """The same bytes for everybody who asks in one language."""
+        """The same bytes for everybody who asks in one language; with her text, if she had typed one."""
         words = words_for(request)
         sentence = words.gettext(ERRORS[status])
-        response = self._pages.respond("error.html", words, status=status, visit=None, sentence=sentence)
+        draft = request.get(DRAFT, "")
+        response = self._pages.respond("error.html", words, status=status, visit=None, sentence=sentence, draft=draft)
         if status == 503:
             response.headers["Retry-After"] = "10"
         if status in (408, 413):

@@ -133,6 +133,18 @@ async def test_a_stolen_device_cookie_gives_a_few_guesses_not_many(house: Cellar
     assert answers.count(WRONG) == login.FREE_FAILURES + 1
 
 
+async def test_signing_in_oneself_earns_no_guesses_at_others(house: Cellar) -> None:
+    """An attacker with an account and a known browser of his own does not get his address's tries back."""
+    mallory = await house.enrol("Mallory X")
+    own = Visitor("203.0.113.66", (await signed_in(house, mallory, Visitor("203.0.113.66"))).device)
+    for number in range(40):
+        await house.login.password(f"victim.{number}", "Wrong-Horse-1", Visitor("203.0.113.66"))
+    for _ in range(10):
+        assert (await house.login.password(mallory.login, PASSWORD, own)).verdict == Accept()
+    spray = await house.login.password("victim.99", "Wrong-Horse-1", Visitor("203.0.113.66"))
+    assert spray.verdict == Later(Reason.RATE_LIMITED)
+
+
 async def test_a_code_is_used_once(house: Cellar) -> None:
     """Who looked over her shoulder is too late, also with a code of an earlier half minute."""
     claire = await house.enrol()

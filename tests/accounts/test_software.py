@@ -72,10 +72,10 @@ async def test_checking_an_application_password_is_quick(house: Cellar, software
     anne = await house.professional(DOCTOR)
     secret, verifier = make_application_password(house.public.lookup, house.chance)
     await house.accounts.add_credential(anne, CredentialKind.APPLICATION_PASSWORD, verifier)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         assert await software.application_password(DOCTOR, secret) == anne
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 1.5
 
 
 async def test_a_certificate_signs_in_to_the_mailbox_it_was_given_to(house: Cellar, software: SoftwareLogin) -> None:

@@ -169,3 +169,12 @@ async def test_a_bad_page_number_is_the_first_page(site: Site) -> None:
     for query in ("before=x", "before=-1", "before=%00", "before=" + "9" * 40, "before=١"):
         page = await browser.get(f"/inbox?{query}")
         assert (page.status, "Vos résultats" in page.links) == (200, True), query
+
+
+async def test_the_size_of_a_file_is_that_of_the_file(site: Site) -> None:
+    """Not of its letters on the way."""
+    claire = await site.house.enrol()
+    await site.receive(claire, files=[File("a.png", make_png().ljust(1_200_000, b"\0"), "image/png")])
+    browser = await site.signed_in(claire)
+    page = await browser.get((await browser.get("/inbox")).links["Vos résultats"])
+    assert "1,2\u00a0Mo" in page.text

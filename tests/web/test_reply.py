@@ -163,3 +163,19 @@ async def test_a_store_that_fails_gives_the_draft_back(site: Site, monkeypatch: 
     page = await browser.submit(page, page.path, body=page.fields["body"])
     assert "Votre réponse est envoyée" in page.shown
     assert len(await sent(site)) == 1
+
+
+async def test_a_fault_of_ours_gives_the_draft_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks, and wherever."""
+    claire = await site.house.enrol()
+    await site.receive(claire)
+    browser, page = await opened(site, claire)
+
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("inner")
+
+    monkeypatch.setattr(site.rooms.profiles, "profile", breaks)
+    page = await browser.submit(page, page.path, body=DRAFT)
+    assert page.status == 500
+    assert page.fields["draft"] == DRAFT
+    assert "inner" not in page.text
