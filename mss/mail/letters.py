@@ -33,7 +33,8 @@ class HeaderFacts:
 
     from_addresses: tuple[MailAddress, ...]
     from_is_readable: bool
-    sender: MailAddress | None
+    senders: tuple[MailAddress, ...]
+    senders_are_readable: bool
     reply_to: tuple[MailAddress, ...]
     is_report: bool
     received_fields: int
@@ -67,8 +68,9 @@ def header_facts(structure: Structure) -> HeaderFacts:
     is_report = structure.root.content_type == "multipart/report" or auto not in ("no", "")
     return HeaderFacts(
         from_addresses=shown,
-        from_is_readable=readable and senders_readable,
-        sender=senders[0] if senders else None,
+        from_is_readable=readable,
+        senders=senders,
+        senders_are_readable=senders_readable,
         reply_to=read_addresses(structure, "Reply-To")[0],
         is_report=is_report,
         received_fields=len(structure.headers("Received")),
@@ -87,7 +89,8 @@ def message_facts(
         may_use=may_use,
         from_addresses=seen.from_addresses,
         from_is_readable=seen.from_is_readable,
-        sender_header=seen.sender,
+        sender_addresses=seen.senders,
+        senders_are_readable=seen.senders_are_readable,
         is_report=seen.is_report,
         received_fields=seen.received_fields,
         long_line_number=0 if structure.longest_line is None else structure.longest_line.number,

@@ -90,7 +90,9 @@ class MessageFacts:
     from_addresses: tuple[MailAddress, ...]
     from_is_readable: bool
     """False when a From field holds something that is not a plain address."""
-    sender_header: MailAddress | None
+    sender_addresses: tuple[MailAddress, ...]
+    """Of every Sender field."""
+    senders_are_readable: bool
     is_report: bool
     """multipart/report, or Auto-Submitted with another value than `no` (RFC 3834 §5)."""
     received_fields: int
@@ -132,10 +134,9 @@ def from_belongs_to_the_login(facts: MessageFacts) -> Verdict | None:
 
 
 def sender_field_is_not_somebody_else(facts: MessageFacts) -> Verdict | None:
-    """Submission: a Sender field may only repeat an address of the login."""
-    if not facts.by_login or facts.sender_header is None or facts.sender_header.key in facts.may_use:
-        return None
-    return Refuse(Reason.FROM_NOT_OF_LOGIN)
+    """Submission: a Sender field may only repeat addresses of the login. (A peer's is shown to nobody.)"""
+    own = facts.senders_are_readable and all(sender.key in facts.may_use for sender in facts.sender_addresses)
+    return None if own or not facts.by_login else Refuse(Reason.FROM_NOT_OF_LOGIN)
 
 
 def lines_can_be_sent_on(facts: MessageFacts) -> Verdict | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mss.accounts import lifecycle
+from mss.accounts.lifecycle import Wish
 from mss.crypto.keys import Lookup
 from mss.mail.policy import RecipientFacts
 from mss.model.errors import BadValue
-from mss.model.ids import MailAddress, Matricule
+from mss.model.ids import MailAddress, Matricule, OwnerId
 from mss.model.mailbox import AccountState, MailboxKind
+from mss.model.verdict import Accept
 from mss.store import owners
 from mss.store.database import Store
 from mss.store.owners import MailboxRow
 from mss.store.sql import Connection
 
 POSTMASTER = "postmaster"
+NOBODY = OwnerId(0)
+"""A number that no owner has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ class Recipients:
         """The mailbox that takes this address's mail; postmaster's goes to a person."""
         actual = self._house.postmaster if recipient.local.lower() == POSTMASTER else recipient
         hashed = self._lookup.address(actual.key)
-        return await self._store.read(lambda connection: owners.mailbox_at(connection, hashed))
+        # Nobody's row is looked for too: an address that leads nowhere costs what another does.
+        return await self._store.read(lambda c: owners.mailbox(c, owners.find(c, hashed) or NOBODY))
 
     async def reachable(self, recipient: MailAddress) -> MailboxRow | None:
         """The mailbox, when mail may be put into it: a closed or suspended patient looks like nobody."""
@@ -90,6 +96,11 @@ class Recipients:
         def ask(connection: Connection) -> list[MailboxRow]:
             own = owners.mailbox(connection, account)
             teams = [owners.mailbox(connection, team) for team, _ in owners.memberships(connection, account)]
-            return [b for b in (own, *teams) if b is not None and b.kind is not MailboxKind.PATIENT]
+            return [b for b in (own, *teams) if b is not None and _may_send(b)]
 
         return await self._store.read(ask)
+
+
+def _may_send(box: MailboxRow) -> bool:
+    """A patient writes through her pages, where she may only answer."""
+    return box.kind is not MailboxKind.PATIENT and isinstance(lifecycle.judge(box.state, Wish.SEND), Accept)

@@ -26,6 +26,9 @@ from mss.model.ids import MailAddress, OwnerId
 from mss.model.message import Envelope
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 
+NOT_SENT_ON = ("Bcc", "Resent-Bcc", "Return-Path")
+"""Who was copied in secret stays secret; the return path is for the last server to write."""
+
 
 class Submission:
     """The submission door's `Reception`: mail of logins to the whole trust space."""
@@ -48,18 +51,14 @@ class Submission:
         self._clock = clock
         self._chance = chance
 
-    async def _may_use(self, peer: Peer, address: MailAddress) -> bool:
-        """Whether an address belongs to the login: its own, or a team's of which it is a member."""
-        if peer.account is None:
-            return False
-        hashed = self._lookup.address(address.key)
-        return any(box.address_hmac == hashed for box in await self._recipients.own_addresses(peer.account))
-
-    async def _may_use_of(self, peer: Peer, *addresses: MailAddress | None) -> frozenset[str]:
-        return frozenset([a.key for a in addresses if a is not None and await self._may_use(peer, a)])
+    async def _may_use_of(self, peer: Peer, *addresses: MailAddress) -> frozenset[str]:
+        """Those that belong to the login: its own address, or one of a team of which it is a member."""
+        assert peer.account is not None, "the door asks for a login first"
+        own = {box.address_hmac for box in await self._recipients.own_addresses(peer.account)}
+        return frozenset(one.key for one in addresses if self._lookup.address(one.key) in own)
 
     async def sender(self, peer: Peer, sender: MailAddress | None) -> Verdict:
-        may_use = await self._may_use_of(peer, sender)
+        may_use = await self._may_use_of(peer, *([sender] if sender else []))
         return policy.judge_sender(SenderFacts(sender, may_use))
 
     async def recipient(self, peer: Peer, sender: MailAddress | None, recipient: MailAddress) -> Verdict:
@@ -72,16 +71,17 @@ class Submission:
         assert peer.account is not None, "the door asks for a login first"
         number = self._chance.token(8).hex()
         try:
-            structure = mime.scan(raw)
+            structure = await letters.scan(raw)
             seen = letters.header_facts(structure)
-            may_use = await self._may_use_of(peer, *seen.from_addresses[:2], seen.sender)
+            may_use = await self._may_use_of(peer, *seen.from_addresses, *seen.senders)
             verdict = policy.judge_message(letters.message_facts(structure, envelope, by_login=True, may_use=may_use))
             if not isinstance(verdict, Accept):
                 return Receipt(verdict)
             finished = self._trace(peer, envelope, number) + self._completed(raw, structure, seen.from_addresses[0])
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
-            repeated = raw if structure.header("Message-ID") else finished
-            letter = Letter(finished, summarise(finished, mime.scan(finished)), envelope.sender, peer.name, repeated)
+            repeated = raw if _says(structure, "Message-ID") else finished
+            summary = summarise(finished, await letters.scan(finished))
+            letter = Letter(finished, summary, envelope.sender, peer.name, repeated)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         try:
@@ -96,13 +96,20 @@ class Submission:
         return letters.trace_fields(anonymous, Peer(peer.name), self._house.host, number, protocol="ESMTPSA")
 
     def _completed(self, raw: bytes, structure: Structure, shown_from: MailAddress) -> bytes:
-        """RFC 6409 §8: add Date and Message-ID when missing; RFC 5322 §3.6.3: no Bcc goes out."""
-        added = ""
-        if not structure.header("Date"):
+        """RFC 6409 §8: add Date and Message-ID when missing; RFC 5322 §3.6.3, §3.6.6: no Bcc goes out."""
+        added, gone = "", [*NOT_SENT_ON]
+        if not _says(structure, "Date"):
             added += f"Date: {format_datetime(self._clock.now().astimezone(PARIS))}\r\n"
-        if not structure.header("Message-ID"):
+            gone.append("Date")
+        if not _says(structure, "Message-ID"):
             added += f"Message-ID: {letters.new_message_id(self._chance, shown_from.domain)}\r\n"
-        return added.encode() + letters.without_fields(raw, "Bcc", "Return-Path")
+            gone.append("Message-ID")
+        return added.encode() + letters.without_fields(raw, *gone)
+
+
+def _says(structure: Structure, field: str) -> bool:
+    """Whether a field is there and not empty."""
+    return bool((structure.header(field) or "").strip())
 
 
 class HouseMail:

@@ -31,6 +31,7 @@ from mss.model.mailbox import MailboxKind
 from mss.model.message import Envelope
 from mss.model.verdict import Verdict
 from mss.store import audit, folders, messages, owners, schema, tasks
+from mss.store.blobs import INLINE_BYTES_MAX
 from mss.store.changes import ChangeBus
 from mss.store.folders import Folder
 from mss.store.messages import StoredMessage
@@ -52,6 +53,8 @@ HOUSE = House(
 )
 ABSENT = MailAddress.parse(f"279035121518989@{PATIENTS}")  # well-formed; nobody enrols it here
 LAB = MailAddress.parse(f"resultats@{LAB_DOMAIN}")
+LARGE = ("x" * 70 + "\r\n") * (INLINE_BYTES_MAX // 72 + 1)
+"""A body that lies in a file of its own."""
 TEAM = MailAddress.parse(f"secretariat@{LAB_DOMAIN}")
 
 
@@ -258,4 +261,4 @@ class Unlucky:
         del self._room.store.write
 
 
-__all__ = ["ABSENT", "HOUSE", "LAB", "PATIENTS", "TEAM", "Chance", "MailRoom", "Unlucky", "address", "mail"]
+__all__ = ["ABSENT", "HOUSE", "LAB", "LARGE", "PATIENTS", "TEAM", "Chance", "MailRoom", "Unlucky", "address", "mail"]
