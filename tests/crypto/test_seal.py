@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss.crypto import seal
-from mss.crypto.seal import FRAME_BYTES, TAG_BYTES, SealBroken
+from mss.crypto.seal import FRAME_BYTES, TAG_BYTES
 from mss.model.clock import SeededChance
+from mss.model.errors import SealBroken
 
 CHANCE = SeededChance(1)
 PAIR, OTHER = seal.new_pair(CHANCE), seal.new_pair(CHANCE)

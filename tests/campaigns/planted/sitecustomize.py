@@ -5,17 +5,18 @@ Python imports this file at every start when its folder stands in PYTHONPATH; it
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 LATE_S = 0.05
 
 if "mss.assembly" in sys.orig_argv and "edge" in sys.orig_argv:
-    from mss.mail.delivery import Delivery
+    from mss.mail.delivery import Delivery, Parcel
 
     honest = Delivery.commit
-    later = set()
+    later: set[asyncio.Task[None]] = set()
 
-    async def polite_before_durable(self, parcels):
-        async def write():
+    async def polite_before_durable(self: Delivery, parcels: Sequence[Parcel]) -> list[int]:
+        async def write() -> None:
             await asyncio.sleep(LATE_S)
             await honest(self, parcels)
 
@@ -24,4 +25,4 @@ if "mss.assembly" in sys.orig_argv and "edge" in sys.orig_argv:
         task.add_done_callback(later.discard)
         return [parcel.new.message for parcel in parcels]
 
-    Delivery.commit = polite_before_durable
+    Delivery.commit = polite_before_durable  # type: ignore[method-assign]
