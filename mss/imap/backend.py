@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.snapshot import Changes, Snapshot
@@ -59,8 +59,7 @@ class Folder:
     subscribed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What is known of a message without opening it."""
 
     uid: int

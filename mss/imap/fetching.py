@@ -6,17 +6,18 @@ frame by frame; between pieces the wire is drained.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from mss.formats.summary import headers_of, is_usual, parts_of
+from mss.formats.summary import is_usual, parts_of
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap.backend import Folder, Row
 from mss.imap.commands import Attribute, Binary, Piece, Section
 from mss.imap.replies import Declined, Problem
-from mss.imap.rows import Need, Page, need_of, render
-from mss.imap.sections import Places, choose_fields, cut, locate
+from mss.imap.rows import Fields, Need, Page, need_of, render
+from mss.imap.sections import Places, cut, field_chooser, locate
 from mss.imap.state import Disconnected, Session
 from mss.model.errors import MssError
 from mss.model.mailbox import Flag
@@ -42,6 +43,7 @@ async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[st
     for start in range(0, len(positions), PAGE_MESSAGES):
         part = positions[start : start + PAGE_MESSAGES]
         told += await _page(session, plan, part, newly_seen)
+        await asyncio.sleep(0)  # others may go between two pages
     if told < len(positions) and not command.uid:
         return "Some messages are no longer there", "EXPUNGEISSUED"  # RFC 5530 §3
     return "Fetched"
@@ -53,8 +55,13 @@ class _Plan:
 
     attributes: tuple[Attribute, ...]
     sections: tuple[Section, ...]
+    fields: tuple[Fields, ...]
+    """The sections, when they are all of header fields that summaries hold; then a page is told at once."""
     need: Need
-    opens_bodies: bool
+
+    @property
+    def opens_bodies(self) -> bool:
+        return len(self.fields) < len(self.sections)
 
 
 def _plan(session: Session, command: c.Fetch) -> _Plan:
@@ -69,12 +76,22 @@ def _plan(session: Session, command: c.Fetch) -> _Plan:
     if sections:
         whole = all(section.piece is Piece.ALL and not section.path for section in sections)
         need = max(need, Need.ROW if whole else Need.SUMMARY)
-    return _Plan(tuple(attributes), sections, need, not all(map(_in_summary, sections)))
+    fields = tuple(_fields(section) for section in sections) if all(map(_in_summary, sections)) else ()
+    return _Plan(tuple(attributes), sections, fields, need)
 
 
 def _in_summary(section: Section) -> bool:
     """The summary alone answers: header fields that are kept there."""
-    return section.piece is Piece.FIELDS and not section.path and all(is_usual(f.lower()) for f in section.fields)
+    is_fields = section.piece is Piece.FIELDS and not section.path
+    return is_fields and section.peek and all(is_usual(name.lower()) for name in section.fields)
+
+
+def _fields(section: Section) -> Fields:
+    choose = field_chooser(section.fields, but=False)
+    if section.span is None:
+        return Fields(section.label, choose)
+    first, count = section.span
+    return Fields(section.label, lambda header: choose(header)[first : first + count])
 
 
 def _changed(session: Session, positions: list[int], since: int) -> list[int]:
@@ -118,8 +135,8 @@ async def _page(session: Session, plan: _Plan, positions: list[int], newly_seen:
         there = {row.uid for row in rows}
         pairs = [pair for pair, uid in zip(pairs, uids, strict=True) if uid in there]
     page = Page(view, [position for position, _ in pairs], [index for _, index in pairs], rows, summaries)
-    if not plan.sections:
-        session.wire.write(b"".join(render(page, plan.attributes)))
+    if not plan.opens_bodies:
+        session.wire.write(b"".join(render(page, plan.attributes, plan.fields)))
         await session.wire.drain()
         return len(pairs)
     return await _page_with_bodies(session, plan, page, newly_seen)
@@ -127,7 +144,7 @@ async def _page(session: Session, plan: _Plan, positions: list[int], newly_seen:
 
 async def _page_with_bodies(session: Session, plan: _Plan, page: Page, newly_seen: frozenset[int]) -> int:
     told = 0
-    for batch in _batches(page.rows) if plan.opens_bodies else [range(len(page.rows))]:
+    for batch in _batches(page.rows):
         told += await _batch(session, plan, page, batch, newly_seen)
     return told
 
@@ -147,14 +164,12 @@ def _batches(rows: Sequence[Row]) -> list[range]:
 async def _batch(session: Session, plan: _Plan, page: Page, batch: range, newly_seen: frozenset[int]) -> int:
     folder = session.open_folder().folder
     rows = [page.rows[number] for number in batch]
-    bodies: dict[int, bytes] = {}
     is_large = len(rows) == 1 and rows[0].size_bytes > BATCH_BYTES_MAX
-    if plan.opens_bodies and not is_large:
-        bodies = await session.store.bodies(folder, [row.uid for row in rows])
+    bodies = {} if is_large else await session.store.bodies(folder, [row.uid for row in rows])
     told = 0
     for number in batch:
         row = page.rows[number]
-        if plan.opens_bodies and not is_large and row.uid not in bodies:
+        if not is_large and row.uid not in bodies:
             continue
         message = _Message(session, folder, row, bodies.get(row.uid), page.summaries[number] if page.summaries else b"")
         one = Page(
@@ -212,18 +227,13 @@ async def _tell_message(session: Session, plan: _Plan, page: Page, message: _Mes
 async def _tell_section(session: Session, section: Section, message: _Message, space: bytes) -> None:
     """One section as a literal; NIL for a part that is not there."""
     wire = session.wire
-    if _in_summary(section):
-        fields = choose_fields(headers_of(message.summary), section.fields, but=False)
-        first, end = cut(len(fields), section.span)
-        wire.write(b"%b%b %b" % (space, section.label, responses.literal(fields[first:end])))
-        return
     place = locate(section, message.row.size_bytes, message.places())
     if place is None:
         wire.write(b"%b%b NIL" % (space, section.label))
         return
     if section.fields:
         header = await message.octets(place.start, place.end)
-        fields = choose_fields(header, section.fields, but=section.piece is Piece.FIELDS_NOT)
+        fields = field_chooser(section.fields, but=section.piece is Piece.FIELDS_NOT)(header)
         first, end = cut(len(fields), section.span)
         wire.write(b"%b%b %b" % (space, section.label, responses.literal(fields[first:end])))
         return

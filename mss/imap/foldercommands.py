@@ -25,6 +25,8 @@ CHILD_INFO = b' ("CHILDINFO" ("SUBSCRIBED"))'
 
 
 async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, str]:
+    if command.resync is not None:
+        raise Declined(Problem.NOT_SUPPORTED)  # QRESYNC is not announced
     if session.selected is not None:
         session.let_go()
         session.wire.write(responses.ok_code("CLOSED", "Previous folder closed"))  # RFC 7162 §3.2.11

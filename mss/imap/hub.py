@@ -21,6 +21,10 @@ REMEMBERED_MESSAGES_MAX = 1_000_000
 REMEMBERED_FOLDERS_MAX = 1024
 
 
+NOTHING_YET = Snapshot.of(0, 1, 0, (), ())
+"""Before the first reading."""
+
+
 class OpenFolder:
     """A folder that somebody has selected. What is known is stale from a hint until a reading that began after it
     has ended: whoever is woken meanwhile waits for that reading.
@@ -28,14 +32,14 @@ class OpenFolder:
     Whoever reads does so in their own name (`as_seen`): opening names of keywords is written into the audit.
     """
 
-    def __init__(self, store: MailStore, key: Key, snapshot: Snapshot) -> None:
+    def __init__(self, store: MailStore, key: Key) -> None:
         self.key = key
-        self.snapshot = snapshot
+        self.snapshot = NOTHING_YET
         self.sessions = 0
         self._hints = 0
         self._hints_read = 0
         self.watchers: set[Callable[[], None]] = set()
-        self._recent_from = snapshot.uidnext
+        self._recent_from = 0
         self._store = store
         self._lock = asyncio.Lock()
         self._asked = 0
@@ -69,12 +73,11 @@ class OpenFolder:
             watcher()
 
     async def _read(self, as_seen: Folder) -> None:
-        hints = self._hints
-        changes = await self._store.changes(as_seen, self.snapshot.modseq)
-        if changes is None:
-            self.snapshot = await self._store.snapshot(as_seen)
-        else:
-            self.snapshot = self.snapshot.after(changes)
+        hints, known = self._hints, self.snapshot
+        changes = None if known is NOTHING_YET else await self._store.changes(as_seen, known.modseq)
+        self.snapshot = await self._store.snapshot(as_seen) if changes is None else known.after(changes)
+        if known is NOTHING_YET:
+            self._recent_from = self.snapshot.uidnext  # what came before we looked, somebody may have seen
         self._hints_read = hints
 
 
@@ -93,13 +96,14 @@ class Hub:
         self._watch(folder.box.owner)  # before reading, so that no change falls between
         opened = self._open.get(key)
         if opened is None:
-            snapshot = await self._store.snapshot(folder)
-            opened = self._open.get(key) or self._keep(OpenFolder(self._store, key, snapshot))
+            opened = self._keep(OpenFolder(self._store, key))
         opened.sessions += 1
         try:
             await opened.refresh(folder)
         except BaseException:
             opened.sessions -= 1
+            if not opened.sessions:
+                self._drop(opened)
             raise
         self._open.move_to_end(key)
         return opened

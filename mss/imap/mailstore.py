@@ -20,6 +20,7 @@ from mss.crypto.keys import Lookup
 from mss.formats.summary import parts_of
 from mss.imap import texts
 from mss.imap.backend import Box, Folder, Row
+from mss.imap.foldercache import FolderCache
 from mss.imap.keywords import KEYWORD_KIND
 from mss.imap.snapshot import Changes, Snapshot, State
 from mss.model.errors import NotFound
@@ -63,7 +64,7 @@ class CellarReader:
         self._bus = bus
         self._lookup = lookup
         self._names: OrderedDict[bytes, str] = OrderedDict()
-        self._summaries = _SummaryCache(cache_bytes_max)
+        self._cache = FolderCache(cache_bytes_max)
 
     async def _keys(self, box: Box) -> OwnerKeys:
         return await self._opener.open(box.owner, f"login:{box.account}", "imap")
@@ -106,7 +107,7 @@ class CellarReader:
         keywords = await self._keywords(folder, sealed)
         # On PostgreSQL an entry may be newer than the row of its folder: it comes with the next changes.
         known = (state for state in states if state[0] < row.uidnext)
-        return Snapshot.of(row.uidvalidity, row.uidnext, row.highestmodseq, keywords, known)
+        return await asyncio.to_thread(Snapshot.of, row.uidvalidity, row.uidnext, row.highestmodseq, keywords, known)
 
     async def changes(self, folder: Folder, since: int) -> Changes | None:
         owner, number = folder.box.owner, folder.id
@@ -144,24 +145,27 @@ class CellarReader:
 
     async def rows(self, folder: Folder, uids: Sequence[int]) -> list[Row]:
         owner, number = folder.box.owner, folder.id
-        found = await self._store.read(lambda c: pages.rows(c, owner, number, uids))
-        return [Row(row.uid, row.size_bytes, row.internaldate_ms, row.savedate_ms) for row in found]
+        known = self._cache.of(owner, number)
+        missing = [uid for uid in uids if uid not in known.rows]
+        if missing:
+            found = await self._store.read(lambda c: pages.rows(c, owner, number, missing))
+            self._cache.learn(known, (Row(*row) for row in found))
+        return [known.rows[uid] for uid in uids if uid in known.rows]
 
     async def summaries(self, folder: Folder, uids: Sequence[int]) -> list[tuple[Row, bytes]]:
         keys = await self._keys(folder.box)
-        cache, key = self._summaries, (folder.box.owner, folder.id)
-        known = {uid: found for uid in uids if (found := cache.get((*key, uid))) is not None}
-        missing = [uid for uid in uids if uid not in known]
+        owner, number = folder.box.owner, folder.id
+        known = self._cache.of(owner, number)
+        missing = [uid for uid in uids if uid not in known.summaries]
         if missing:
-            sealed = await self._store.read(lambda c: pages.summaries(c, *key, missing))
+            sealed = await self._store.read(lambda c: pages.summaries(c, owner, number, missing))
             if len(sealed) > OPEN_IN_LOOP_MAX:
                 opened = await asyncio.to_thread(_open_summaries, keys, sealed)
             else:
                 opened = _open_summaries(keys, sealed)
-            for row, summary in opened:
-                known[row.uid] = (row, summary)
-                cache.put((*key, row.uid), (row, summary))
-        return [known[uid] for uid in uids if uid in known]
+            self._cache.learn(known, (row for row, _ in opened), opened)
+        summaries, rows = known.summaries, known.rows
+        return [(rows[uid], summaries[uid]) for uid in uids if uid in summaries]
 
     async def bodies(self, folder: Folder, uids: Sequence[int]) -> dict[int, bytes]:
         keys = await self._keys(folder.box)
@@ -207,34 +211,6 @@ class CellarReader:
         return await self._bodies.get(one.body.place, start, length)
 
 
-class _SummaryCache:
-    """Opened summaries, the least used forgotten first."""
-
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._kept: OrderedDict[tuple[int, int, int], tuple[Row, bytes]] = OrderedDict()
-
-    def get(self, key: tuple[int, int, int]) -> tuple[Row, bytes] | None:
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
-
-    def put(self, key: tuple[int, int, int], value: tuple[Row, bytes]) -> None:
-        if key in self._kept:
-            return
-        self._kept[key] = value
-        self._bytes += _kept_bytes(value)
-        while self._bytes > self._bytes_max:
-            _, dropped = self._kept.popitem(last=False)
-            self._bytes -= _kept_bytes(dropped)
-
-
-def _kept_bytes(value: tuple[Row, bytes]) -> int:
-    return len(value[1]) + 400  # the row, the key, the entry
-
-
 def told_folder(box: Box, row: FolderRow, name: str) -> Folder:
     return Folder(
         box=box,
@@ -263,8 +239,7 @@ def _open_summaries(keys: OwnerKeys, sealed: Sequence[SealedSummary]) -> list[tu
     for one in sealed:
         where = seal.place(keys.owner, messages.SUMMARY_KIND, one.message)
         summary = seal.decrypt_object(keys.epoch_key(one.key), where, one.summary_sealed)
-        row = one.row
-        opened.append((Row(row.uid, row.size_bytes, row.internaldate_ms, row.savedate_ms), summary))
+        opened.append((Row(*one.row), summary))
     return opened
 
 

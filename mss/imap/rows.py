@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mss.formats.summary import body_of, bodystructure_of, envelope_of
+from mss.formats.summary import body_of, bodystructure_of, envelope_of, headers_of
 from mss.imap.backend import Row
 from mss.imap.commands import Attribute
 from mss.imap.responses import date_time, flag_names
@@ -48,6 +48,14 @@ _FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Fields:
+    """A section of header fields that summaries hold: how it is called, and what picks it out of their headers."""
+
+    label: bytes
+    choose: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some messages of a view, by position, with what the store told of them (as far as it was needed)."""
 
@@ -63,11 +71,19 @@ def need_of(attributes: Iterable[Attribute]) -> Need:
     return max((NEEDS[item] for item in attributes), default=Need.SNAPSHOT)
 
 
-def render(page: Page, attributes: Sequence[Attribute], *, end: bytes = b")\r\n") -> list[bytes]:
+def render(
+    page: Page, attributes: Sequence[Attribute], fields: Sequence[Fields] = (), *, end: bytes = b")\r\n"
+) -> list[bytes]:
     """`* 12 FETCH (…)` for each message of the page; with another `end` more items may follow."""
-    form = b"* %d FETCH (" + b" ".join(_FORMS[item] for item in attributes) + end
+    forms = [_FORMS[item] for item in attributes] + [
+        b"%b {%%d}\r\n%%b" % one.label.replace(b"%", b"%%") for one in fields
+    ]
+    form = b"* %d FETCH (" + b" ".join(forms) + end
     columns: list[Iterable[object]] = [[position + 1 for position in page.positions]]
     columns += [_COLUMNS[item](page) for item in attributes]
+    for one in fields:
+        chosen = [one.choose(headers_of(summary)) for summary in page.summaries]
+        columns += [map(len, chosen), chosen]
     return [form % values for values in zip(*columns, strict=True)]
 
 

@@ -101,9 +101,8 @@ def _leaf(key: k.SearchKey, positions: Sequence[int], facts: Facts) -> list[int]
         case k.ModSeqFrom(modseq):
             return _by_modseq(modseq, positions, facts.view)
         case k.HeaderHas(name, text):
-            wanted = text.casefold()
-            field_name = name.encode()
-            return [p for p in positions if _header_has(facts.headers.get(p, b""), field_name, wanted)]
+            has = _header_test(name.encode(), text)
+            return [position for position in positions if has(facts.headers.get(position, b""))]
         case k.TextHas():
             found = facts.texts.get(key, frozenset())
             return [position for position in positions if position in found]
@@ -180,11 +179,20 @@ def _end_of_field(header: bytes, at: int) -> int:
         at = end + 1
 
 
-def _header_has(header: bytes, name: bytes, wanted: str) -> bool:
+def _header_test(name: bytes, text: str) -> Callable[[bytes], bool]:
     """Whether a field contains a text, decoded and whatever the case; the octets alone rule most messages out."""
-    if b"=?" not in header and wanted.isascii() and " " not in wanted and wanted.encode() not in header.lower():
-        return False
-    return any(wanted in decode_words(value).casefold() for value in header_values(header, name))
+    wanted = text.casefold()
+    words = [word.encode() for word in wanted.split(" ") if word.isascii()]  # a fold may stand for a space
+
+    def test(header: bytes) -> bool:
+        if b"=?" not in header:
+            low = header.lower()
+            for word in words:
+                if word not in low:
+                    return False
+        return any(wanted in decode_words(value).casefold() for value in header_values(header, name))
+
+    return test
 
 
 def _sent_between(header: bytes, first: int, end: int) -> bool:

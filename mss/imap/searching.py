@@ -6,6 +6,7 @@ flags cost nothing, headers a page of summaries, texts the messages themselves.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from mss.formats.summary import headers_of, is_usual, parts_of
@@ -75,6 +76,7 @@ async def _narrow(session: Session, key: k.SearchKey, positions: list[int], now_
         facts = Facts(view, now_ms)
         page = await _learn(session, key, level, positions[start : start + PAGE_MESSAGES], facts)
         matching += narrow(key, page, facts)
+        await asyncio.sleep(0)  # others may go between two pages
     return matching
 
 

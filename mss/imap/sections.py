@@ -6,7 +6,8 @@ multipart `TEXT` or `2.TEXT`. A message that is not a multipart has its only par
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mss.imap.commands import Piece, Section
@@ -55,21 +56,12 @@ def _message(name: str, places: Places) -> tuple[int, int, int] | None:
     return inner if part is not None and inner is not None and inner[0] == part[1] else None
 
 
-def choose_fields(header: bytes, fields: Iterable[bytes], *, but: bool) -> bytes:
-    """The wanted fields of a header, or all `but` those, and the empty line that ends it."""
-    named = frozenset(field.lower() for field in fields)
-    chosen = []
-    wanted = False
-    for line in header.splitlines(keepends=True):
-        if not line.strip(b"\r\n"):
-            break
-        if line[:1] not in b" \t":
-            name = line.partition(b":")[0].rstrip(b" \t").lower()
-            wanted = (name in named) != but
-        if wanted:
-            chosen.append(line)
-    chosen.append(b"\r\n")
-    return b"".join(chosen)
+def field_chooser(fields: Iterable[bytes], *, but: bool) -> Callable[[bytes], bytes]:
+    """What picks the wanted fields out of a header, or all `but` those, and adds the empty line that ends it."""
+    names = b"|".join(re.escape(field) for field in fields)
+    wanted = rb"(?!(?:%b)[ \t]*:)[^\r\n \t]" % names if but else rb"(?:%b)[ \t]*:" % names
+    shape = re.compile(rb"^%b[^\n]*\n(?:[ \t][^\n]*\n)*" % wanted, re.IGNORECASE | re.MULTILINE)
+    return lambda header: b"".join([*shape.findall(header), b"\r\n"])
 
 
 def cut(size: int, span: tuple[int, int] | None) -> tuple[int, int]:

@@ -177,6 +177,7 @@ async def _idle(session: Session) -> None:
     while (line := wire.take_line()) is None:
         heard = await wire.wait(settings.poll_s)
         if session.clock.monotonic_s() > give_up_s:
+            wire.write(responses.bye("Nothing heard for too long"))
             raise Disconnected("idle for too long")
         await session.tell_news(may_expunge=True, ask=not heard)
         if session.leaving:

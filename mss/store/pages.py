@@ -27,14 +27,8 @@ SPREAD_MAX = 4
 """A page is read as a range when its uids span at most so many numbers each."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRow:
-    """What lies in clear beside a message in a folder."""
-
-    uid: int
-    size_bytes: int
-    internaldate_ms: int
-    savedate_ms: int
+PageRow = tuple[int, int, int, int]
+"""What lies in clear beside a message in a folder: uid, size, internaldate_ms, savedate_ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +91,13 @@ def find_folder(connection: Connection, owner: int, folder: int) -> Folder | Non
 
 def rows(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[PageRow]:
     """By rising uid."""
-    return [PageRow(*row) for row in _ask(connection, "rows", owner, folder, uids)]
+    return [tuple(row) for row in _ask(connection, "rows", owner, folder, uids)]
 
 
 def summaries(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[SealedSummary]:
     """By rising uid."""
     return [
-        SealedSummary(PageRow(uid, size, internal, saved), message, _key(epoch, scheme, key), summary)
+        SealedSummary((uid, size, internal, saved), message, _key(epoch, scheme, key), summary)
         for uid, size, internal, saved, message, epoch, scheme, key, summary in _ask(
             connection, "summaries", owner, folder, uids
         )

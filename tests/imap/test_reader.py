@@ -124,6 +124,13 @@ def test_a_literal_that_comes_unasked_is_swallowed_without_being_kept() -> None:
     assert reader.next_command() == Tagged("b", Noop())
 
 
+def test_what_follows_a_swallowed_literal_counts() -> None:
+    """Neither an octet more nor one less goes by, whatever ends the line."""
+    for size in (1001, 3000):
+        events = events_of([b"a SELECT {%d+}\r\n" % size + b"z" * size + b"\nb NOOP\r\n"])
+        assert events[1:] == [Tagged("b", Noop())]
+
+
 def test_a_literal_of_two_gibibytes_that_comes_unasked_ends_the_line() -> None:
     """Nobody waits for 2 GiB to pass."""
     assert SWALLOW_BYTES_MAX < 1 << 31

@@ -8,7 +8,7 @@ from mss.formats.mime import scan
 from mss.formats.summary import parts_of, summarise
 from mss.imap.commands import Fetch, Section
 from mss.imap.grammar import parse
-from mss.imap.sections import choose_fields, cut, locate
+from mss.imap.sections import cut, field_chooser, locate
 
 INNER = b"Subject: innen\r\n\r\nInneres\r\n"
 INNER_MULTI = (
@@ -42,7 +42,7 @@ def octets(raw: bytes, item: str) -> bytes | None:
         return None
     found = raw[place.start : place.end]
     if section.fields:
-        found = choose_fields(found, section.fields, but="NOT" in item)
+        found = field_chooser(section.fields, but="NOT" in item)(found)
     first, end = cut(len(found), section.span)
     return found[first:end]
 
