@@ -12,7 +12,6 @@ from typing import ClassVar, Protocol
 
 from aiosmtpd.smtp import Envelope
 
-from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress
 from mss.model.verdict import Reason
 from mss.smtp import commands, journal, replies
@@ -91,7 +90,7 @@ class Conversation(Wire):
 
     async def _handle_client(self) -> None:
         try:
-            if self.doorway.is_tls_from_start and not await self._start_tls():
+            if self.doorway.is_tls_from_start and not await self._start_tls(None):
                 return
             self._say(Reply(220, "", f"{self.hostname} ESMTP"))
             while not self._is_over:
@@ -109,16 +108,13 @@ class Conversation(Wire):
     async def _hear(self) -> None:
         """One command."""
         try:
-            line = await self._next_line()
+            await self._obey(await self._next_line())
         except BadLine as bad:
             self._bad_lines += 1
             if bad.is_fatal or self._bad_lines >= self.limits.bad_lines_max:
                 self._say(bad.reply)
                 raise CutOff(replies.TOO_MANY_ERRORS) from None
             self._object(bad.reply)
-            return
-        try:
-            await self._obey(line)
         except BadCommand as bad:
             self._object(bad.reply)
         except (HungUp, CutOff):
@@ -174,8 +170,7 @@ class Conversation(Wire):
             raise BadCommand(replies.SYNTAX)
         if self.session.is_encrypted:
             raise BadCommand(replies.OUT_OF_ORDER)
-        self._say(replies.READY_FOR_TLS)
-        if not await self._start_tls():
+        if not await self._start_tls(replies.READY_FOR_TLS):
             raise HungUp
         self._begin_anew()
 
@@ -184,7 +179,6 @@ class Conversation(Wire):
             raise BadCommand(replies.HELLO_FIRST)
         if self.envelope.is_begun:
             raise BadCommand(replies.OUT_OF_ORDER)
-        self._before_mail()
         command = commands.read_mail(argument, accepts_auth=self.accepts_auth_parameter)
         if command.size_octets > self.limits.message_octets_max:
             self._refuse(replies.TOO_LARGE)
@@ -198,9 +192,6 @@ class Conversation(Wire):
         self.envelope.mail_from = "" if command.sender is None else str(command.sender)
         self.envelope.mail_options = options
         self._say(reply)
-
-    def _before_mail(self) -> None:
-        """What this door wants to have seen before MAIL. Raises BadCommand."""
 
     async def smtp_RCPT(self, argument: str) -> None:
         if not self.envelope.is_begun:
@@ -248,10 +239,7 @@ class Conversation(Wire):
         if blocks.problem is not None:
             return replies.REPLIES[blocks.problem]
         self.envelope.content = self.envelope.original_content = blocks.message()
-        try:
-            return await self.handler.handle_DATA(self, self.session, self.envelope)
-        except StorageUnavailable:
-            return replies.REPLIES[Reason.STORAGE_UNAVAILABLE]
+        return await self.handler.handle_DATA(self, self.session, self.envelope)
 
     async def smtp_RSET(self, argument: str) -> None:
         self._idle()

@@ -150,7 +150,6 @@ SYNTAX = Reply(501, "5.5.4", "Syntax error in argument")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised")
 TOO_LARGE = REPLIES[Reason.TOO_LARGE]
 NOT_IN_STEP = Reply(554, "5.5.0", "Message sent before our 354, closing")
-CANNOT_TLS_NOW = Reply(454, "4.7.0", "TLS not available now")
 ENCRYPT_FIRST = Reply(538, "5.7.11", "Encryption required, use STARTTLS")
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Mechanism not offered")
 AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")

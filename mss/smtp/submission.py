@@ -65,10 +65,6 @@ class SubmissionConversation(Conversation):
             return ()
         return (PLAIN, EXTERNAL) if self.session.certificate_der else (PLAIN,)
 
-    def _before_mail(self) -> None:
-        if self.session.known is None:
-            raise BadCommand(replies.REPLIES[Reason.AUTHENTICATION_REQUIRED])
-
     async def smtp_AUTH(self, argument: str) -> None:
         if not self.session.is_encrypted:
             raise BadCommand(replies.ENCRYPT_FIRST)

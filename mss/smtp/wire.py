@@ -152,7 +152,6 @@ class Wire(SMTP):
         self._is_gone = True
         if self._timer is not None:
             self._timer.cancel()
-        self._hold(0)
         self._leave_if_over()
         self._wake()
 
@@ -174,15 +173,14 @@ class Wire(SMTP):
     async def _next_line(self) -> bytes:
         """The next command line, within its deadline. Raises BadLine, HungUp, CutOff."""
         self._allow(self.limits.command_s)
-        while self._is_writing_paused:  # who reads no replies is asked nothing more
-            await self._more()
-        if self._is_leaving:
-            raise CutOff(replies.SHUTTING_DOWN)
-        while (line := self._commands.take()) is None:
+        while True:
             if self._is_leaving:
                 raise CutOff(replies.SHUTTING_DOWN)
-            if self._eof:
-                raise HungUp
+            if not self._is_writing_paused:  # who reads no replies is asked nothing more
+                if (line := self._commands.take()) is not None:
+                    break
+                if self._eof:
+                    raise HungUp
             await self._more()
         self._deadline = float("inf")
         return line
@@ -226,16 +224,18 @@ class Wire(SMTP):
         else:
             self._out.append((status.encode("ascii") if isinstance(status, str) else status) + b"\r\n")
 
-    async def _start_tls(self) -> bool:
+    async def _start_tls(self, go_ahead: Reply | None) -> bool:
         """Encrypt from here on; False when it came to nothing. What was said before counts no more (RFC 3207 §4.2)."""
-        self._flush()
-        self._commands.clear()
-        raw, waiter = self.transport, self.loop.create_future()
+        raw, waiter, context = self.transport, self.loop.create_future(), self.doorway.tls_context()
         assert raw is not None
+        if go_ahead is not None:
+            self._say(go_ahead)
+            self._flush()
+        self._commands.clear()
         tls = SmallTls(
             self.loop,
             self,
-            self.doorway.tls_context(),
+            context,
             waiter,
             server_side=True,
             call_connection_made=False,

@@ -116,6 +116,19 @@ async def test_who_reads_no_replies_is_cut(hasty_house: SmtpHouse) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_who_reads_no_replies_is_asked_nothing_more(house: SmtpHouse) -> None:
+    """Commands wait while our send buffer is full."""
+    client = await house.peer()
+    (wire,) = house.relay._open
+    wire.pause_writing()  # as the transport does when the buffer is over its mark
+    await client.say(b"NOOP\r\n")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client.reader.readexactly(1), 0.2)
+    wire.resume_writing()
+    assert (await client.hear()).code == 250
+    await client.close()
+
+
 async def test_others_do_not_notice(hasty_house: SmtpHouse) -> None:
     """Forty slow ones at once, and an honest peer's mail goes through between them."""
     slow = [await hasty_house.visitor() for _ in range(40)]
