@@ -192,9 +192,9 @@ def _attachments(raw: bytes, part: Part, *, is_forwarded: bool, depth: int) -> I
         for child in part.children:
             yield from _attachments(raw, child, is_forwarded=inside, depth=depth)
         return
-    if part.is_multipart or _is_plain_text(part):
+    if part.is_multipart:
         return
-    content = decode_body(raw, part, CONTENT_BYTES_MAX)
+    content = decode_body(raw, part, CONTENT_BYTES_MAX)  # of texts too: any of them may be a file in disguise
     if part.content_type == "message/rfc822":
         yield from _inside(content, depth)
     elif is_archive(part.filename or "", content):
@@ -213,11 +213,6 @@ def _inside(content: bytes, depth: int) -> Iterator[Attachment]:
         yield Attachment(True, True, b"")
     else:
         yield from _attachments(content, structure.root, is_forwarded=True, depth=depth + 1)
-
-
-def _is_plain_text(part: Part) -> bool:
-    """The text that people read."""
-    return part.type == "text" and part.subtype in ("plain", "html") and not part.filename
 
 
 def is_archive(filename: str, content: bytes) -> bool:

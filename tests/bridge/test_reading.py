@@ -84,12 +84,13 @@ async def test_a_submission_set_about_somebody_else(house: House) -> None:
     assert await held(house) == [("ins-mismatch", 904)]
 
 
-async def test_a_change_of_status_is_for_a_human(house: House) -> None:
+@pytest.mark.parametrize(("kind", "status"), [("UpdateAvailabilityStatus", ""), ("HasMember", "Deleted")])
+async def test_a_change_of_status_is_for_a_human(house: House, kind: str, status: str) -> None:
     """Deleting, archiving, approving by an association beside a document."""
     zoe = await house.enrol(ZOE)
     await house.send_documents(zoe, CDA)
     other = describe(make_cda(ZOE, unique_id=f"{OUR_OID}.1^2", set_id=f"{OUR_OID}.2^2"))
-    link = Association("UpdateAvailabilityStatus", an_uuid(0), an_uuid(1), "Deleted")
+    link = Association(kind, an_uuid(0), an_uuid(1), status)
     await house.send_documents(zoe, archive=packed(other, associations=(link,)))
     assert [view.status for view in await house.documents(zoe)] == [DocumentStatus.APPROVED]
     assert await held(house) == [("version-wrong", 900)]

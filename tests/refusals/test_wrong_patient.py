@@ -176,6 +176,20 @@ async def test_an_archive_inside_a_forwarded_message(house: House, is_encoded: b
     assert await held_reasons(house) == [("loose-document", 906)]
 
 
+@pytest.mark.parametrize("declared", ["text/plain", "text/html", "image/png", "application/ms-tnef"])
+async def test_an_archive_in_disguise(house: House, declared: str) -> None:
+    """Declared as something else, without a name: what it holds decides, or the patient could save it."""
+    zoe = await house.enrol(ZOE)
+    mail = house.health_mail(zoe.address, make_cda(HUGO), archive_name="x")
+    disguised = mail.replace(b"Content-Type: application/zip", f"Content-Type: {declared}".encode())
+    disguised = disguised.replace(b'Content-Disposition: attachment; filename="x"', b"Content-Disposition: inline")
+    assert disguised.count(b"inline") == 1
+    await house.deliver(disguised, LABORATORY, zoe.address)
+    await house.run_tasks()
+    assert await house.sees_nothing(zoe)
+    assert await held_reasons(house) == [("ins-mismatch", 904)]
+
+
 async def test_a_report_that_returns_what_she_sent_is_shown(house: House) -> None:
     """The control: a receipt brings back her own mail; filing it again would be wrong, and so would holding it."""
     zoe = await house.enrol(ZOE)
