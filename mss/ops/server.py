@@ -79,9 +79,9 @@ class OpsServer:
         app.router.add_get("/healthz", self._lives)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, *self._where, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, *self._where)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

@@ -15,11 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mss.mail.replies import ATTACHMENTS_MAX
 from mss.model.clock import Clock
 from mss.web import texts
-from mss.web.words import LANGUAGE_NAMES, LANGUAGES, Words
+from mss.web.words import LANGUAGE_NAMES, LANGUAGES, Words, words_of
 
 HERE = Path(__file__).parent
 STATIC_TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".txt": "text/plain", ".png": "image/png"}
-ERROR_TITLES_STATUS = (400, 403, 404, 405, 408, 413, 415, 429, 500, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,10 @@ def static_url(name: str) -> str:
     return f"/static/{name}?v={static_files()[name].version}"
 
 
-def environment_of(words: Words) -> Environment:
+@cache
+def environment_of(language: str) -> Environment:
     """Templates that speak one language. A name that a page forgot to give is an error, not an empty place."""
+    words = words_of(language)
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -92,7 +93,6 @@ class Pages:
     def __init__(self, site_name: str, clock: Clock) -> None:
         self._site_name = site_name
         self._clock = clock
-        self._of: dict[str, Environment] = {}
 
     def respond(self, template: str, words: Words, *, status: int = 200, **values: Any) -> web.Response:
         """An HTML answer; personal pages are kept by nobody on the way."""
@@ -100,7 +100,5 @@ class Pages:
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
     def render(self, template: str, words: Words, **values: Any) -> str:
-        environment = self._of.get(words.language)
-        if environment is None:
-            environment = self._of[words.language] = environment_of(words)
+        environment = environment_of(words.language)
         return environment.get_template(template).render(site_name=self._site_name, now=self._clock.now(), **values)
