@@ -11,7 +11,7 @@ from mss.crypto import tls
 from mss.crypto.authority import Issued
 from mss.formats.dsn import RecipientStatus
 from mss.mail.queue import Outgoing, OutgoingEnvelope, QueuePutter, QueueTaker
-from mss.model.clock import ManualClock
+from mss.model.clock import ManualClock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.smtp.courier import Courier, Errand
@@ -109,8 +109,11 @@ class Outbox:
         await self.until_rows(lambda rows: not rows)
 
     async def until_put_off(self, attempts: int = 1) -> list[Queued]:
-        """Until every row has been tried so often and waits again."""
-        return await self.until_rows(lambda rows: all(r.attempts >= attempts and r.last_reason for r in rows))
+        """Until every row has been tried so often and waits again for its time."""
+        now_ms = to_ms(self.clock.now())
+        return await self.until_rows(
+            lambda rows: all(row.attempts >= attempts and row.next_try_ms > now_ms for row in rows)
+        )
 
     def later(self, seconds: float) -> None:
         """Time passes, and the courier looks again."""
