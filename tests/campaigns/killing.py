@@ -20,7 +20,7 @@ from tests.kit.smtpload import LoadClient, Target, Unanswered
 
 CLIENTS = 8
 VICTIMS = ("edge", "desk", "works", "supervisor")
-AGAIN_S = 0.03  # a client's pause before it knocks again
+AGAIN_S = 0.1  # a client's pause before it knocks again
 STALL_S_MAX = 90.0  # so long without one acknowledgement: something is broken for good
 
 
