@@ -2,13 +2,14 @@
 
 `reveal` is the one way from pending to visible: number in the inbox, conversation, contact, counts, all in the
 caller's transaction. The patient answers the Reply-To address where there is one, else From; a message with
-subject `[FIN]` or header `X-MSS-MES: FIN` closes both, a later message of a professional opens again.
+subject `[FIN]` or header `X-MSS-MES: FIN` of either closes it, a later message opens it again. Later is what came in
+later, however long the bridge or a human took over it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mss.crypto.keys import Lookup
 from mss.formats import headers
@@ -27,6 +28,8 @@ from mss.vault.opener import OwnerKeys
 CONTACT_KIND = b"contact"
 REFERENCES_MAX = 20
 """Ancestors looked up to find a conversation: the newest ones."""
+WRITERS_MAX = 20
+"""Remembered of one contact: the newest of a team's programs and people."""
 END_SUBJECT = "[FIN]"
 END_HEADER = ("X-MSS-MES", "FIN")
 
@@ -37,13 +40,20 @@ class Contact:
 
     address: str
     name: str
+    writers: tuple[str, ...] = ()
+    """From addresses that wanted answers to go to `address`: an end from one of them counts too."""
 
     def to_bytes(self) -> bytes:
-        return json.dumps([self.address, self.name]).encode()
+        return json.dumps([self.address, self.name, *self.writers]).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Contact:
-        return cls(*json.loads(data))
+        address, name, *writers = json.loads(data)
+        return cls(address, name, tuple(writers))
+
+    def is_of(self, speakers: frozenset[str]) -> bool:
+        """Whether one of these addresses (keys) speaks for this contact."""
+        return any(MailAddress.parse(one).key in speakers for one in (self.address, *self.writers))
 
 
 def ends_exchange(structure: Structure) -> bool:
@@ -52,15 +62,16 @@ def ends_exchange(structure: Structure) -> bool:
     return subject == END_SUBJECT or (structure.header(END_HEADER[0]) or "").strip() == END_HEADER[1]
 
 
-def contacts_of(structure: Structure) -> list[Contact]:
-    """The address that an answer goes to, then the others that a FIN closes too. Empty for machines' reports."""
+def contact_of(structure: Structure) -> Contact | None:
+    """Whom an answer goes to: the Reply-To address where there is one, else From."""
     seen = letters.header_facts(structure)
-    if seen.is_report or not seen.from_addresses:
-        return []
+    if not seen.from_addresses:
+        return None
+    writer = seen.from_addresses[0]
     shown = headers.parse_addresses(structure.header("From") or "")
-    name = shown[0].name if shown and shown[0].name else str(seen.from_addresses[0])
-    order = dict.fromkeys([*seen.reply_to[:1], seen.from_addresses[0]])
-    return [Contact(str(address), name) for address in order]
+    name = shown[0].name if shown and shown[0].name else str(writer)
+    answer_to = seen.reply_to[0] if seen.reply_to else writer
+    return Contact(str(answer_to), name, () if answer_to == writer else (str(writer),))
 
 
 class Conversations:
@@ -85,13 +96,21 @@ class Conversations:
         assert inbox is not None, "every mailbox is born with its folders"
         entry = folders.NewEntry(stored.message, 0, 0, stored.received_ms, stored.size_bytes)
         folders.append_entries(connection, owner, inbox.folder, [entry], now_ms)
-        contacts = contacts_of(structure)
-        self._note_contacts(connection, keys, contacts, now_ms, ended=ends_exchange(structure))
-        answer_to = self.contact_hmac(contacts[0].address) if contacts else None
+        contact = contact_of(structure)
+        ended = ends_exchange(structure)
+        if contact is not None and ended:
+            self._end(connection, keys, contact, stored.received_ms)
+        elif contact is not None and not letters.header_facts(structure).is_report:  # nobody reads answers to a machine
+            self._open(connection, keys, contact, stored.received_ms)
+        else:
+            contact = None
+        answer_to = None if contact is None else self.contact_hmac(contact.address)
         conversation = self.find(connection, owner, structure)
         if conversation == 0:
             conversation = new_id(self._clock, self._chance)
             patients.insert_conversation(connection, owner, conversation, answer_to or b"", now_ms)
+        elif ended:
+            answer_to = None  # the conversation stays with whom it was
         patients.grow_conversation(connection, owner, conversation, now_ms, unread=1, contact_hmac=answer_to)
         messages.set_state(connection, owner, stored.message, MessageState.VISIBLE, conversation)
         return True
@@ -108,16 +127,34 @@ class Conversations:
                     return known.conversation
         return 0
 
-    def _note_contacts(
-        self, connection: Connection, keys: OwnerKeys, contacts: list[Contact], now_ms: int, *, ended: bool
-    ) -> None:
-        for contact in contacts if ended else contacts[:1]:
-            hashed = self.contact_hmac(contact.address)
-            known = patients.contact(connection, keys.owner, hashed)
-            number = new_id(self._clock, self._chance) if known is None else known.contact
+    def _open(self, connection: Connection, keys: OwnerKeys, contact: Contact, at_ms: int) -> None:
+        """A professional has written: he may be answered, unless the end came in after this."""
+        hashed = self.contact_hmac(contact.address)
+        known = patients.contact(connection, keys.owner, hashed)
+        if known is not None:
+            if known.closed_ms > at_ms:
+                return
+            earlier = _contact(keys, known).writers
+            contact = replace(contact, writers=tuple(dict.fromkeys([*contact.writers, *earlier]))[:WRITERS_MAX])
+            at_ms = max(at_ms, known.opened_ms)
+        number = new_id(self._clock, self._chance) if known is None else known.contact
+        sealed = keys.seal_small(CONTACT_KIND, number, contact.to_bytes())
+        patients.open_contact(connection, keys.owner, ContactRow(number, hashed, True, sealed, at_ms, 0))
+
+    def _end(self, connection: Connection, keys: OwnerKeys, contact: Contact, at_ms: int) -> None:
+        """The exchange is over with whoever this message's From and Reply-To speak for; an unknown one is noted."""
+        speakers = frozenset(MailAddress.parse(one).key for one in (contact.address, *contact.writers))
+        rows = patients.contacts(connection, keys.owner)
+        for row in rows:
+            is_newer = at_ms >= (row.opened_ms if row.is_open else row.closed_ms)
+            if is_newer and _contact(keys, row).is_of(speakers):
+                patients.close_contact(connection, keys.owner, replace(row, closed_ms=at_ms))
+        hashed = self.contact_hmac(contact.address)
+        if all(row.contact_hmac != hashed for row in rows):
+            number = new_id(self._clock, self._chance)
             sealed = keys.seal_small(CONTACT_KIND, number, contact.to_bytes())
-            row = ContactRow(number, hashed, not ended, sealed, now_ms, now_ms if ended else 0)
-            if ended:
-                patients.close_contact(connection, keys.owner, row)
-            else:
-                patients.open_contact(connection, keys.owner, row)
+            patients.close_contact(connection, keys.owner, ContactRow(number, hashed, False, sealed, at_ms, at_ms))
+
+
+def _contact(keys: OwnerKeys, row: ContactRow) -> Contact:
+    return Contact.from_bytes(keys.open_small(CONTACT_KIND, row.contact, row.contact_sealed))

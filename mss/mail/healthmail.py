@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from uuid import UUID
 
 from mss.formats import cda, xdmwrite
-from mss.formats.cda import CdaHeader
+from mss.formats.cda import CdaHeader, CdaPatient
 from mss.formats.cdatree import CdaId
 from mss.formats.xdm import XdmDocument
 from mss.formats.xdmwrite import PackageToWrite, SenderCard
 from mss.formats.xdsvalues import SubmissionSet
+from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.model.clock import Chance
 from mss.model.errors import BadValue
@@ -51,7 +51,8 @@ def subject_of(header: CdaHeader) -> str:
     """`XDM/1.0/DDM+<label> <NAME> <first name> <birth date>` (ANS, volet LPS – MSS)."""
     patient = header.patient
     born = f" {patient.birth_date:%d/%m/%Y}" if patient.birth_date else ""
-    return f"{SUBJECT_PREFIX}+{header.title} {patient.birth_name.upper()} {patient.first_given_name}{born}"
+    subject = f"{SUBJECT_PREFIX}+{header.title} {patient.birth_name.upper()} {patient.first_given_name}{born}"
+    return " ".join(subject.split())  # a title may hold line ends
 
 
 def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
@@ -61,7 +62,7 @@ def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
         raise BadValue("nothing to send: name at least one CDA document")
     ins = _one_patient(headers, sending.recipient)
     message_id = f"<{chance.token(16).hex()}@{sending.sender.domain}>"
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=letters.SEVEN_BIT)
     mail["From"] = formataddr((sending.sender_name, str(sending.sender)))
     mail["To"] = str(sending.recipient)
     if sending.reply_to is not None:
@@ -83,13 +84,19 @@ def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
 
 def _one_patient(headers: list[CdaHeader], recipient: MailAddress) -> tuple[CdaId, ...]:
     """The INS that all documents share. When the address is an INS, it must be among them."""
-    found = [header.patient.ins_ids for header in headers]
-    if any(set(one) != set(found[0]) for one in found):
+    first = headers[0].patient
+    if any(_who(header.patient) != _who(first) for header in headers):
         raise BadValue("the documents name different patients: send one patient's documents in one mail")
     looks_like_ins = recipient.local[:1].isdigit() and len(recipient.local) == INS_CHARS
-    if looks_like_ins and recipient.local.upper() not in {one.extension for one in found[0]}:
+    if looks_like_ins and recipient.local.upper() not in {one.extension for one in first.ins_ids}:
         raise BadValue("the address and the document name different patients: nothing was sent")
-    return found[0]
+    return first.ins_ids
+
+
+def _who(patient: CdaPatient) -> object:
+    """What two documents of one patient share: the INS; without one, the traits."""
+    ins = {(one.root, one.extension) for one in patient.ins_ids}
+    return ins or (patient.birth_name.upper(), patient.first_given_name.upper(), patient.birth_date, patient.sex)
 
 
 def _archive(sending: Sending, headers: list[CdaHeader], chance: Chance) -> bytes:

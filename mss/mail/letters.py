@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from email.policy import SMTP
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,8 @@ from mss.model.message import Envelope
 
 SCAN_IN_THREAD_OCTETS = 1024 * 1024
 """A larger message is scanned in a thread: 25 MB take a tenth of a second, and the loop has others to serve."""
+SEVEN_BIT = SMTP.clone(cte_type="7bit")
+"""For what the house composes: every server takes it (RFC 6152 §3)."""
 PARIS = ZoneInfo("Europe/Paris")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
@@ -103,11 +106,13 @@ def trace_fields(envelope: Envelope, peer: Peer, host: str, number: str, *, prot
     helo = _UNSAFE.sub("?", envelope.helo)[:255] or "unknown"
     by_whom = f" (certificate {_UNSAFE.sub('?', peer.serial)[:64]})" if peer.serial else ""
     moment = format_datetime(envelope.received_at.astimezone(PARIS))
-    path = "" if envelope.sender is None else str(envelope.sender)
-    return (
-        f"Return-Path: <{path}>\r\n"
-        f"Received: from {helo}{by_whom}\r\n by {host} with {protocol} id {number};\r\n {moment}\r\n"
-    ).encode("ascii")
+    received = f"Received: from {helo}{by_whom}\r\n by {host} with {protocol} id {number};\r\n {moment}\r\n"
+    return return_path(envelope.sender) + received.encode("ascii")
+
+
+def return_path(sender: MailAddress | None) -> bytes:
+    """The field that the last server writes; empty for reports."""
+    return f"Return-Path: <{'' if sender is None else sender}>\r\n".encode("ascii")
 
 
 def without_fields(raw: bytes, *names: str) -> bytes:

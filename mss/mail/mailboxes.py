@@ -5,11 +5,12 @@ Names and texts come out as they were written; the door decides how to show them
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from mss.formats import headers, mime
+from mss.formats import headers
 from mss.formats.parts import Part, Structure, decode_body, decode_text
 from mss.formats.summary import Summary
 from mss.mail import letters
@@ -148,7 +149,7 @@ class PatientInbox:
     async def _message(self, keys: OwnerKeys, stored: StoredMessage) -> MessageView:
         raw = await self._opener.message_body(keys, stored)
         filed = await self._store.read(lambda c: records.documents_of_message(c, keys.owner, stored.message))
-        structure = mime.scan(raw)
+        structure = await letters.scan(raw)
         plain, html = text_part(structure, "text/plain"), text_part(structure, "text/html")
         body_text = decode_text(raw, plain, TEXT_BYTES_MAX) if plain else None
         body_html = decode_text(raw, html, TEXT_BYTES_MAX) if html and not plain else None
@@ -176,14 +177,15 @@ class PatientInbox:
         if stored is None or stored.conversation != conversation or stored.state != MessageState.VISIBLE:
             raise NotFound("message")
         raw = await self._opener.message_body(keys, stored)
-        for part in attachments_of(mime.scan(raw)):
+        for part in attachments_of(await letters.scan(raw)):
             if part.path == path:
                 view = _attachment(part)
-                return decode_body(raw, part, ATTACHMENT_BYTES_MAX), view.mime_type, view.filename
+                content = await asyncio.to_thread(decode_body, raw, part, ATTACHMENT_BYTES_MAX)
+                return content, view.mime_type, view.filename
         raise NotFound("attachment")
 
     async def mark_read(self, keys: OwnerKeys, number: int) -> None:
-        """The patient opened a conversation; written down once for what was new."""
+        """The patient opened a conversation: written down for all that it shows, when something in it is new."""
         owner, now = keys.owner, self._clock.now()
 
         def act(connection: Connection) -> None:

@@ -6,13 +6,14 @@ that arrives in the same second wins. (To a mailbox of this very server the answ
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 
-from mss.formats import headers, mime
+from mss.formats import headers
 from mss.formats.parts import Structure
 from mss.formats.summary import summarise
 from mss.mail import letters
@@ -38,6 +39,11 @@ BODY_CHARS_MAX = 20_000
 ATTACHMENTS_MAX = 10
 ATTACHMENTS_BYTES_MAX = 20 * 1024 * 1024
 """Base64 of 20 MB stays below what Mon espace santé and most operators take (25 MB)."""
+SUBJECT_CHARS_MAX = 500
+REFERENCES_MAX = 10
+MESSAGE_ID_CHARS_MAX = 900
+"""An id is never folded, and a line ends at 998 (RFC 5322 §2.1.1)."""
+_TYPE = re.compile(r"(?:application|audio|font|image|text|video)/[A-Za-z0-9.+-]{1,100}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +96,8 @@ class PatientReplies:
         box, contact_hmac, contact, last = await self._answered(keys, conversation)
         if contact is None or last is None:
             return Receipt(Refuse(Reason.CONVERSATION_NOT_OPEN))
-        original = mime.scan(await self._opener.message_body(keys, last))
-        raw = self._compose(sender, contact, original, body, attachments)
+        original = await letters.scan(await self._opener.message_body(keys, last))
+        raw = await asyncio.to_thread(self._compose, sender, contact, original, body, attachments)
         try:
             return await self._send(keys, box, sender[1], conversation, contact_hmac, contact, raw, original)
         except _NoLongerOpen:
@@ -131,25 +137,21 @@ class PatientReplies:
         body: str,
         attachments: Sequence[Attachment],
     ) -> bytes:
-        """RFC 5322 §3.6.4: an answer names what it answers."""
+        """The answer's bytes, 7-bit whatever is in it: the other server may know nothing else."""
         name, address = sender
-        subject = headers.decode_words(original.header("Subject") or "").strip()
-        message = EmailMessage(policy=SMTP)
-        message["From"] = formataddr((name, str(address)))
+        subject = headers.decode_words(original.header("Subject") or "").strip()[:SUBJECT_CHARS_MAX]
+        message = EmailMessage(policy=letters.SEVEN_BIT)
+        message["From"] = formataddr((" ".join(name.split()), str(address)))
         message["To"] = contact.address
         message["Subject"] = subject if subject.lower().startswith("re:") else f"Re: {subject}"
         message["Date"] = format_datetime(self._clock.now().astimezone(PARIS))
         message["Message-ID"] = letters.new_message_id(self._chance, address.domain)
-        answered = headers.parse_message_ids(original.header("Message-ID") or "")[:1]
-        if answered:
-            before = headers.parse_message_ids(original.header("References") or "")[-10:]
-            message["In-Reply-To"] = answered[0]
-            message["References"] = " ".join(dict.fromkeys([*before, *answered]))
-        message.set_content(body.replace("\r\n", "\n"))
+        message.set_content(body.replace("\r\n", "\n"), cte="quoted-printable")
         for attachment in attachments:
-            maintype, _, subtype = attachment.mime_type.partition("/")
-            message.add_attachment(attachment.data, maintype=maintype, subtype=subtype, filename=attachment.filename)
-        return message.as_bytes()
+            maintype, _, subtype = _safe_type(attachment.mime_type).partition("/")
+            filename = " ".join(attachment.filename.split())
+            message.add_attachment(attachment.data, maintype=maintype, subtype=subtype, filename=filename)
+        return _threading(original) + message.as_bytes()
 
     async def _send(
         self,
@@ -163,10 +165,12 @@ class PatientReplies:
         original: Structure,
     ) -> Receipt:
         owner, now = keys.owner, self._clock.now()
-        structure = mime.scan(raw)
-        letter = Letter(raw, summarise(raw, structure), sender, f"login:{owner}", raw)
+        kept, leaves = [
+            Letter(octets, summarise(octets, await letters.scan(octets)), sender, f"login:{owner}", raw)
+            for octets in (raw, letters.return_path(sender) + raw)
+        ]
         placing = Placing(SpecialUse.SENT, Flag.SEEN, Direction.OUT, conversation)
-        copy = await self._delivery.copy(letter, box, "sent", placing)
+        copy = await self._delivery.copy(kept, box, "sent", placing)
         answered = headers.parse_message_ids(original.header("Message-ID") or "")[:1]
 
         def also(connection: Connection) -> None:
@@ -179,6 +183,27 @@ class PatientReplies:
                 act = audit.Act(now, f"login:{owner}", "mail.answered", owner, copy.new.message, hashed)
                 audit.write(connection, [act])
 
-        await self._dispatch.send(owner, letter, [MailAddress.parse(contact.address)], also=also, own_copy=copy)
+        await self._dispatch.send(owner, leaves, [MailAddress.parse(contact.address)], also=also, own_copy=copy)
         assert copy.new.state is MessageState.VISIBLE
         return Receipt(Accept(), copy.new.message)
+
+
+def _safe_type(said: str) -> str:
+    """A media type that may stand before a file: not of the kinds that hold parts, nor one that is none."""
+    return said if _TYPE.fullmatch(said) else "application/octet-stream"
+
+
+def _threading(original: Structure) -> bytes:
+    """RFC 5322 §3.6.4: an answer names what it answers. Written by hand, since the library encodes long ids."""
+    answered = _ids(original, "Message-ID")[:1]
+    if not answered:
+        return b""
+    before = _ids(original, "References") or _ids(original, "In-Reply-To")[:1]
+    chain = list(dict.fromkeys([*before[-REFERENCES_MAX:], *answered]))
+    references = "\r\n ".join(chain)
+    return f"In-Reply-To: {answered[0]}\r\nReferences: {references}\r\n".encode("ascii")
+
+
+def _ids(structure: Structure, field: str) -> list[str]:
+    found = headers.parse_message_ids(structure.header(field) or "")
+    return [one for one in found if one.isascii() and one.isprintable() and len(one) <= MESSAGE_ID_CHARS_MAX]

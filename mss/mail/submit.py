@@ -132,8 +132,7 @@ class HouseMail:
 
         Raises StorageUnavailable, Malformed (a defect of ours: the duty then waits for a human).
         """
-        path = "" if sender is None else str(sender)
-        traced = f"Return-Path: <{path}>\r\n".encode() + raw
+        traced = letters.return_path(sender) + raw
         structure = mime.scan(traced)
         summary = summarise(traced, structure)
         letter = Letter(traced, summary, sender, "house", summary.message_id.encode())

@@ -14,18 +14,19 @@ from pathlib import Path
 
 from mss.crypto.certs import Examiner
 from mss.directory.feed import FileSource, ListTrust, TrustFeed
+from mss.formats import mime
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
 from mss.mail.intake import Intake
-from mss.mail.mailboxes import PatientInbox
+from mss.mail.mailboxes import ConversationDetail, ConversationView, PatientInbox
 from mss.mail.peers import TrustGate
 from mss.mail.queue import Outgoing, QueuePutter, QueueTaker
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.replies import PatientReplies
 from mss.mail.submit import HouseMail, Submission
-from mss.model.clock import Chance, ManualClock, SeededChance, to_ms
+from mss.model.clock import ManualClock, SeededChance, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.message import Envelope
@@ -145,7 +146,8 @@ class MailRoom:
     async def submit(
         self, login: OwnerId, raw: bytes, *to: MailAddress | str, sender: MailAddress | None = None
     ) -> Receipt:
-        """What the submission door asks at the end of DATA."""
+        """What the submission door asks at the end of DATA; a second passes."""
+        self.clock.forward(1)
         peer = Peer(f"login:{login}", account=login)
         return await self.submission.message(peer, self.envelope(sender, *to), raw)
 
@@ -215,18 +217,54 @@ class MailRoom:
         change = m.update().where(m.c.owner == owner).values(quota_bytes=size_bytes)
         await self.store.write(lane_of(owner), lambda c: c.execute(change))
 
-    async def reveal_all(self, person: Person) -> None:
-        """What the bridge does when there is nothing to file."""
-        from mss.formats import mime
 
-        keys = await self.cellar.keys(person.owner)
-        for one in await self.stored(person.owner):
-            structure = mime.scan(await self.cellar.opener.message_body(keys, one))
+class Patient:
+    """A patient and her pages."""
 
-            def reveal(connection: Connection, one: StoredMessage = one, structure: mime.Structure = structure) -> bool:
-                return self.conversations.reveal(connection, keys, one, structure)
+    def __init__(self, room: MailRoom, person: Person) -> None:
+        self.room, self.person = room, person
 
-            await self.store.write(lane_of(person.owner), reveal)
+    async def gets(
+        self, *more: str, sender: object = LAB, subject: str = "Bilan", body: str = "Bonjour.\r\n", show: bool = True
+    ) -> int:
+        """A mail comes in and, unless told otherwise, the bridge leaves it to her. Returns its number."""
+        number = len(await self.room.stored(self.person.owner))
+        ids = (
+            []
+            if any(line.startswith("Message-ID") for line in more)
+            else [f"Message-ID: <{number}@labo.mssante.example>"]
+        )
+        receipt = await self.room.receive(
+            mail(*more, *ids, sender=str(sender), subject=subject, body=body), self.person.address
+        )
+        if show:
+            assert await self.show(receipt.number)
+        return receipt.number
+
+    async def show(self, number: int) -> bool:
+        """The bridge or a human lets a message through."""
+        keys = await self.room.cellar.keys(self.person.owner)
+        stored = await self.room.store.read(lambda c: messages.one_message(c, self.person.owner, number))
+        assert stored is not None
+        structure = mime.scan(await self.room.cellar.opener.message_body(keys, stored))
+
+        def reveal(connection: Connection) -> bool:
+            return self.room.conversations.reveal(connection, keys, stored, structure)
+
+        return await self.room.store.write(lane_of(self.person.owner), reveal)
+
+    async def list(self) -> list[ConversationView]:
+        keys = await self.room.cellar.keys(self.person.owner)
+        return await self.room.inbox.conversations(keys, before_ms=1 << 60, limit=100)
+
+    async def open(self, number: int = 0) -> ConversationDetail:
+        """The only conversation, or the one of that number."""
+        keys = await self.room.cellar.keys(self.person.owner)
+        return await self.room.inbox.conversation(keys, number or (await self.list())[0].number)
+
+    async def may_answer(self) -> set[str]:
+        """Every address that she may answer somewhere."""
+        return {line.contact_address for line in await self.list() if line.may_answer}
 
 
 @asynccontextmanager
@@ -259,6 +297,3 @@ class Unlucky:
 
     def __exit__(self, *_: object) -> None:
         del self._room.store.write
-
-
-__all__ = ["ABSENT", "HOUSE", "LAB", "LARGE", "PATIENTS", "TEAM", "Chance", "MailRoom", "Unlucky", "address", "mail"]
