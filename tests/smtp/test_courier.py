@@ -19,6 +19,7 @@ from mss.model.clock import ManualClock, SeededChance
 from mss.model.ids import MailAddress, lane_of
 from mss.model.verdict import Reason
 from mss.smtp.destination import Pace
+from mss.smtp.routes import Host, Signposts
 from tests.kit.outgoing import SENDER, Outbox, outbox
 from tests.kit.people import Cellar, cellar
 from tests.kit.pki import LAB_DOMAIN, Pki
@@ -353,6 +354,8 @@ async def test_a_slow_message_is_given_up(out: Outbox, peer: StrangePeer) -> Non
 async def test_who_answers_in_the_middle_is_heard(out: Outbox, peer: StrangePeer) -> None:
     """A server that has had enough of a large message says so before its end; we do not talk on for minutes."""
 
+    patient = peer._message
+
     async def impatient(reader: asyncio.StreamReader) -> bytes:
         await reader.read(1000)
         return b""
@@ -362,6 +365,28 @@ async def test_who_answers_in_the_middle_is_heard(out: Outbox, peer: StrangePeer
     await out.put((b"x" * 76 + b"\r\n") * 100_000, BIO)
     await out.until_empty()
     assert [failure.status for failure in out.notes.failures] == ["5.3.4"]
+    peer._message = patient  # type: ignore[method-assign]
+    await out.put(MESSAGE, BIO)
+    await out.until_empty()
+    assert peer.connections == 2, "a connection that is out of step is not used again"
+    assert out.notes.relayed_to == [(BIO, "127.0.0.1")]
+
+
+async def test_the_next_host_is_tried(out: Outbox, pki: Pki, peer: StrangePeer) -> None:
+    """One is away, one shows another's certificate, the third is right: the mail arrives at the first attempt."""
+    async with strange_peer(answers_as(pki, pki.hospital)) as impostor:
+        hosts = [Host("127.0.0.1", 1), Host("localhost", impostor.port), Host("127.0.0.1", peer.port)]
+
+        class ThreeHosts(Signposts):
+            async def hosts(self, domain: str) -> list[Host]:
+                return hosts
+
+        out.courier._errand = replace(out.courier._errand, signposts=ThreeHosts({}, out.cellar.chance))
+        await out.put(MESSAGE, BIO)
+        await out.until_empty()
+        assert impostor.count("MAIL") == 0
+    assert len(peer.messages) == 1
+    assert out.notes.put_off_for == []
 
 
 async def test_a_size_limit_is_respected_before_sending(out: Outbox, peer: StrangePeer) -> None:

@@ -187,6 +187,16 @@ async def test_half_closing_after_quit_is_answered(house: SmtpHouse) -> None:
     writer.close()
 
 
+async def test_who_half_closes_without_a_word_is_let_go(house: SmtpHouse) -> None:
+    """Nobody waits a minute for somebody who said that nothing more will come."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["relay"])
+    writer.write(b"EHLO x\r\nNOO")
+    writer.write_eof()
+    said = await asyncio.wait_for(reader.read(), 5)
+    assert said.count(b"\r\n250 STARTTLS\r\n") == 1
+    writer.close()
+
+
 async def test_the_journal_names_no_patient(house: SmtpHouse, written: io.StringIO) -> None:
     """Numbers, reasons and serials; no address, no subject, no word of a message, not even of one that breaks us."""
 
