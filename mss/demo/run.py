@@ -59,8 +59,8 @@ async def run_demo(directory: Path, host: str, base: int, tell: Callable[[str], 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    papers = _prepare(directory)
     with _only_one(directory):
+        papers = _prepare(directory)
         operators = [await _operator(papers, name, host, base) for name in ("A", "B")]
         try:
             for operator in operators:
@@ -84,7 +84,6 @@ def _now() -> datetime:
 
 def _prepare(directory: Path) -> Papers:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / "connection.json").unlink(missing_ok=True)  # old until all is ready
         return paper.prepare(directory, _now())
     except OSError as problem:
@@ -93,10 +92,14 @@ def _prepare(directory: Path) -> Papers:
 
 @contextlib.contextmanager
 def _only_one(directory: Path) -> Iterator[None]:
-    """Two demos in one place would take each other's mail."""
+    """Two demos in one place would take each other's mail; a second one touches nothing of the first."""
     import fcntl
 
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise BadValue(f"{directory}: {problem.strerror}; choose another place with --dir") from problem
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -64,13 +64,15 @@ class Demo:
 
     # ── begin and end ──
 
-    def start(self) -> Demo:
-        """Start, or start again in the same directory; returns when connection.json is there."""
+    def start(self, *, keeps_connection: bool = False) -> Demo:
+        """Start, or start again in the same directory; returns when connection.json is there, and new unless one is
+        kept. Raises AssertionError with the demo's words when it ends instead."""
         command = [sys.executable, "-m", "mss", "demo", "--dir", str(self.directory), "--port-base", str(self.base)]
         if setpriv := programs.find("setpriv"):  # killed tests leave nothing behind
             command = [str(setpriv), "--pdeathsig=TERM", "--", *command]
         told = self.directory / "connection.json"
-        told.unlink(missing_ok=True)
+        if not keeps_connection:
+            told.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--quiet"],
@@ -81,7 +83,7 @@ class Demo:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_S_MAX
-        while not told.exists():
+        while keeps_connection or not told.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise AssertionError(f"the demo did not start:\n{self.log.read_text()[-3000:]}")
@@ -131,7 +133,7 @@ class Demo:
     def kill_everything(self) -> None:
         """kill -9 of every process of this demo, whoever started it."""
         for _ in range(200):
-            ours = [pid for pid in all_pids() if self._is_ours(pid) and pid != os.getpid()]
+            ours = self.our_pids()
             for pid in ours:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -143,6 +145,10 @@ class Demo:
                 return
             time.sleep(0.02)
         raise AssertionError("processes that do not die")
+
+    def our_pids(self) -> list[int]:
+        """Every process that works in this demo's directory."""
+        return [pid for pid in all_pids() if self._is_ours(pid) and pid != os.getpid()]
 
     def remove(self) -> None:
         """Stop, and leave nothing on disk."""
