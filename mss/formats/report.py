@@ -140,13 +140,20 @@ def _encoded_word(octets: bytes) -> str:
     return f"=?utf-8?B?{binascii.b2a_base64(octets, newline=False).decode('ascii')}?="
 
 
-def _heading_lines(heading: Heading) -> list[str]:
-    name = plain(heading.sender_name).replace("\\", "").replace('"', "").strip()[:NAME_CHARS_MAX]
+def mailbox(field: str, name: str, address: MailAddress) -> str:
+    """A From or To field, with a name for people when there is one."""
+    name = plain(name).replace("\\", "").replace('"', "").strip()[:NAME_CHARS_MAX]
+    if not name:
+        return f"{field}: <{address}>"
     shown = f'"{name}"' if name.isascii() else "\r\n ".join(_encoded_words(name))
+    return f"{field}: {shown}\r\n <{address}>"
+
+
+def _heading_lines(heading: Heading) -> list[str]:
     thread = [i for i in (*heading.references, heading.in_reply_to) if _MESSAGE_ID.fullmatch(i)]
     references = list(dict.fromkeys(thread))[-REFERENCES_MAX:]
     lines = [
-        f"From: {shown}\r\n <{heading.sender}>" if name else f"From: <{heading.sender}>",
+        mailbox("From", heading.sender_name, heading.sender),
         f"To: <{heading.recipient}>",
         unstructured("Subject", heading.subject),
         f"Date: {format_datetime(heading.date)}",

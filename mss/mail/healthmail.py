@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
 from uuid import UUID
 
 from mss.formats import cda, xdmwrite
@@ -19,7 +18,6 @@ from mss.formats.xdm import XdmDocument
 from mss.formats.xdmwrite import PackageToWrite, SenderCard
 from mss.formats.xdsvalues import SubmissionSet
 from mss.mail import letters
-from mss.mail.letters import PARIS
 from mss.model.clock import Chance
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
@@ -27,6 +25,8 @@ from mss.model.ids import MailAddress
 SUBJECT_PREFIX = "XDM/1.0/DDM"
 ARCHIVE_NAME = "IHE_XDM.zip"
 INS_CHARS = 15
+TITLE_CHARS_MAX = 120
+"""Of the subject, so that the patient's name still fits."""
 SUBMISSION_OID = "2.25"
 """OID arc for identifiers made from UUIDs (ITU-T X.667): no registration needed."""
 
@@ -51,8 +51,8 @@ def subject_of(header: CdaHeader) -> str:
     """`XDM/1.0/DDM+<label> <NAME> <first name> <birth date>` (ANS, volet LPS – MSS)."""
     patient = header.patient
     born = f" {patient.birth_date:%d/%m/%Y}" if patient.birth_date else ""
-    subject = f"{SUBJECT_PREFIX}+{header.title} {patient.birth_name.upper()} {patient.first_given_name}{born}"
-    return " ".join(subject.split())  # a title may hold line ends
+    subject = f"{SUBJECT_PREFIX}+{header.title[:TITLE_CHARS_MAX]} {patient.birth_name.upper()} {patient.first_given_name}{born}"
+    return " ".join(subject.split())
 
 
 def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
@@ -61,15 +61,13 @@ def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
     if not headers:
         raise BadValue("nothing to send: name at least one CDA document")
     ins = _one_patient(headers, sending.recipient)
-    message_id = f"<{chance.token(16).hex()}@{sending.sender.domain}>"
+    message_id = letters.new_message_id(chance, sending.sender.domain)
+    opening = letters.Opening(
+        sending.sender_name, sending.sender, sending.recipient, subject_of(headers[0]), sending.at, message_id
+    )
     mail = EmailMessage(policy=letters.SEVEN_BIT)
-    mail["From"] = formataddr((sending.sender_name, str(sending.sender)))
-    mail["To"] = str(sending.recipient)
     if sending.reply_to is not None:
         mail["Reply-To"] = str(sending.reply_to)
-    mail["Subject"] = subject_of(headers[0])
-    mail["Date"] = format_datetime(sending.at.astimezone(PARIS))
-    mail["Message-ID"] = message_id
     if sending.receipt_wanted:
         mail["Disposition-Notification-To"] = str(sending.sender)
     mail["X-MSS-CODECDA"] = ",".join(header.code.code for header in headers)
@@ -79,7 +77,7 @@ def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
     mail.add_attachment(archive, maintype="application", subtype="zip", filename=ARCHIVE_NAME)
     for name, octets in sending.pdfs:
         mail.add_attachment(octets, maintype="application", subtype="pdf", filename=name)
-    return message_id, mail.as_bytes()
+    return message_id, opening.to_bytes() + mail.as_bytes()
 
 
 def _one_patient(headers: list[CdaHeader], recipient: MailAddress) -> tuple[CdaId, ...]:

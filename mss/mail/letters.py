@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from email.policy import SMTP
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
-from mss.formats import headers, mime
+from mss.formats import headers, mime, report
 from mss.formats.parts import Structure
 from mss.mail.policy import MessageFacts
 from mss.mail.reception import Peer
@@ -130,6 +131,29 @@ def without_fields(raw: bytes, *names: str) -> bytes:
             kept += field
         start = stop
     return bytes(kept) + rest
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first header lines of what we compose for somebody."""
+
+    sender_name: str
+    sender: MailAddress
+    recipient: MailAddress
+    subject: str
+    at: datetime
+    message_id: str
+
+    def to_bytes(self) -> bytes:
+        """Written by hand: the library breaks long ids, and doubles blanks where it folds a subject."""
+        lines = (
+            report.mailbox("From", self.sender_name, self.sender),
+            f"To: {self.recipient}",
+            report.unstructured("Subject", " ".join(self.subject.split())),
+            f"Date: {format_datetime(self.at.astimezone(PARIS))}",
+            f"Message-ID: {self.message_id}",
+        )
+        return "".join(line + "\r\n" for line in lines).encode("ascii")
 
 
 def new_message_id(chance: Chance, domain: str) -> str:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
 
 from mss.formats import headers
 from mss.formats.parts import Structure
@@ -20,7 +19,6 @@ from mss.mail import letters
 from mss.mail.conversations import CONTACT_KIND, Contact
 from mss.mail.delivery import Delivery, Letter, Placing
 from mss.mail.dispatch import Dispatch
-from mss.mail.letters import PARIS
 from mss.mail.reception import Receipt
 from mss.mail.recipients import House
 from mss.model.clock import Chance, Clock, to_ms
@@ -39,7 +37,6 @@ BODY_CHARS_MAX = 20_000
 ATTACHMENTS_MAX = 10
 ATTACHMENTS_BYTES_MAX = 20 * 1024 * 1024
 """Base64 of 20 MB stays below what Mon espace santé and most operators take (25 MB)."""
-SUBJECT_CHARS_MAX = 500
 REFERENCES_MAX = 10
 MESSAGE_ID_CHARS_MAX = 900
 """An id is never folded, and a line ends at 998 (RFC 5322 §2.1.1)."""
@@ -139,19 +136,22 @@ class PatientReplies:
     ) -> bytes:
         """The answer's bytes, 7-bit whatever is in it: the other server may know nothing else."""
         name, address = sender
-        subject = headers.decode_words(original.header("Subject") or "").strip()[:SUBJECT_CHARS_MAX]
+        subject = headers.decode_words(original.header("Subject") or "").strip()
+        opening = letters.Opening(
+            sender_name=name,
+            sender=address,
+            recipient=MailAddress.parse(contact.address),
+            subject=subject if subject.lower().startswith("re:") else f"Re: {subject}",
+            at=self._clock.now(),
+            message_id=letters.new_message_id(self._chance, address.domain),
+        )
         message = EmailMessage(policy=letters.SEVEN_BIT)
-        message["From"] = formataddr((" ".join(name.split()), str(address)))
-        message["To"] = contact.address
-        message["Subject"] = subject if subject.lower().startswith("re:") else f"Re: {subject}"
-        message["Date"] = format_datetime(self._clock.now().astimezone(PARIS))
-        message["Message-ID"] = letters.new_message_id(self._chance, address.domain)
         message.set_content(body.replace("\r\n", "\n"), cte="quoted-printable")
         for attachment in attachments:
             maintype, _, subtype = _safe_type(attachment.mime_type).partition("/")
             filename = " ".join(attachment.filename.split())
             message.add_attachment(attachment.data, maintype=maintype, subtype=subtype, filename=filename)
-        return _threading(original) + message.as_bytes()
+        return opening.to_bytes() + _threading(original) + message.as_bytes()
 
     async def _send(
         self,
@@ -194,7 +194,7 @@ def _safe_type(said: str) -> str:
 
 
 def _threading(original: Structure) -> bytes:
-    """RFC 5322 §3.6.4: an answer names what it answers. Written by hand, since the library encodes long ids."""
+    """RFC 5322 §3.6.4: an answer names what it answers."""
     answered = _ids(original, "Message-ID")[:1]
     if not answered:
         return b""

@@ -196,7 +196,7 @@ async def test_threading_survives_strange_ids(claire: Claire, more: tuple[str, .
         assert "References" not in header
     else:
         assert f"\nIn-Reply-To: {answered}\r\n" in "\n" + header
-        assert header.split("References: ")[1].split("\r\nFrom:")[0].split()[-1] == answered
+        assert header.split("References: ")[1].split("\r\nContent-")[0].split()[-1] == answered
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_threading_survives_strange_ids(claire: Claire, more: tuple[str, .
         ("=?utf-8?q?R=C3=A9sultats=0D=0ABcc=3A_x=40y=2Eexample?=", "Re: Résultats Bcc: x@y.example"),
         ("", "Re:"),
         ("rE: déjà", "rE: déjà"),
-        ("x" * 900, "Re: " + "x" * replies.SUBJECT_CHARS_MAX),
+        ("x" * 900, "Re: " + "x" * 296),
     ],
 )
 async def test_a_hostile_subject_adds_no_field(claire: Claire, subject: str, answer: str) -> None:
