@@ -51,7 +51,8 @@ def subject_of(header: CdaHeader) -> str:
     """`XDM/1.0/DDM+<label> <NAME> <first name> <birth date>` (ANS, volet LPS – MSS)."""
     patient = header.patient
     born = f" {patient.birth_date:%d/%m/%Y}" if patient.birth_date else ""
-    subject = f"{SUBJECT_PREFIX}+{header.title[:TITLE_CHARS_MAX]} {patient.birth_name.upper()} {patient.first_given_name}{born}"
+    title, name = header.title[:TITLE_CHARS_MAX], f"{patient.birth_name.upper()} {patient.first_given_name}"
+    subject = f"{SUBJECT_PREFIX}+{title} {name}{born}"
     return " ".join(subject.split())
 
 
