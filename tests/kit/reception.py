@@ -21,6 +21,7 @@ from tests.kit.pki import HOSPITAL_DOMAIN, LAB_DOMAIN, Pki
 
 BROKEN = "broken"  # whose mail meets a fault of ours
 NO_STORE = "no-store"  # whose mail meets a store that is away
+_SUBJECT = re.compile(rb"Subject: ([a-z-]+)( [^\r]*)?\r\n")
 NAMES = {reason.value for reason in Reason}
 
 
@@ -69,7 +70,7 @@ class FakeReception:
     async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
         if self.before_keeping is not None:
             await self.before_keeping(envelope)
-        subject = re.match(rb"(?s)(?:.*\r\n)?Subject: ([a-z-]+)( [^\r]*)?\r\n", raw[:2000])
+        subject = _SUBJECT.search(raw, 0, 2000)
         if subject:
             verdict = asked_for(subject[1].decode(), (subject[2] or b"").decode().strip())
             if not isinstance(verdict, Accept):
