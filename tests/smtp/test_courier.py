@@ -14,7 +14,7 @@ import pytest
 
 from mss.crypto import tls
 from mss.crypto.authority import Fault, Issued
-from mss.mail.queue import LEASE_S, LIFETIME, OutgoingEnvelope
+from mss.mail.queue import ATTEMPTS_BEFORE_EXPIRY, LEASE_S, LIFETIME, OutgoingEnvelope
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.ids import MailAddress, lane_of
 from mss.model.verdict import Reason
@@ -283,7 +283,7 @@ async def test_what_our_own_door_would_refuse_is_not_sent(
 async def test_after_four_days_the_sender_is_told(out: Outbox, peer: StrangePeer) -> None:
     """Not before, and not never."""
     peer.replies["RCPT"] = ["450 4.2.1 not now"] * 3
-    await out.put(MESSAGE, BIO)
+    await out.put(MESSAGE, BIO, attempts=ATTEMPTS_BEFORE_EXPIRY)
     await out.until_put_off()
     out.later(LIFETIME.total_seconds() - 60)
     await out.until_put_off(2)
@@ -295,12 +295,25 @@ async def test_after_four_days_the_sender_is_told(out: Outbox, peer: StrangePeer
     assert failure.diagnostic == "450 4.2.1 not now"
 
 
+async def test_a_clock_that_jumps_ahead_fails_no_mail(out: Outbox, peer: StrangePeer) -> None:
+    """Ten years on, by mistake: what was tried once only is tried on, and leaves."""
+    peer.replies["RCPT"] = ["450 4.2.1 not now"] * 2
+    await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    out.later(10 * 365 * 86_400)
+    await out.until_put_off(2)
+    out.later(3600)
+    await out.until_empty()
+    assert out.notes.failures == []
+    assert [who for who, _ in out.notes.relayed_to] == [BIO]
+
+
 async def test_a_host_that_is_away_for_four_days_is_named_as_such(out: Outbox) -> None:
     """Rows that only waited behind another's attempt are told as well."""
     out.trust.listed[LAB_DOMAIN] = set()
     out.routes[LAB_DOMAIN] = ("127.0.0.1", 1)
     for _ in range(5):
-        await out.put(MESSAGE, BIO)
+        await out.put(MESSAGE, BIO, attempts=ATTEMPTS_BEFORE_EXPIRY)
     await out.until(lambda: bool(out.notes.put_off_for))
     assert out.notes.failures == []
     out.later(LIFETIME.total_seconds() + 3600)
@@ -325,8 +338,7 @@ async def test_a_dead_or_slow_peer_keeps_nobody_waiting(out: Outbox, pki: Pki, p
         await out.until(lambda: bool(out.notes.relayed_to))
         assert time.monotonic() - begun < 2
         assert silent.connections == 1, "a host that has not answered yet gets one connection"
-    rows = await out.rows()
-    assert len(rows) == 100, "none of them is lost"
+    rows = await out.until_rows(lambda rows: len(rows) == 100)  # none of them is lost
     assert sum(row.attempts > 0 for row in rows) < 100, "and most were never leased in vain"
 
 
