@@ -29,6 +29,8 @@ T = TypeVar("T")
 DETAIL_CHARS_MAX = 200  # of a refusal's detail, which goes to our log
 BIRTHS_MAX = 2  # a nursery that died is replaced once for a call; after that something is wrong with this machine
 
+DEAD_WORKERS_MET_MAX = 3  # every worker that rested may have died with its nursery; a fresh one comes after them
+
 log = logging.getLogger(__name__)
 
 
@@ -123,27 +125,45 @@ class Sandbox:
         read: Callable[[Mapping[str, Any], tuple[bytes, ...]], T],
     ) -> T:
         try:
-            question = pack({"job": job, "params": params}, blobs, self._limits, self._limits.request_bytes_max)
+            pieces = pack({"job": job, "params": params}, blobs, self._limits, self._limits.request_bytes_max)
+            question = tuple(pieces)
         except BadFrame:
             raise Malformed(Reason.TOO_LARGE, "more than the sandbox takes") from None
         await self._turn()
         try:
-            worker = await self._worker_for(owner)
-            is_well = False
-            try:
-                async with asyncio.timeout(self._limits.wall_s):
-                    frame = await worker.ask(question)
-                is_well = "failed" not in frame.said
-                return _judge(frame, read)
-            except wire.Nonsense as problem:
-                is_well = False
-                raise SandboxFailed(f"{job}: nonsense, {problem}") from None
-            except (OSError, BadFrame) as problem:  # TimeoutError is an OSError
-                raise SandboxFailed(f"{job}: {type(problem).__name__}") from None
-            finally:
-                self._give_back(worker, is_well=is_well)
+            for _ in range(DEAD_WORKERS_MET_MAX):
+                try:
+                    return await self._one_try(job, question, owner, read)
+                except BrokenPipeError:  # it had died while it rested, so the job never began
+                    continue
+            raise SandboxFailed(f"{job}: no worker takes it")
         finally:
             self._leave()
+
+    async def _one_try(
+        self,
+        job: str,
+        question: Sequence[bytes],
+        owner: int | None,
+        read: Callable[[Mapping[str, Any], tuple[bytes, ...]], T],
+    ) -> T:
+        """Ask one worker. Raises BrokenPipeError when it was dead before it heard the question."""
+        worker = await self._worker_for(owner)
+        is_well = False
+        try:
+            async with asyncio.timeout(self._limits.wall_s):
+                frame = await worker.ask(question)
+            is_well = "failed" not in frame.said
+            return _judge(frame, read)
+        except wire.Nonsense as problem:
+            is_well = False
+            raise SandboxFailed(f"{job}: nonsense, {problem}") from None
+        except BrokenPipeError:
+            raise
+        except (OSError, BadFrame) as problem:  # TimeoutError is an OSError
+            raise SandboxFailed(f"{job}: {type(problem).__name__}") from None
+        finally:
+            self._give_back(worker, is_well=is_well)
 
     # -- the line of callers
 
