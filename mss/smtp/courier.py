@@ -19,8 +19,17 @@ from functools import partial
 from typing import Protocol
 
 from mss.formats.dsn import RecipientStatus
-from mss.mail.queue import LEASE_S, Outgoing, OutgoingEnvelope, PreparedMail, QueuePutter, QueueTaker, retry_after_s
-from mss.model.clock import Clock, from_ms
+from mss.mail.queue import (
+    LEASE_S,
+    Outgoing,
+    OutgoingEnvelope,
+    PreparedMail,
+    QueuePutter,
+    QueueTaker,
+    is_expired,
+    retry_after_s,
+)
+from mss.model.clock import Clock
 from mss.model.errors import NotFound, SealBroken, StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.verdict import Accept, Reason, Refuse, Verdict
@@ -155,8 +164,10 @@ class Courier:
         except StorageUnavailable as problem:
             journal.stumbled("claim", problem)
             return 0
+        held = {(row.owner, row.id) for destination in self._destinations.values() for row in destination.leased()}
         for row in rows:
-            self._destination(row.next_hop).add(row)
+            if (row.owner, row.id) not in held:  # after a jump of the clock we may lease again what we are sending
+                self._destination(row.next_hop).add(row)
         return len(rows)
 
     def _not_now(self) -> Collection[str]:
@@ -299,7 +310,7 @@ class Courier:
         now, row = self._clock.now(), mail.row
         later = sent.later
         failures = [outcome.failed(recipient, setback, sent.host, now) for recipient, setback in sent.refused.items()]
-        if from_ms(row.expires_ms) <= now:
+        if is_expired(row, now):
             failures += [outcome.expired(recipient, setback, sent.host, now) for recipient, setback in later.items()]
             later = {}
         why = _first_told(later)
@@ -332,11 +343,12 @@ class Courier:
         row, envelope = mail.row, OutgoingEnvelope(mail.envelope.sender, recipients, mail.envelope.message_id)
         delay_s = retry_after_s(row.attempts)
         prepared = await self._putter.prepare(OwnerId(row.owner), row.next_hop, envelope, mail.raw, delay_s=delay_s)
-        return replace(prepared, mail=replace(prepared.mail, created_ms=row.created_ms, expires_ms=row.expires_ms))
+        aged = replace(prepared.mail, created_ms=row.created_ms, expires_ms=row.expires_ms, attempts=row.attempts)
+        return replace(prepared, mail=aged)
 
     async def _put_off_row(self, row: Queued, why: str) -> None:
         """A row that was not tried because its host does not answer; one that is too old is tried to its end."""
-        if row.expires_ms <= int(self._clock.now().timestamp() * 1000):
+        if is_expired(row, self._clock.now()):
             mail = await self._queue.load(row)
             await self._settle(mail, _all_later(mail, Setback(Reason.PEER_UNREACHABLE, why), row.next_hop))
             return

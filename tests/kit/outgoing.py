@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mss.crypto import tls
 from mss.crypto.authority import Issued
@@ -27,7 +27,7 @@ from tests.kit.pki import Pki
 SENDER = MailAddress.parse("marie.dubois@chu.mssante.example")
 WAIT_S = 20.0
 
-QUICK = Patience(open_s=5, command_s=1.5, block_s=2, end_of_data_s=2, goodbye_s=0.2)
+QUICK = Patience(open_s=10, command_s=10, block_s=10, end_of_data_s=10, goodbye_s=0.2)
 BRISK = Pace(idle_s=1.0, rest_first_s=1.0)
 
 
@@ -81,12 +81,20 @@ class Outbox:
     putter: QueuePutter
     courier: Courier
 
-    async def put(self, raw: bytes, *recipients: str, sender: MailAddress | None = SENDER, hop: str = "") -> None:
-        """Queue a message; all recipients are of one domain unless a hop is named."""
+    async def put(
+        self,
+        raw: bytes,
+        *recipients: str,
+        sender: MailAddress | None = SENDER,
+        hop: str = "",
+        attempts: int = 0,
+    ) -> None:
+        """Queue a message, tried so often already; all recipients are of one domain unless a hop is named."""
         addresses = tuple(map(MailAddress.parse, recipients))
         envelope = OutgoingEnvelope(sender, addresses, "<1@chu.mssante.example>")
         prepared = await self.putter.prepare(self.owner, hop or addresses[0].domain, envelope, raw)
-        await self.cellar.store.write(lane_of(self.owner), prepared.put)
+        tried = replace(prepared, mail=replace(prepared.mail, attempts=attempts))
+        await self.cellar.store.write(lane_of(self.owner), tried.put)
         self.courier.wake()
 
     async def rows(self) -> list[Queued]:
