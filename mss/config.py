@@ -55,6 +55,8 @@ class Relay(_Section):
     """CRL files, one for each authority. Empty: revocation is not asked, for development networks only."""
     routes: dict[str, Listen] = {}
     """Static routes: domain = {host, port}; everything else goes by MX."""
+    look_up_mx: bool = True
+    """Ask the DNS for domains without a route. Off: there is no way to them."""
     connections_per_peer_max: int = Field(50, ge=1)
     retry_first_s: float = Field(15.0, gt=0)
     unreachable_delay_max_s: int = Field(3000, ge=0)

@@ -14,6 +14,7 @@ from mss.foundation import Foundation
 from mss.mail.intake import Intake
 from mss.mail.reception import Peer
 from mss.mail.submit import Submission
+from mss.smtp import journal
 from mss.smtp.limits import Limits
 from mss.smtp.server import RelayServer
 from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, SubmissionServer
@@ -28,10 +29,13 @@ async def build(process: Process) -> None:
 
 
 async def _relay_in(process: Process, listen: Listen) -> None:
-
     ground, relay = process.ground, process.config.relay
     gate = process.gate()
-    holder = TlsHolder(lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities))
+    holder = TlsHolder(
+        lambda: relay_server_context(
+            relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=journal.handshake_refused
+        )
+    )
     process.reloads.append(holder.reload)
     server = RelayServer(
         hostname=process.config.host,
@@ -47,7 +51,6 @@ async def _relay_in(process: Process, listen: Listen) -> None:
 
 
 async def _submission(process: Process) -> None:
-
     ground, section = process.ground, process.config.submission
     assert section is not None
     gate = process.gate()

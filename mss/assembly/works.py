@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mss.assembly.process import Process
+from mss.config import Relay
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import TlsHolder, relay_client_context
 from mss.model.ids import MailAddress
@@ -46,23 +47,34 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     process.keep(runner.run())
 
 
+def _routes(relay: Relay) -> dict[str, tuple[str, int] | None]:
+    """Static routes; without MX there is no way to any other domain."""
+    routes: dict[str, tuple[str, int] | None] = {domain: (at.host, at.port) for domain, at in relay.routes.items()}
+    return routes if relay.look_up_mx else routes | {"*": None}
+
+
 def _relay_out(process: Process, keys: PrivateKeys) -> None:
     """The courier, with the trust list of its own process."""
     from mss.mail.queue import QueueTaker
     from mss.notices.outcomes import CourierNotes
     from mss.notices.send import FailureDuties
+    from mss.smtp import journal
     from mss.smtp.courier import Courier, Errand
     from mss.smtp.routes import Signposts
 
     ground, relay = process.ground, process.config.relay
     clock, chance = ground.clock, ground.chance
-    holder = TlsHolder(lambda: relay_client_context(relay.tls.certificate, relay.tls.key, relay.authorities))
+    holder = TlsHolder(
+        lambda: relay_client_context(
+            relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=journal.handshake_refused
+        )
+    )
     process.reloads.append(holder.reload)
     errand = Errand(
         hostname=process.config.host,
         tls=lambda: holder.current,
         trust=process.gate(),
-        signposts=Signposts({domain: (at.host, at.port) for domain, at in relay.routes.items()}, chance),
+        signposts=Signposts(_routes(relay), chance),
         outcomes=CourierNotes(FailureDuties(ground.public.tasks, clock, chance), clock),
     )
     taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, worker_name())

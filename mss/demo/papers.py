@@ -207,6 +207,7 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
         f'trust_list_signers = ["{SIGNER.common_name}"]',
         f"revocation_lists = [{crls}]",
         "retry_first_s = 2.0",
+        "look_up_mx = false",
         "unreachable_delay_max_s = 5",
         "[relay.routes]",
         *(f'"{domain}" = {{host = "{at[0]}", port = {at[1]}}}' for domain, at in routes.items()),

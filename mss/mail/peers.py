@@ -11,11 +11,14 @@ import asyncio
 from mss.crypto.certs import Examination, Examiner, Purpose
 from mss.directory import trust
 from mss.directory.feed import RevocationFeed, TrustFeed
+from mss.formats.dn import DistinguishedName
 from mss.mail.reception import Peer
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress
 from mss.model.verdict import Accept, Verdict
 
+NAMES_CACHED_MAX = 4096
+"""The real list names some 400 certificates."""
 REFRESH_EVERY_S = 5.0
 """How often the files of list and revocations are looked at (a stat each): a change counts within seconds."""
 
@@ -28,6 +31,16 @@ class TrustGate:
         self._revocations = revocations
         self._examiner = examiner
         self._clock = clock
+        self._names: dict[DistinguishedName, str] = {}
+
+    def _name(self, subject: DistinguishedName) -> str:
+        """A subject as text, written once: a busy peer asks at each of its mails."""
+        known = self._names.get(subject)
+        if known is None:
+            if len(self._names) >= NAMES_CACHED_MAX:
+                self._names.clear()
+            known = self._names[subject] = str(subject)
+        return known
 
     async def peer(self, certificate_der: bytes | None, remote_address: str) -> tuple[Peer | None, Verdict]:
         """The peer behind a certificate, as the list has it now."""
@@ -39,7 +52,7 @@ class TrustGate:
         assert certificate is not None, "an unreadable certificate is weak"
         domains = self._feed.view.domains_of(certificate.subject)
         peer = Peer(
-            name=str(certificate.subject),
+            name=self._name(certificate.subject),
             serial=certificate.serial_hex,
             domains=domains,
             remote_address=remote_address,
