@@ -11,12 +11,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import structlog
+# structlog takes rich when it finds it (the commands bring it), for colours that a journal has not: a tenth of a second.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
-from mss.assembly.process import run
-from mss.config import load
-from mss.model.errors import BadValue
-from mss.supervisor import READY_FD, die_with_parent
+import structlog  # noqa: E402
+
+from mss.assembly.process import run  # noqa: E402
+from mss.config import load  # noqa: E402
+from mss.model.errors import BadValue  # noqa: E402
+from mss.supervisor import READY_FD, die_with_parent  # noqa: E402
 
 PARTS = {"edge": "mss.assembly.edge", "desk": "mss.assembly.desk", "works": "mss.assembly.works"}
 
