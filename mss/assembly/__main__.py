@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-# structlog takes rich when it finds it (the commands bring it), for colours that a journal has not: a tenth of a second.
+# structlog takes rich when it finds it (the commands bring it), for colours that no journal has: 0.1 s of every start.
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
 import structlog  # noqa: E402
