@@ -1,160 +1,82 @@
-"""How fast, how dear, how large? One table of the main job's figures, each with how it was taken.
+"""`python -m tests.bench`: the figures that we tell, measured on this machine, over loopback, in two or three minutes.
 
-A demo of its own: operator A takes mail of a third operator over mutual TLS on kept connections, into eight
-professional folders; CPU is that of A's processes, from /proc. On a shared machine trust CPU, not rates.
+A whole demo of its own, the processes of operator A. Whatever else the machine does shows in the figures, so the load
+at the beginning and at the end is told too.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-import re
+import platform
 import time
 from pathlib import Path
 
-from tests.bench import proc
-from tests.bench.listing import list_before_and_after_reseal
+from tests.bench import intake, listing
+from tests.bench.processes import cpu_of, memory_of
 from tests.kit.demo import Demo
-from tests.kit.smtpload import LoadClient, Target, stuffed
 
-SENDERS = 8
-SENDER = "charge@tiers.mssante.example"
-RECIPIENTS = ("camille.lefort@ville.mssante.example", "samir.benali@chu.mssante.example")
-PARTS = ("edge", "desk", "works")
-CHECKOUT = Path(__file__).parents[2]
-
-rows: list[tuple[str, str, str]] = []
-
-
-def row(measure: str, figure: str, how: str) -> None:
-    rows.append((measure, figure, how))
-    print(f"{measure:54} {figure:>24}   {how}", flush=True)
-
-
-def mail(number: int, size: int) -> bytes:
-    """A mail of that size, none like another."""
-    line = b"Compte rendu de consultation, sans particularite. 0123456789\r\n"
-    head = (
-        f"From: {SENDER}\r\nTo: {RECIPIENTS[number % 2]}\r\nSubject: Mesure {number}\r\n"
-        f"Message-ID: <mesure.{number}.{size}@tiers.mssante.example>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n\r\n"
-    ).encode()
-    return head + line * ((size - len(head)) // len(line))
-
-
-async def intake(demo: Demo, size: int, count: int) -> None:
-    """Accepted per second and CPU per 1000: at the 250 a professional's mail is readable by IMAP."""
-    at = demo.told["operator"]["smtp"]
-    target = Target(at["host"], at["port"], demo.tls(demo.told["peer"]))
-    mails = [(RECIPIENTS[n % 2], stuffed(mail(n, size))) for n in range(count)]
-    clients = [LoadClient(target) for _ in range(SENDERS)]
-    for client in clients:  # connected and warm
-        await client.send(SENDER, [RECIPIENTS[0]], stuffed(mail(count + clients.index(client), size)))
-
-    async def one(client: LoadClient) -> None:
-        while mails:
-            to, data = mails.pop()
-            answer = await client.send(SENDER, [to], data)
-            assert answer.is_yes, answer
-
-    pids = demo.pids()
-    before = {name: proc.cpu_s(pids[name]) for name in PARTS}
-    began = time.perf_counter()
-    await asyncio.gather(*(one(client) for client in clients))
-    took = time.perf_counter() - began
-    cpu = {name: proc.cpu_s(pids[name]) - before[name] for name in PARTS}
-    for client in clients:
-        client.close()
-    label = f"{size // 1000} kB, mutual TLS, {SENDERS} kept connections"
-    row(f"accepted and readable/s, {label}", f"{count / took:.0f}/s", f"{count} mails, wall clock")
-    per_thousand = " + ".join(f"{name} {cpu[name] / count * 1000:.2f}" for name in PARTS)
-    row(f"CPU s per 1000, {label}", f"{sum(cpu.values()) / count * 1000:.2f}", per_thousand)
-
-
-def start_up(demo: Demo) -> None:
-    """CPU that each process has used when the demo is ready, and memory."""
-    pids = demo.pids()
-    for name in (*PARTS, "supervisor"):
-        row(f"start-up CPU of {name}", f"{proc.own_cpu_s(pids[name]):.2f} s", "user + system when ready")
-    for name in (*PARTS, "supervisor"):
-        total = sum(proc.pss_mb(pid) for pid in proc.family(pids[name])) if name != "supervisor" else 0.0
-        own = proc.pss_mb(pids[name])
-        row(f"memory of {name}", f"{own:.0f} MB", f"PSS{f', with sandbox {total:.0f} MB' if total > own + 1 else ''}")
-
-
-def until_filed(demo: Demo, count: int = 10) -> None:
-    """Seconds from the 250 to the document in the record, by the audit's own moments."""
-    import json
-
-    took = []
-    for _ in range(count):
-        message_id = demo_document(demo)
-        for _ in range(200):
-            answer = demo.mss("trace", message_id, "--json")
-            steps = json.loads(answer.stdout) if answer.returncode == 0 else []
-            at = {step["act"]: _seconds(step["at"]) for step in steps}
-            if "bridge.filed" in at:
-                took.append(at["bridge.filed"] - at["mail.received"])
-                break
-            time.sleep(0.05)
-    took.sort()
-    figure = f"{took[len(took) // 2]:.3f} s (max {took[-1]:.3f})"
-    row("250 to filed and visible, median", figure, f"{len(took)} of {count} XDM mails, one at a time")
-
-
-def demo_document(demo: Demo) -> str:
-    """Send one laboratory report to Dominique; answers its Message-ID."""
-    from mss.mail import healthmail
-    from mss.mail.healthmail import Sending
-    from mss.model.clock import SystemChance, SystemClock
-    from mss.model.ids import MailAddress
-    from tests.bench.documents import report
-
-    address = demo.patient()["address"]
-    chance = SystemChance()
-    sending = Sending(
-        sender=MailAddress.parse(SENDER),
-        sender_name="Mesure",
-        recipient=MailAddress.parse(address),
-        documents=(report(chance),),
-        pdfs=(),
-        at=SystemClock().now(),
-        receipt_wanted=False,
-    )
-    message_id, raw = healthmail.compose(sending, chance)
-    demo.relay(SENDER, [address], raw)
-    return message_id
-
-
-def _seconds(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text).timestamp()
-
-
-def code_size() -> None:
-    """Lines of our own, without blank lines and comments."""
-    for folder in ("mss", "tests"):
-        files = [path for path in (CHECKOUT / folder).rglob("*.py") if "__pycache__" not in path.parts]
-        lines = sum(_code_lines(path) for path in files)
-        row(f"code in {folder}/", f"{lines} lines", f"{len(files)} files, without blank lines and comments")
-
-
-def _code_lines(path: Path) -> int:
-    return sum(1 for line in path.read_text().splitlines() if re.match(r"\s*[^\s#]", line))
+CHECKOUT = Path(__file__).resolve().parents[2]
+SIZES = ((2_000, 3_000), (50_000, 600))
+"""Octets of a mail, mails sent."""
 
 
 def main() -> None:
-    count = int(os.environ.get("BENCH_MAILS", "4000"))
-    code_size()
-    demo = Demo().start()
+    print(f"{platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    code()
+    demo, began = Demo(), time.monotonic()
     try:
-        start_up(demo)
-        until_filed(demo)
-        asyncio.run(intake(demo, 2_000, count))
-        asyncio.run(intake(demo, 50_000, count // 2))
+        demo.start()
+        row("start of the demo, two operators", f"{time.monotonic() - began:.1f} s")
+        for name, seconds in cpu_of(demo).items():
+            row(f"start-up CPU, {name}", f"{seconds:.2f} s")
+        for name, mib in memory_of(demo).items():
+            row(f"memory when idle (PSS), {name}", f"{mib:.0f} MiB")
+        through_the_doors(demo)
+        for one in listing.measure(demo):
+            figures = f"{one.seconds:.2f} s, desk {one.desk_cpu_s:.2f} CPU s, {one.octets / 1e6:.1f} MB"
+            row(f"list of {listing.MESSAGES} messages, {one.name}", figures)
+        for name, mib in memory_of(demo).items():
+            row(f"memory afterwards (PSS), {name}", f"{mib:.0f} MiB")
+        row("stop", f"{demo.stop():.1f} s")
     finally:
         demo.remove()
-    list_before_and_after_reseal(row)
+    print(f"\nload {os.getloadavg()[0]:.1f}")
+
+
+def through_the_doors(demo: Demo) -> None:
+    waits = intake.filing_s(demo)
+    row("from 250 to filed, median", f"{waits[len(waits) // 2]:.3f} s")
+    row("from 250 to filed, slowest", f"{waits[-1]:.3f} s")
+    for octets, mails in SIZES:
+        got = intake.measure(demo, octets, mails)
+        size = f"{octets // 1000} kB"
+        row(f"accepted and readable, {size}", f"{got.per_s:.0f} mails/s")
+        row(f"answer after the data, {size}", f"median {got.median_ms:.0f} ms, slowest {got.slowest_ms:.0f} ms")
+        row(f"CPU per 1000, {size}, edge + works", f"{got.cpu_s_per_1000['edge'] + got.cpu_s_per_1000['works']:.2f} s")
+        row(f"CPU per 1000, {size}, edge", f"{got.cpu_s_per_1000['edge']:.2f} s")
+
+
+def code() -> None:
+    """Lines that are not empty, by package."""
+    packages = {path.name: lines(path) for path in sorted((CHECKOUT / "mss").iterdir()) if path.is_dir()}
+    packages["(files of mss)"] = sum(_lines(path) for path in (CHECKOUT / "mss").glob("*.py"))
+    for name, count in sorted(packages.items(), key=lambda item: -item[1]):
+        if count:
+            row(f"lines, {name}", str(count))
+    row("lines, mss in all", str(lines(CHECKOUT / "mss")))
+    row("lines, tests", str(lines(CHECKOUT / "tests")))
+
+
+def lines(directory: Path) -> int:
+    return sum(_lines(path) for path in directory.rglob("*.py"))
+
+
+def _lines(path: Path) -> int:
+    return sum(1 for line in path.read_text().splitlines() if line.strip())
+
+
+def row(name: str, figure: str) -> None:
+    print(f"{name:<50} {figure}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,129 +1,150 @@
-"""What does opening a folder of 10,000 messages cost, before and after reseal?
+"""How long does a mail client wait for the list of a folder with ten thousand messages?
 
-Every message gets an intake key of its own (worse than any real mailbox). The list FETCH of a mail client goes through
-the real IMAP server over TLS, in a process of its own; its CPU is read from /proc.
+The folder is filled with a new intake key for each message, as a year of quiet mail would; then the works wrap those
+keys under the shelf key ("reseal"), and the list is asked for again by a desk that has just started.
 """
 
 from __future__ import annotations
 
 import asyncio
-import imaplib
 import os
+import signal
+import socket
 import ssl
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from mss import config
-from mss.demo import papers, seed
+from mss.crypto.keys import PublicKeys
+from mss.demo.people import CHU, TIERS
 from mss.formats import mime
 from mss.formats.summary import summarise
-from mss.foundation import Foundation, lay
-from mss.mail.delivery import Letter, Placing
+from mss.foundation import lay
+from mss.mail.delivery import INCOMING, TASK_RESEAL, Delivery, Letter, Placing
+from mss.model.clock import SystemChance, SystemClock, to_ms
 from mss.model.ids import MailAddress, lane_of
-from mss.store import messages, owners, sealing
-from tests.bench import proc
+from mss.store import tasks
+from mss.store.ids import new_id
+from mss.store.sealing import IntakeKey, Sealer
+from tests.bench.intake import plain
+from tests.bench.processes import cpu_s
+from tests.kit.demo import Demo, until
 
-MESSAGES = int(os.environ.get("BENCH_FOLDER", "10000"))
-ADDRESS = "camille.lefort@ville.mssante.example"
-BASE = 30_000
-LIST = "(UID FLAGS ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)"
-
-Row = Callable[[str, str, str], None]
-
-
-def list_before_and_after_reseal(row: Row) -> None:
-    """Fill, list in a fresh process, reseal, list in a fresh process, list again warm."""
-    with tempfile.TemporaryDirectory(prefix="mss-b-") as home:
-        made = papers.prepare(Path(home), datetime.now(UTC).replace(microsecond=0))
-        path = papers.write_config(made, "A", "127.0.0.1", BASE)
-        settings = config.load(path)
-        asyncio.run(seed.seed(settings, made, "A"))
-        asyncio.run(_fill(settings))
-        for label, before in (("before reseal", None), ("after reseal", _reseal)):
-            if before is not None:
-                asyncio.run(before(settings))
-            (first, first_cpu), (warm, warm_cpu) = _list_twice(path, made)
-            row(f"list FETCH of {MESSAGES}, {label}, first", f"{first:.2f} s", f"CPU of desk {first_cpu:.2f} s")
-            row(f"list FETCH of {MESSAGES}, {label}, again", f"{warm:.2f} s", f"CPU of desk {warm_cpu:.2f} s")
+DOCTOR = f"louise.garnier@{CHU}"
+MESSAGES = 10_000
+BATCH = 250
+LIST = "UID FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)"
 
 
-async def _fill(settings: config.Config) -> None:
-    ground = await lay(settings, "bench", hears=False)
+class FreshSealer(Sealer):
+    """A new key for each message: the worst case, mail that comes once an hour."""
+
+    def key_for(self, owner: int, public_key: bytes) -> IntakeKey:
+        return self.fresh_key(owner, public_key)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One list: seconds on the clock, CPU seconds of the desk, octets received."""
+
+    name: str
+    seconds: float
+    desk_cpu_s: float
+    octets: int
+
+
+def measure(demo: Demo) -> list[Listing]:
+    """Fill, list, reseal, list again; each first list after a new start of the desk, so that nothing is remembered."""
+    asyncio.run(_fill(demo))
+    found = []
+    for name in ("before reseal", "after reseal"):
+        _restart_desk(demo)
+        found += [_list(demo, f"{name}, first"), _list(demo, f"{name}, again")]
+        if name == "before reseal":
+            asyncio.run(_reseal(demo))
+    return found
+
+
+async def _fill(demo: Demo) -> None:
+    ground = await lay(config.load(Path(demo.told["operator"]["config"])), "bench", hears=False)
     try:
-        hashed = ground.public.lookup.address(ADDRESS)
-        box = await ground.store.read(lambda c: owners.mailbox_at(c, hashed))
+        public: PublicKeys = ground.public
+        clock, chance = SystemClock(), SystemChance()
+        delivery = Delivery(ground.store, ground.bodies, public, FreshSealer(clock, chance), ground.bus, clock, chance)
+        box = await ground.recipients.mailbox(MailAddress.parse(DOCTOR))
         assert box is not None
-        for start in range(0, MESSAGES, 200):
+        for _ in range(MESSAGES // BATCH):
             parcels = []
-            for number in range(start, min(start + 200, MESSAGES)):
-                ground.sealer.fresh_key(box.owner, box.public_key)
-                parcels.append(await ground.delivery.copy(_letter(number), box, ADDRESS, Placing()))
-            await ground.delivery.commit(parcels)
+            for _ in range(BATCH):
+                raw = plain(2000)
+                letter = Letter(raw, summarise(raw, mime.scan(raw)), MailAddress.parse(f"bio@{TIERS}"), "bench", raw)
+                parcels.append(await delivery.copy(letter, box, INCOMING, Placing()))
+            await delivery.commit(parcels)
     finally:
         await ground.close()
 
 
-def _letter(number: int) -> Letter:
-    raw = (
-        f"From: Dr Camille LEFORT <{ADDRESS}>\r\nTo: {ADDRESS}\r\nSubject: =?utf-8?q?R=C3=A9sultat?= {number}\r\n"
-        f"Message-ID: <liste.{number}@ville.mssante.example>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n"
-        'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
-        + "--b\r\nContent-Type: text/plain\r\n\r\n"
-        + "Bonjour, voici le compte rendu.\r\n" * 40
-        + '--b\r\nContent-Type: application/pdf; name="cr.pdf"\r\nContent-Transfer-Encoding: base64\r\n'
-        'Content-Disposition: attachment; filename="cr.pdf"\r\n\r\n' + "QUJDRA==\r\n" * 60 + "--b--\r\n"
-    ).encode()
-    structure = mime.scan(raw)
-    return Letter(raw, summarise(raw, structure), MailAddress.parse(ADDRESS), "bench", raw)
-
-
-async def _reseal(settings: config.Config) -> None:
-    ground = await lay(settings, "bench", hears=False)
+async def _reseal(demo: Demo) -> None:
+    ground = await lay(config.load(Path(demo.told["operator"]["config"])), "bench", hears=False)
     try:
-        await _reseal_all(ground)
+        box = await ground.recipients.mailbox(MailAddress.parse(DOCTOR))
+        assert box is not None
+        duty = tasks.NewTask(new_id(ground.clock, ground.chance), TASK_RESEAL, b"{}", to_ms(ground.clock.now()))
+        await ground.store.write(lane_of(box.owner), lambda c: tasks.add_task(c, box.owner, duty))
+        for _ in range(600):
+            waiting = await ground.store.read(lambda c: tasks.next_due_ms(c, tasks.T))
+            if waiting is None:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError("not resealed within a minute")
     finally:
         await ground.close()
 
 
-async def _reseal_all(ground: Foundation) -> None:
-    hashed = ground.public.lookup.address(ADDRESS)
-    owner = await ground.store.read(lambda c: owners.find(c, hashed))
-    assert owner is not None
-    keys = await ground.opener(ground.private()).open(owner, "bench", "reseal")
-    while found := await ground.store.read(lambda c: messages.keys_to_reseal(c, owner, sealing.SCHEME_SEALED, 500)):
-        wrapped = keys.reseal(found)
-        await ground.store.write(
-            lane_of(owner),
-            lambda c, w=wrapped: messages.reseal_keys(c, owner, sealing.SCHEME_SHELF, w),  # type: ignore[misc]
-        )
+def _restart_desk(demo: Demo) -> None:
+    old = demo.pids()["desk"]
+    os.kill(old, signal.SIGKILL)
+    until(lambda: demo.pids().get("desk", old) != old and _answers(demo), 60)
 
 
-def _list_twice(path: Path, made: papers.Papers) -> list[tuple[float, float]]:
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "mss.assembly", str(path), "desk", "imap"]
-    desk = subprocess.Popen(
-        command, env=os.environ | {"MSS_READY_FD": str(writing)}, pass_fds=(writing,), stderr=subprocess.DEVNULL
-    )
+def _answers(demo: Demo) -> bool:
+    at = demo.told["operator"]["imaps"]
     try:
-        os.close(writing)
-        os.read(reading, 1)
-        context = ssl.create_default_context(cafile=str(made.ca))
-        with imaplib.IMAP4_SSL("127.0.0.1", BASE + 993, ssl_context=context, timeout=120) as client:
-            client.login(ADDRESS, seed.application_password(made, ADDRESS))
-            client.select("INBOX", readonly=True)
-            figures = []
-            for _ in range(2):
-                cpu, began = proc.own_cpu_s(desk.pid), time.perf_counter()
-                _, data = client.fetch("1:*", LIST)
-                assert sum(1 for line in data if line) >= MESSAGES
-                figures.append((time.perf_counter() - began, proc.own_cpu_s(desk.pid) - cpu))
-            return figures
-    finally:
-        os.close(reading)
-        desk.terminate()
-        desk.wait(20)
+        socket.create_connection((at["host"], at["port"]), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _list(demo: Demo, name: str) -> Listing:
+    """By a plain socket: the standard library's client would cost more than the server."""
+    at = demo.told["operator"]["imaps"]
+    person = next(one for one in demo.told["professionals"] if one["address"] == DOCTOR)
+    desk = demo.pids()["desk"]
+    context: ssl.SSLContext = demo.tls()
+    with (
+        socket.create_connection((at["host"], at["port"]), 120) as bare,
+        context.wrap_socket(bare, server_hostname=at["host"]) as wire,
+    ):
+        wire.recv(4096)
+        _ask(wire, f"LOGIN {person['username']} {person['password']}")
+        _ask(wire, "SELECT INBOX")
+        cpu, began = cpu_s(desk), time.monotonic()
+        octets = _ask(wire, LIST)
+        return Listing(name, time.monotonic() - began, cpu_s(desk) - cpu, octets)
+
+
+def _ask(wire: ssl.SSLSocket, command: str) -> int:
+    """Returns how many octets the answer had."""
+    wire.sendall(f"a {command}\r\n".encode())
+    octets, tail = 0, b""
+    while True:
+        block = wire.recv(1 << 18)
+        assert block, "the server hung up"
+        octets += len(block)
+        tail = (tail + block)[-4096:]
+        last = tail[:-2].rpartition(b"\r\n")[2] if tail.endswith(b"\r\n") else b""
+        if last.startswith(b"a "):
+            assert last.startswith(b"a OK"), last
+            return octets

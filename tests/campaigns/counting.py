@@ -75,7 +75,7 @@ def by_imap(demo: Demo, address: str) -> Counter[bytes]:
     return Counter(found[1] for header in headers if (found := _MESSAGE_ID.search(header)))
 
 
-def wait_until_judged(store: Path) -> None:
+def wait_until_judged(store: Path, pause_s: float = 0.2) -> None:
     """Until no message waits for the bridge and no duty is left to do."""
     deadline = time.monotonic() + SETTLE_S_MAX
     while True:
@@ -85,7 +85,7 @@ def wait_until_judged(store: Path) -> None:
         if not pending and not duties:
             return
         assert time.monotonic() < deadline, f"{pending} messages are not judged, {duties} duties not done"
-        time.sleep(0.2)
+        time.sleep(pause_s)
 
 
 def owner_of(store: Path, lookup: Lookup, address: str = PATIENT) -> int:

@@ -1,0 +1,45 @@
+"""What do our processes cost? CPU seconds and memory, read from /proc."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from tests.kit.demo import Demo
+from tests.kit.memory import children
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+NAMES = ("supervisor", "edge", "desk", "works")
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process, its children left out."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def cpu_of(demo: Demo, names: tuple[str, ...] = NAMES) -> dict[str, float]:
+    """CPU so far of operator A's processes, those of their sandboxes included."""
+    pids = demo.pids()
+    return {name: cpu_s(pids[name]) + _below(name, pids[name], cpu_s) for name in names}
+
+
+def pss_mib(pid: int) -> float:
+    """Proportional share of memory: pages that several processes map are counted once in all."""
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def memory_of(demo: Demo) -> dict[str, float]:
+    """MiB of operator A's processes, those of their sandboxes included."""
+    pids = demo.pids()
+    return {name: pss_mib(pids[name]) + _below(name, pids[name], pss_mib) for name in NAMES}
+
+
+def _below(name: str, pid: int, measure: object) -> float:
+    if name == "supervisor":  # whose children are the others
+        return 0.0
+    assert callable(measure)
+    return float(sum(measure(child) for child in children(pid)))
