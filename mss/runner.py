@@ -2,19 +2,22 @@
 
 A handler may be called again for the same task (a crash, a lost lease) and then changes nothing. It removes its
 task itself in its last transaction, or returns, and the runner removes it. What fails is tried again, later and
-later; what keeps failing waits for a human and is counted, never dropped.
+later; what keeps failing waits for a human and is counted, never dropped. Moments are those of the wall clock, which
+may jump: ahead, a duty is only done early; back, leases that cannot be true are taken for ended (mss/store/tasks.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import structlog
 
 from mss.model.clock import Clock, to_ms
+from mss.model.errors import StorageUnavailable
 from mss.model.ids import lane_of
-from mss.store import changes, schema, tasks
+from mss.store import schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.sql import Connection
@@ -23,15 +26,17 @@ from mss.store.tasks import RowState, Task
 Handler = Callable[[Task], Awaitable[None]]
 
 LEASE_S = 120
-"""A runner that dies frees its tasks after this; no handler takes longer without failing."""
+"""A runner that dies frees its tasks after this."""
+HANDLER_S = 100
+"""A handler that takes longer is ended and fails, well before somebody else takes its task."""
 AT_ONCE_MAX = 8
-CLAIM_MAX = 32
+"""Each may hold a message of 35 MiB; no more are leased than are begun."""
 POLL_S = 5.0
 """Hints come by the bus; this finds what a lost hint would have told."""
-ATTEMPTS_MAX = 12
+ATTEMPTS_MAX = 16
 RETRY_FIRST_S = 2.0
 RETRY_MAX_S = 900.0
-"""Twelve attempts over about two hours, then a human."""
+"""Sixteen attempts over almost two hours, then a human."""
 
 log = structlog.get_logger("runner")
 
@@ -53,7 +58,6 @@ class Runner:
         self._worker = worker
         self._handlers = handlers
         self._wake = asyncio.Event()
-        self._room = asyncio.Semaphore(AT_ONCE_MAX)
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -62,11 +66,15 @@ class Runner:
         try:
             while True:
                 self._wake.clear()
-                if not await self._round():
-                    await self._pause()
+                try:
+                    if not await self._round():
+                        await self._pause()
+                except StorageUnavailable as problem:
+                    log.warning("runner.store-away", error=type(problem).__name__)
+                    await asyncio.sleep(POLL_S)
         finally:
             if self._running:
-                await asyncio.wait(self._running, timeout=LEASE_S)
+                await asyncio.wait(self._running, timeout=HANDLER_S)
 
     async def _pause(self) -> None:
         """Until a hint, the next due moment, or the poll."""
@@ -74,42 +82,45 @@ class Runner:
         wait_s = POLL_S
         if due_ms is not None:
             wait_s = min(POLL_S, max(0.02, (due_ms - to_ms(self._clock.now())) / 1000))
-        try:
-            await asyncio.wait_for(self._wake.wait(), wait_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):  # wait_for of Python 3.11 may lose a cancellation
+                await self._wake.wait()
 
     async def _round(self) -> int:
-        """Claim what is due, lane by lane, and start it. Returns how much there was."""
+        """Claim what is due, lane by lane, as there is room, and start it. Returns how much there was."""
         now_ms = to_ms(self._clock.now())
-        lanes = await self._store.read(lambda c: tasks.lanes_with_due(c, schema.task, now_ms))
         started = 0
-        for lane in lanes:
-            for task in await self._claim(lane, now_ms):
-                await self._room.acquire()
+        for lane in await self._store.read(lambda c: tasks.lanes_with_due(c, schema.task, now_ms)):
+            for task in await self._claim(lane, await self._room()):
                 doing = asyncio.create_task(self._do(task))
                 self._running.add(doing)
                 doing.add_done_callback(self._running.discard)
                 started += 1
         return started
 
-    async def _claim(self, lane: int, now_ms: int) -> list[Task]:
+    async def _room(self) -> int:
+        """How many more may be begun now; waits until it is one."""
+        while len(self._running) >= AT_ONCE_MAX:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        return AT_ONCE_MAX - len(self._running)
+
+    async def _claim(self, lane: int, room: int) -> list[Task]:
+        now_ms = to_ms(self._clock.now())
         until_ms = now_ms + LEASE_S * 1000
-        return await self._store.write(
-            lane, lambda c: tasks.claim_tasks(c, lane, self._worker, now_ms, until_ms, CLAIM_MAX)
-        )
+        return await self._store.write(lane, lambda c: tasks.claim_tasks(c, lane, self._worker, now_ms, until_ms, room))
 
     async def _do(self, task: Task) -> None:
         try:
-            await self._handlers[task.kind](task)
+            if task.attempts > ATTEMPTS_MAX:  # it never came back from a handler: each time it took the process along
+                raise _GivenUp
+            async with asyncio.timeout(HANDLER_S):
+                await self._handlers[task.kind](task)
             await self._store.write(lane_of(task.owner), lambda c: tasks.finish(c, schema.task, task.owner, [task.id]))
         except Exception as problem:  # noqa: BLE001 — one duty fails, the house goes on
             log.warning(
                 "task.failed", kind=task.kind, task=task.id, attempts=task.attempts, error=type(problem).__name__
             )
             await self._put_back(task, type(problem).__name__)
-        finally:
-            self._room.release()
 
     async def _put_back(self, task: Task, reason: str) -> None:
         when_ms = to_ms(self._clock.now()) + int(retry_after_s(task.attempts) * 1000)
@@ -125,6 +136,11 @@ class Runner:
             await self._store.write(lane_of(task.owner), act)
         except Exception as problem:  # noqa: BLE001 — the lease ends by itself and the task is taken again
             log.warning("task.not-put-back", task=task.id, error=type(problem).__name__)
+            return
         if gives_up:
             log.error("task.gave-up", kind=task.kind, task=task.id)
-        self._bus.publish(changes.TASK)
+        self._wake.set()  # its new moment may come before the poll
+
+
+class _GivenUp(Exception):
+    """A task that was begun too often."""

@@ -14,8 +14,7 @@ from pathlib import Path
 # structlog takes rich when it finds it (the commands bring it), for colours that no journal has: 0.1 s of every start.
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
-import structlog  # noqa: E402
-
+from mss.assembly.log import log_to_stderr  # noqa: E402
 from mss.assembly.process import run  # noqa: E402
 from mss.config import load  # noqa: E402
 from mss.model.errors import BadValue  # noqa: E402
@@ -43,24 +42,6 @@ def main() -> None:
         asyncio.run(run(config, name, roles, build, _say_ready))
     except (BadValue, OSError) as problem:
         raise SystemExit(f"mss {name}: {problem}") from problem
-
-
-def log_to_stderr(level: str, name: str) -> None:
-    """JSON lines with ids and reasons; never names, subjects, bodies, INS."""
-    import logging
-
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(sort_keys=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    structlog.contextvars.bind_contextvars(process=name)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mss.assembly.log import log_to_stderr
 from mss.config import Config, run_directory
 from mss.model.errors import BadValue
 from mss.supervisor import Supervisor, die_with_parent
@@ -29,6 +30,7 @@ def parts_of(only: list[str]) -> dict[str, list[str]]:
 async def run_operator(path: Path, config: Config, only: list[str]) -> None:
     """Start the processes and stay until a signal. Raises BadValue."""
     die_with_parent()
+    log_to_stderr(config.log_level, "supervisor")
     supervisor = Supervisor(path, parts_of(only), run_directory(config))
     try:
         await supervisor.start()

@@ -29,6 +29,8 @@ LIFETIME = timedelta(days=4)
 """How long a peer may be away before the sender is told that delivery failed (RFC 5321 §4.5.4.1: 4–5 days)."""
 LEASE_S = 300
 """A courier that dies frees its mail after this; it renews while it sends."""
+ATTEMPTS_BEFORE_EXPIRY = 32
+"""Eight until the pause is an hour, then a day of them: a clock that jumps ahead by years fails no mail."""
 RETRY_FIRST_S = 15.0
 RETRY_MAX_S = 3600.0
 """First retry soon (a peer restarting), then doubling to an hour."""
@@ -90,6 +92,11 @@ def context(owner: int, row_id: int) -> bytes:
 def retry_after_s(attempts: int) -> float:
     """Pause before the next attempt: 15 s doubling to an hour."""
     return min(RETRY_FIRST_S * 2.0 ** max(0, attempts - 1), RETRY_MAX_S)
+
+
+def is_expired(row: Queued, now: datetime) -> bool:
+    """Too old, and tried long enough to say so, whatever the clock did meanwhile."""
+    return row.expires_ms <= to_ms(now) and row.attempts >= ATTEMPTS_BEFORE_EXPIRY
 
 
 class QueuePutter:

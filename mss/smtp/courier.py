@@ -197,7 +197,8 @@ class Courier:
         if due is not None and (wait_s := (due - self._clock.now()).total_seconds()) > 0:
             pause_s = max(POLL_MIN_S, min(wait_s, POLL_MAX_S))
         try:
-            await asyncio.wait_for(self._awake.wait(), pause_s)
+            async with asyncio.timeout(pause_s):  # wait_for of Python 3.11 may lose a cancellation
+                await self._awake.wait()
         except TimeoutError:
             return False
         return True

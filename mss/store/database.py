@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from mss.model.errors import BadValue
-from mss.store.writer import LaneWriter, SqliteWriter, Work
+from mss.store.writer import LaneWriter, SqliteWriter, Work, as_ours
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -69,12 +70,15 @@ class Store:
         return self._writer.failed
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        """Run a repository function on one consistent snapshot."""
-        if not isinstance(self._readers, Engine):
-            async with self._readers.connect() as connection:
-                return await connection.run_sync(question)
-        assert self._threads is not None
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _ask, self._readers, question)
+        """Run a repository function on one consistent snapshot. Raises StorageUnavailable when nobody answers."""
+        try:
+            if not isinstance(self._readers, Engine):
+                async with self._readers.connect() as connection:
+                    return await connection.run_sync(question)
+            assert self._threads is not None
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _ask, self._readers, question)
+        except (DBAPIError, OSError) as problem:
+            raise as_ours(problem) from problem
 
     async def write(self, lane: int, act: Callable[[Connection], T], *, size_bytes: int = 0, lazy: bool = False) -> T:
         """Run `act` in a transaction of `lane` shared with whoever waits too; durable when this returns.

@@ -11,13 +11,31 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from mss.store import schema
 from mss.store.sql import own, own_parameters, owned_by
 
 T = schema.task
 Q = schema.queue
+
+LEASE_MS_MAX = 3_600_000
+"""No worker leases for longer than an hour (mss/runner.py, mss/mail/queue.py: minutes)."""
+PAUSE_MS_MAX = 2 * 3_600_000
+"""Mail in the queue is tried again within the hour (mss/mail/queue.py)."""
 
 
 class RowState(StrEnum):
@@ -59,6 +77,7 @@ class NewQueued:
     created_ms: int
     next_try_ms: int
     expires_ms: int
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +109,17 @@ def add_queued(connection: Connection, owner: int, mail: NewQueued) -> None:
 
 def lanes_with_due(connection: Connection, table: Table, now_ms: int, without: Collection[str] = ()) -> list[int]:
     """Lanes in which something is due and not leased: where a worker should look. `without`: not these next hops."""
-    moment = table.c.due_ms if table is T else table.c.next_try_ms
-    query = select(table.c.lane).distinct()
-    query = query.where(table.c.state == RowState.WAITING, moment <= now_ms, table.c.lease_until_ms <= now_ms)
-    if without:
-        query = query.where(table.c.next_hop.not_in(without))
+    query = select(table.c.lane).distinct().where(_is_free(table, now_ms, without))
     return [row.lane for row in connection.execute(query)]
+
+
+def _is_free(table: Table, now_ms: int, without: Collection[str]) -> ColumnElement[bool]:
+    """Due, and nobody's. A lease or a pause longer than any that we give was given before the clock was set back."""
+    moment = table.c.due_ms if table is T else table.c.next_try_ms
+    is_due = moment <= now_ms if table is T else or_(moment <= now_ms, moment > now_ms + PAUSE_MS_MAX)
+    lease = table.c.lease_until_ms
+    free = and_(table.c.state == RowState.WAITING, is_due, or_(lease <= now_ms, lease > now_ms + LEASE_MS_MAX))
+    return and_(free, table.c.next_hop.not_in(without)) if without else free
 
 
 def next_due_ms(connection: Connection, table: Table) -> int | None:
@@ -118,12 +142,9 @@ def _claim(
     without: Collection[str] = (),
 ) -> Any:
     moment = table.c.due_ms if table is T else table.c.next_try_ms
-    free = and_(table.c.state == RowState.WAITING, moment <= now_ms, table.c.lease_until_ms <= now_ms)
-    if without:
-        free = and_(free, table.c.next_hop.not_in(without))
     due = (
         select(table.c.owner, table.c.id)
-        .where(table.c.lane == lane, free)
+        .where(table.c.lane == lane, _is_free(table, now_ms, without))
         .order_by(moment, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

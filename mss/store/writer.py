@@ -68,7 +68,7 @@ def _settle(outcomes: list[Outcome]) -> None:
             work.future.set_exception(problem)
 
 
-def _as_ours(problem: BaseException) -> BaseException:
+def as_ours(problem: BaseException) -> BaseException:
     """Database trouble becomes StorageUnavailable; an error of the act itself stays what it was."""
     if isinstance(problem, DatabaseError) and not isinstance(problem, OperationalError):
         return problem  # a constraint: the act's own business
@@ -164,7 +164,7 @@ class SqliteWriter:
     def _judge_failure(self, problem: BaseException) -> BaseException:
         if isinstance(problem, OperationalError) and "disk I/O error" in str(problem.orig):
             self.failed = True  # never repeat a failed sync
-        return _as_ours(problem)
+        return as_ours(problem)
 
     def _set_sync(self, *, lazy: bool) -> None:
         if lazy == self._lazy_now:
@@ -244,13 +244,13 @@ class LaneWriter:
             return await self._transaction(batch)
         except Exception as problem:  # noqa: BLE001 — whoever waits must be answered, whatever broke
             if len(batch) == 1:
-                return [(batch[0], None, _as_ours(problem))]
+                return [(batch[0], None, as_ours(problem))]
         outcomes: list[Outcome] = []
         for work in batch:
             try:
                 outcomes += await self._transaction([work])
             except Exception as problem:  # noqa: BLE001 — as above
-                outcomes.append((work, None, _as_ours(problem)))
+                outcomes.append((work, None, as_ours(problem)))
         return outcomes
 
     async def _transaction(self, batch: list[Work]) -> list[Outcome]:
