@@ -177,9 +177,9 @@ async def test_one_that_kills_its_process_is_parked_in_the_end(house: House) -> 
     """It never comes back to say that it failed: its claims are counted, and it is not begun for ever."""
     number, begun = await house.owe(hint=False), 0
     now_ms = to_ms(house.clock.now())
+    lane = lane_of(7)
     for _ in range(ATTEMPTS_MAX):
         now_ms += LEASE_S * 1000
-        lane = lane_of(7)
         await house.store.write(lane, lambda c, n=now_ms: tasks.claim_tasks(c, lane, "dead", n - 1, n, 5))  # type: ignore[misc]
     house.clock.forward(ATTEMPTS_MAX * LEASE_S)
 
