@@ -57,6 +57,12 @@ class House:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
+    async def begun_by_the_dead(self, owner: int = 7) -> None:
+        """Somebody leases what is due and is killed."""
+        lane, now_ms = lane_of(owner), to_ms(self.clock.now())
+        until_ms = now_ms + LEASE_S * 1000
+        assert await self.store.write(lane, lambda c: tasks.claim_tasks(c, lane, "dead", now_ms, until_ms, 5))
+
     async def until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
             while not is_so():
@@ -176,12 +182,9 @@ async def test_one_that_keeps_failing_waits_for_a_human(house: House) -> None:
 async def test_one_that_kills_its_process_is_parked_in_the_end(house: House) -> None:
     """It never comes back to say that it failed: its claims are counted, and it is not begun for ever."""
     number, begun = await house.owe(hint=False), 0
-    now_ms = to_ms(house.clock.now())
-    lane = lane_of(7)
     for _ in range(ATTEMPTS_MAX):
-        now_ms += LEASE_S * 1000
-        await house.store.write(lane, lambda c, n=now_ms: tasks.claim_tasks(c, lane, "dead", n - 1, n, 5))  # type: ignore[misc]
-    house.clock.forward(ATTEMPTS_MAX * LEASE_S)
+        await house.begun_by_the_dead()
+        house.clock.forward(LEASE_S)
 
     async def counts(task: Task) -> None:
         nonlocal begun
@@ -195,9 +198,8 @@ async def test_one_that_kills_its_process_is_parked_in_the_end(house: House) -> 
 
 async def test_a_dead_runners_task_is_taken_over(house: House) -> None:
     """When its lease is over, not before."""
-    lane, now_ms = lane_of(7), to_ms(house.clock.now())
     number = await house.owe()
-    await house.store.write(lane, lambda c: tasks.claim_tasks(c, lane, "dead", now_ms, now_ms + LEASE_S * 1000, 5))
+    await house.begun_by_the_dead()
     async with house.runner("alive"):
         house.later(LEASE_S - 1)
         await asyncio.sleep(0.05)
