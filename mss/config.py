@@ -13,8 +13,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
@@ -49,7 +50,8 @@ class Relay(_Section):
     authorities: Path
     """Roots and intermediates of the health PKI, PEM or PKCS#7: the only ones that count here."""
     trust_list: Path
-    trust_list_signers: tuple[str, ...]
+    """The signed list of operators, replaced daily by `mss trust fetch` or somebody else."""
+    trust_list_signers: tuple[str, ...] = Field(min_length=1)
     """Names (CN or alternative name) whose signature on the trust list counts."""
     revocation_lists: tuple[Path, ...] = ()
     """CRL files, one for each authority. Empty: revocation is not asked, for development networks only."""
@@ -58,9 +60,16 @@ class Relay(_Section):
     look_up_mx: bool = True
     """Ask the DNS for domains without a route. Off: there is no way to them."""
     connections_per_peer_max: int = Field(50, ge=1)
+    """At once, from one address."""
     retry_first_s: float = Field(15.0, gt=0)
+    """Pause before a mail that another operator did not take is tried again; it doubles to an hour."""
     unreachable_delay_max_s: int = Field(3000, ge=0)
     """The notice about an unreachable patient leaves at a random moment within this."""
+
+    @field_validator("routes")
+    @classmethod
+    def _routes(cls, routes: dict[str, Listen]) -> dict[str, Listen]:
+        return {parse_domain(domain): where for domain, where in routes.items()}
 
 
 class Submission(_Section):
@@ -91,18 +100,28 @@ class Web(_Section):
     http_also: Listen | None = None
     """A second port for HTTP: browsers refuse to open some numbers, 10080 among them."""
     https: Listen | None = None
-    tls: Tls | None = None
+    tls: Tls | None = Field(None, validate_default=True)
     serve_pages_on_http: bool = False
     """Only on loopback, for a first look; otherwise HTTP redirects."""
     sandbox_workers: int = Field(1, ge=1, le=8)
 
+    @field_validator("tls")
+    @classmethod
+    def _https_has_a_certificate(cls, tls: Tls | None, info: ValidationInfo) -> Tls | None:
+        if tls is None and info.data.get("https") is not None:
+            raise ValueError("https needs a certificate and its key")
+        return tls
+
     @field_validator("serve_pages_on_http")
     @classmethod
-    def _loopback_only(cls, wanted: bool, info: Any) -> bool:
+    def _loopback_only(cls, wanted: bool, info: ValidationInfo) -> bool:
         hosts = [at.host for at in (info.data.get("http"), info.data.get("http_also")) if at is not None]
         if wanted and not all(host.startswith("127.") for host in hosts):
             raise ValueError("pages over plain HTTP are served on 127.0.0.1 only")
         return wanted
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class Config(BaseSettings):
@@ -111,15 +130,21 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MSS_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     name: str
+    """Of the operator, for people."""
     host: str
     """Our name in greetings and Received fields."""
-    domains: tuple[str, ...]
+    domains: tuple[str, ...] = Field(min_length=1)
+    """Mail domains of this operator."""
     patient_domain: str = ""
+    """The one of them in which an address is a patient's INS; empty: no patients here."""
     accepts_test_identities: bool = False
+    """Whether a patient's address may have a wrong key, as national test identities do. Never in production."""
     postmaster: str
     """Address of the person who reads postmaster@ of every domain of ours."""
     state_dir: Path
+    """Everything that is stored, sealed; to be backed up."""
     keys_dir: Path
+    """Key files, outside state_dir; to be backed up apart from it."""
     database_url: str = ""
     """Empty: SQLite in state_dir."""
     bodies_url: str = ""
@@ -132,6 +157,7 @@ class Config(BaseSettings):
     web: Web | None = None
     ops: Listen | None = None
     log_level: str = "info"
+    """debug, info, warning or error."""
 
     @classmethod
     def settings_customise_sources(
@@ -145,15 +171,49 @@ class Config(BaseSettings):
         """Environment over file."""
         return env_settings, init_settings
 
+    @field_validator("host")
+    @classmethod
+    def _host(cls, name: str) -> str:
+        return parse_domain(name)
+
     @field_validator("domains")
     @classmethod
     def _domains(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(parse_domain(name) for name in names)
 
+    @field_validator("patient_domain")
+    @classmethod
+    def _patient_domain(cls, name: str, info: ValidationInfo) -> str:
+        return _ours(parse_domain(name), info) if name else ""
+
     @field_validator("postmaster")
     @classmethod
-    def _postmaster(cls, address: str) -> str:
-        return str(MailAddress.parse(address))
+    def _postmaster(cls, address: str, info: ValidationInfo) -> str:
+        parsed = MailAddress.parse(address)
+        _ours(parsed.domain, info)
+        return str(parsed)
+
+    @field_validator("keys_dir")
+    @classmethod
+    def _keys_outside_state(cls, keys: Path, info: ValidationInfo) -> Path:
+        state: Path | None = info.data.get("state_dir")
+        if state is not None and keys.resolve().is_relative_to(state.resolve()):
+            raise ValueError("keys lie outside state_dir: whoever copies the state must not have them")
+        return keys
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite:///", "postgresql+asyncpg://")):
+            raise ValueError("use sqlite:///PATH or postgresql+asyncpg://USER@HOST/DATABASE")
+        return url
+
+    @field_validator("log_level")
+    @classmethod
+    def _log_level(cls, level: str) -> str:
+        if level not in LOG_LEVELS:
+            raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
+        return level
 
     @property
     def url(self) -> str:
@@ -171,9 +231,28 @@ def load(path: Path) -> Config:
         raise BadValue(f"{path}: not TOML: {problem}") from problem
     try:
         return Config(**_relative_to(path.parent, settings))
+    except SettingsError as problem:  # a variable of the environment that should hold JSON
+        raise BadValue(f"{path}, environment: {problem}") from problem
     except ValidationError as invalid:
-        lines = [f"{path}: {'.'.join(str(step) for step in e['loc'])}: {e['msg']}" for e in invalid.errors()]
-        raise BadValue("\n".join(lines)) from invalid
+        raise BadValue("\n".join(f"{path}: {_told(error)}" for error in invalid.errors())) from invalid
+
+
+def _told(error: ErrorDetails) -> str:
+    """One line: which setting, and what to write instead."""
+    name = ".".join(str(step) for step in error["loc"])
+    said = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{name}: {said}"
+
+
+_WORDS = {"missing": "is needed", "extra_forbidden": "there is no such setting"}
+
+
+def _ours(domain: str, info: ValidationInfo) -> str:
+    """A domain that must be one of `domains`, when those are good."""
+    domains = info.data.get("domains")
+    if domains is not None and domain not in domains:
+        raise ValueError(f"{domain} is not among domains")
+    return domain
 
 
 def run_directory(config: Config) -> Path:

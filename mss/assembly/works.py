@@ -77,7 +77,8 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
         signposts=Signposts(_routes(relay), chance),
         outcomes=CourierNotes(FailureDuties(ground.public.tasks, clock, chance), clock),
     )
-    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, worker_name())
+    first_s = relay.retry_first_s
+    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, worker_name(), retry_first_s=first_s)
     courier = Courier(taker, ground.putter, errand, clock)
     ground.bus.on_task(courier.wake)
     process.keep(courier.run())

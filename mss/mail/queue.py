@@ -89,9 +89,9 @@ def context(owner: int, row_id: int) -> bytes:
     return b"outgoing %d/%d" % (owner, row_id)
 
 
-def retry_after_s(attempts: int) -> float:
+def retry_after_s(attempts: int, first_s: float = RETRY_FIRST_S) -> float:
     """Pause before the next attempt: 15 s doubling to an hour."""
-    return min(RETRY_FIRST_S * 2.0 ** max(0, attempts - 1), RETRY_MAX_S)
+    return min(first_s * 2.0 ** max(0, attempts - 1), RETRY_MAX_S)
 
 
 def is_expired(row: Queued, now: datetime) -> bool:
@@ -139,12 +139,26 @@ class QueuePutter:
 class QueueTaker:
     """Takes mail out for the courier; needs the private outbound key."""
 
-    def __init__(self, store: Store, bodies: BodyStore, outbound: KeyPair, clock: Clock, worker: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bodies: BodyStore,
+        outbound: KeyPair,
+        clock: Clock,
+        worker: str,
+        *,
+        retry_first_s: float = RETRY_FIRST_S,
+    ) -> None:
         self._store = store
         self._bodies = bodies
         self._outbound = outbound
         self._clock = clock
         self._worker = worker
+        self._retry_first_s = retry_first_s
+
+    def pause_s(self, attempts: int) -> float:
+        """How long mail waits that was tried so often."""
+        return retry_after_s(attempts, self._retry_first_s)
 
     async def claim(self, limit: int, *, without: Collection[str] = ()) -> list[Queued]:
         """Lease up to `limit` rows that are due, from whichever lanes have some, but none for the hops in `without`:
@@ -199,7 +213,7 @@ class QueueTaker:
 
     async def defer(self, row: Queued, reason: str, also: Callable[[Connection], None]) -> None:
         """Not now: try again after the backoff."""
-        when_ms = to_ms(self._clock.now()) + int(retry_after_s(row.attempts) * 1000)
+        when_ms = to_ms(self._clock.now()) + int(self.pause_s(row.attempts) * 1000)
 
         def act(connection: Connection) -> None:
             tasks.put_back(connection, schema.queue, row.owner, row.id, when_ms, reason)

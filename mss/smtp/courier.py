@@ -27,7 +27,6 @@ from mss.mail.queue import (
     QueuePutter,
     QueueTaker,
     is_expired,
-    retry_after_s,
 )
 from mss.model.clock import Clock
 from mss.model.errors import NotFound, SealBroken, StorageUnavailable
@@ -342,7 +341,7 @@ class Courier:
     async def _prepare_again(self, mail: Outgoing, recipients: tuple[MailAddress, ...]) -> PreparedMail:
         """A row for those who are still to get it. It is as old as the first, so it ends when that would have."""
         row, envelope = mail.row, OutgoingEnvelope(mail.envelope.sender, recipients, mail.envelope.message_id)
-        delay_s = retry_after_s(row.attempts)
+        delay_s = self._queue.pause_s(row.attempts)
         prepared = await self._putter.prepare(OwnerId(row.owner), row.next_hop, envelope, mail.raw, delay_s=delay_s)
         aged = replace(prepared.mail, created_ms=row.created_ms, expires_ms=row.expires_ms, attempts=row.attempts)
         return replace(prepared, mail=aged)

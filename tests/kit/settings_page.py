@@ -83,17 +83,20 @@ def _default(value: ast.expr | None) -> str:
     if value is None:
         return "**needed**"
     if isinstance(value, ast.Call) and dotted(value.func) == "Field":
-        limits = ", ".join(f"{_LIMITS[k.arg or '']} {ast.unparse(k.value)}" for k in value.keywords)
-        return f"`{ast.unparse(value.args[0])}`" + (f" ({limits})" if limits else "")
+        limits = [f"{_LIMITS[k.arg]} {ast.unparse(k.value)}" for k in value.keywords if k.arg in _LIMITS]
+        told = _plain(value.args[0]) if value.args else "**needed**"
+        return told + (f" ({', '.join(limits)})" if limits else "")
+    return _plain(value)
+
+
+def _plain(value: ast.expr) -> str:
     plain = ast.unparse(value)
-    return (
-        ""
-        if plain in ("None", "''", "()", "{}")
-        else f"`{plain.strip(chr(39))}`".replace("True", "true").replace("False", "false")
-    )
+    if plain in ("None", "''", "()", "{}"):
+        return ""
+    return f"`{plain.strip(chr(39))}`".replace("True", "true").replace("False", "false")
 
 
-_LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+_LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than", "min_length": "at least"}
 
 
 if __name__ == "__main__":
