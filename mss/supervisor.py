@@ -11,11 +11,12 @@ import ctypes
 import json
 import os
 import signal
+import stat
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -49,6 +50,14 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _make_private(directory: Path) -> None:
+    """Sockets and pids lie where nobody else writes. Raises RuntimeError for a directory that is somebody else's."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise RuntimeError(f"{directory} must be a directory of this user alone (mode 0700): see run_dir")
+
+
 @dataclass(slots=True)
 class Child:
     """A process of ours."""
@@ -61,8 +70,15 @@ class Child:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def pid(self) -> int:
-        return self.process.pid if self.process else 0
+    def running(self) -> asyncio.subprocess.Process | None:
+        """Its process, while it lives."""
+        return self.process if self.process is not None and self.process.returncode is None else None
+
+    def signal(self, number: signal.Signals) -> None:
+        """To its process, if it lives."""
+        if (process := self.running) is not None:
+            with suppress(ProcessLookupError):  # it ended just now
+                process.send_signal(number)
 
 
 class Supervisor:
@@ -71,6 +87,7 @@ class Supervisor:
     def __init__(self, config: Path, parts: dict[str, list[str]], run_directory: Path) -> None:
         """`parts`: process name → roles in it. `run_directory`: where `pids.json` tells who runs."""
         self._pids_file = run_directory / "pids.json"
+        self._ready_file = run_directory / "ready"
         self._stopping = asyncio.Event()
         self._watchers: list[asyncio.Task[None]] = []
         self.children = {
@@ -79,52 +96,66 @@ class Supervisor:
         }
 
     async def start(self) -> None:
-        """Start every child and wait until each says that it is ready. Raises RuntimeError when one cannot."""
+        """Start every child and wait until each says that it is ready, or until a signal. Raises RuntimeError when
+        one cannot, with its name."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        _make_private(self._pids_file.parent)
+        self._ready_file.unlink(missing_ok=True)  # of an earlier run
         for child in self.children.values():
             self._watchers.append(asyncio.create_task(self._watch(child)))
-        ready = asyncio.gather(*(child.ready.wait() for child in self.children.values()))
+        ready = asyncio.create_task(self._all_ready())
+        stopped = asyncio.create_task(self._told_to_stop())
         # A watcher ends only by failing, so whatever ends first tells.
-        ends: list[asyncio.Future[Any]] = [ready, *self._watchers]
+        ends = [ready, stopped, *self._watchers]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=READY_S)
-        ready.cancel()
-        if not all(child.ready.is_set() for child in self.children.values()):
+        for waiting in (ready, stopped):
+            waiting.cancel()
+        late = [child.name for child in self.children.values() if not child.ready.is_set()]
+        if late and not self._stopping.is_set():
+            failed = [watcher.exception() for watcher in self._watchers if watcher.done()]
             await self.stop()
-            raise RuntimeError("a process did not become ready; its last lines above say why")
-        self._pids_file.with_name("ready").write_text(str(os.getpid()))
+            raise RuntimeError(str(failed[0]) if failed else f"{', '.join(late)}: not ready within {READY_S:.0f} s")
+        if not late:
+            self._ready_file.write_text(str(os.getpid()))
+
+    async def _told_to_stop(self) -> None:
+        await self._stopping.wait()
+
+    async def _all_ready(self) -> None:
+        for child in self.children.values():
+            await child.ready.wait()
 
     async def stop(self) -> None:
         """Ask every child to finish, end those that do not, and wait for all."""
         self._stopping.set()
         for child in self.children.values():
-            if child.process is not None and child.process.returncode is None:
-                child.process.send_signal(signal.SIGTERM)
+            child.signal(signal.SIGTERM)
         if self._watchers:
-            _, late = await asyncio.wait(self._watchers, timeout=STOP_S)
+            await asyncio.wait(self._watchers, timeout=STOP_S)
             for child in self.children.values():
-                if late and child.process is not None and child.process.returncode is None:
-                    child.process.kill()
+                child.signal(signal.SIGKILL)
             await asyncio.gather(*self._watchers, return_exceptions=True)
+        for file in (self._ready_file, self._pids_file):
+            file.unlink(missing_ok=True)
 
     async def run(self) -> None:
         """Until stopped by a signal."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
         await self._stopping.wait()
         await self.stop()
 
     def reload(self) -> None:
         """Tell every child to read certificates and lists again."""
         for child in self.children.values():
-            if child.process is not None and child.process.returncode is None:
-                child.process.send_signal(signal.SIGHUP)
+            child.signal(signal.SIGHUP)
 
     def _write_pids(self) -> None:
-        """Tell who runs, for people and tools; replaced whole."""
-        self._pids_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Tell who runs, for people and tools; replaced whole. Who does not run is left out."""
         temporary = self._pids_file.with_suffix(".new")
-        pids = {"supervisor": os.getpid()} | {name: child.pid for name, child in self.children.items()}
+        running = {name: child.running for name, child in self.children.items()}
+        pids = {"supervisor": os.getpid()} | {name: one.pid for name, one in running.items() if one is not None}
         temporary.write_text(json.dumps(pids))
         temporary.replace(self._pids_file)
 
@@ -135,23 +166,24 @@ class Supervisor:
             code = await self._live(child)
             if self._stopping.is_set():
                 return
+            self._write_pids()
             if first and not child.ready.is_set():
-                raise RuntimeError(f"{child.name} ended with {code} before it was ready")
+                raise RuntimeError(f"{child.name} ended with {code} before it was ready: its lines above say why")
             first = False
             if time.monotonic() - child.started_s > STEADY_S:
                 child.pause_s = RESTART_FIRST_S
             log.warning("process.died", name=child.name, code=code, restart_in_s=child.pause_s)
-            try:
-                await asyncio.wait_for(self._stopping.wait(), child.pause_s)
-            except TimeoutError:
-                child.pause_s = min(RESTART_MAX_S, child.pause_s * 2)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(child.pause_s):
+                    await self._stopping.wait()
+            child.pause_s = min(RESTART_MAX_S, child.pause_s * 2)
 
     async def _live(self, child: Child) -> int:
         """Run a child until it ends. It says `ready` on a pipe of its own."""
         reading, writing = os.pipe()
         child.process = await asyncio.create_subprocess_exec(
             *child.command,
-            env=os.environ | {"MSS_READY_FD": str(writing), PARENT: str(os.getpid())},
+            env={"OPENSSL_CONF": str(OPENSSL_CONF)} | os.environ | {READY_FD: str(writing), PARENT: str(os.getpid())},
             pass_fds=(writing,),
         )
         os.close(writing)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Reload = Callable[[], None]
 
+STOP_S = 9
+"""A process that was asked to finish ends, finished or not, also when nobody is left to end it (SIGALRM)."""
+
 
 class Process:
     """One process while it is put together: what must be closed in the end, what is read again on SIGHUP."""
@@ -90,6 +93,7 @@ async def run(config: Config, name: str, roles: list[str], build: Build, say_rea
         say_ready()
         process.keep(_watch_store(ground, stopping))
         await _until(stopping, process.background)
+        signal.alarm(STOP_S)
 
 
 async def _until(stopping: asyncio.Event, background: list[asyncio.Task[None]]) -> None:

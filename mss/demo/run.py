@@ -168,7 +168,7 @@ async def _watch(papers: Papers, operators: list[Operator], host: str, base: int
             signed = asyncio.get_running_loop().time()
             await asyncio.to_thread(paper.sign_lists, papers, _now())
         now = _pids(operators)
-        if now != told and all(now.values()):
+        if now != told and all(now[name].keys() == told[name].keys() for name in now):
             told = now
             _write(papers, operators, host, base)
 
