@@ -12,7 +12,7 @@ import pytest
 from tests.kit.demo import DOMINIQUE, Demo, until
 from tests.kit.laboratory import answers_to, health_mail, send
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ans"), pytest.mark.timeout(300)]
 
 OUTCOMES: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "data" / "ans_outcomes.json").read_text(encoding="utf-8")
@@ -42,7 +42,6 @@ def _shown(demo: Demo) -> str:
     return demo.signed_in(DOMINIQUE).get("/record").text
 
 
-@pytest.mark.xdist_group("ans")
 def test_every_sample_has_its_outcome(own_demo: Demo, samples: Path) -> None:
     """Hers are filed, the newer version on top; other people's are held with a reason and shown nowhere."""
     hers = own_demo.patient()["address"]
@@ -65,7 +64,6 @@ def test_every_sample_has_its_outcome(own_demo: Demo, samples: Path) -> None:
     assert f"{former} ancienne version" in page
 
 
-@pytest.mark.xdist_group("ans")
 def test_those_of_other_people_sent_to_their_own_address_are_unreachable(own_demo: Demo, samples: Path) -> None:
     """Nobody of that name is here: the mail is taken, and the sender is told afterwards."""
     for name, expected in OUTCOMES.items():

@@ -6,6 +6,7 @@ the `mss` command, and `connection.json`. Only processes that this demo started 
 
 from __future__ import annotations
 
+import fcntl
 import imaplib
 import json
 import os
@@ -24,7 +25,7 @@ from email.message import EmailMessage
 from email.policy import default
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import pytest
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 START_S_MAX = 60.0  # the promise is 30 on two idle cores; other tests may run beside
 STOP_S_MAX = 10.0  # the promise
 PATIENCE_S = 20.0
-BASES = range(10_000, 20_000, 10)  # all ports stay below those that the system lends to clients
+BASES = range(10_000, 20_000)  # all ports stay below those that the system lends to clients
 SERVICES = (25, 80, 143, 443, 465, 587, 993, 9090)
 SECOND_OPERATOR = 2000
 PEER = 4025
@@ -55,7 +56,7 @@ class Demo:
         self.home = Path(tempfile.mkdtemp(prefix="mss-t-"))  # short: names of sockets hang from it
         self.directory = directory or self.home / "d"
         self.log = self.home / "log"
-        self.base = free_port_base()
+        self.base, self._reserved = reserve_ports()
         self.told: dict[str, Any] = {}
         self.authenticator = Authenticator()
         self._run_directories: dict[str, Path] = {}
@@ -157,6 +158,7 @@ class Demo:
         finally:
             for path in (*self._run_directories.values(), self.home):
                 shutil.rmtree(path, ignore_errors=True)
+            self._reserved.close()
 
     # ── who and where ──
 
@@ -282,12 +284,34 @@ def all_pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def free_port_base() -> int:
-    """A base whose ports are free now."""
+def _bases() -> list[int]:
+    """Bases of which no two share a port, whatever they are added to."""
+    offsets = {*SERVICES, *(SECOND_OPERATOR + service for service in SERVICES), PEER}
+    apart = {one - other for one in offsets for other in offsets} - {0}
+    found: list[int] = []
+    for base in BASES:
+        if all(base - other not in apart for other in found):
+            found.append(base)
+    return found
+
+
+def reserve_ports() -> tuple[int, IO[bytes]]:
+    """A base that no other test holds and whose ports are free; it is ours until the file is closed.
+
+    Ports alone would not do: those of processes that are being killed are free for a moment.
+    """
+    bases = _bases()
     offsets = [*SERVICES, *(SECOND_OPERATOR + service for service in SERVICES), PEER]
-    for base in random.Random().sample(BASES, len(BASES)):
+    for base in random.Random().sample(bases, len(bases)):
+        lock = (Path(tempfile.gettempdir()) / f"mss-tests-{os.getuid()}-ports-{base}").open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
         if all(_is_free(base + offset) for offset in offsets):
-            return base
+            return base, lock
+        lock.close()
     raise AssertionError("no free ports")
 
 
