@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from mss.demo.people import TIERS, VILLE
 from tests.bench.processes import cpu_of
-from tests.campaigns.counting import wait_until_judged
 from tests.kit.demo import DOMINIQUE, Demo, as_message
 from tests.kit.laboratory import health_mail, report
+from tests.kit.onlooker import Onlooker
 from tests.kit.smtpload import LoadClient, Target, stuffed
 
 SENDER = f"bio@{TIERS}"
@@ -92,7 +92,7 @@ def in_inbox(demo: Demo) -> int:
 
 def filing_s(demo: Demo) -> list[float]:
     """Seconds from the 250 until a document is filed and its message visible, one mail after the other."""
-    hers, store = demo.patient(DOMINIQUE)["address"], demo.state() / "mss.db"
+    hers, onlooker = demo.patient(DOMINIQUE)["address"], Onlooker(demo)
     target, waits = _target(demo), []
     for number in range(FILED_MAILS):
         mail = health_mail(hers, report(DOMINIQUE, f"Bilan {number}"))
@@ -103,7 +103,7 @@ def filing_s(demo: Demo) -> list[float]:
         assert as_message(data)
         asyncio.run(_deliver(target, hers, data))
         began = time.monotonic()
-        wait_until_judged(store, pause_s=0.005)
+        onlooker.wait_until_judged(pause_s=0.005)
         waits.append(time.monotonic() - began)
     return sorted(waits)
 

@@ -15,11 +15,11 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from mss.demo.people import LABO, TIERS
-from tests.campaigns.counting import wait_until_judged
 from tests.campaigns.markers import FORMS, files_below, search
 from tests.kit import documents
 from tests.kit.demo import DOMINIQUE, KARIM, Demo, letter, on_the_wire, until
 from tests.kit.laboratory import BIOLOGIST, health_mail, report, send
+from tests.kit.onlooker import Onlooker
 from tests.kit.webvisitor import Upload
 
 pytestmark = [pytest.mark.campaign, pytest.mark.slow, pytest.mark.xdist_group("stolen"), pytest.mark.timeout(300)]
@@ -93,7 +93,7 @@ def _live(demo: Demo) -> list[str]:
     until(lambda: TIERS in demo.mss("queue", "list", "--json").stdout)
     _tidy_up(demo)
     until(lambda: demo.mails(BIOLOGIST, f"Bo&AO4-tes partag&AOk-es/secretariat@{LABO}/INBOX"))
-    wait_until_judged(demo.state() / "mss.db")
+    Onlooker(demo).wait_until_judged()
     return [hers["address"], his["ins"], str(queued["Message-ID"]), sent.message_id]
 
 

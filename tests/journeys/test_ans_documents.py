@@ -11,6 +11,7 @@ import pytest
 
 from tests.kit.demo import DOMINIQUE, Demo, until
 from tests.kit.laboratory import answers_to, health_mail, send
+from tests.kit.onlooker import Onlooker
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ans"), pytest.mark.timeout(300)]
 
@@ -30,12 +31,9 @@ def own_demo() -> Any:
         running.remove()
 
 
-def _verdict(demo: Demo, message_id: str) -> tuple[str, str] | None:
-    """(outcome, result) of the bridge, as the trace tells."""
-    for step in json.loads(demo.mss("trace", message_id, "--json").stdout or "[]"):
-        if step["act"] in VERDICTS:
-            return VERDICTS[step["act"]], step["result"]
-    return None
+def _verdict(onlooker: Onlooker, message_id: str) -> str | None:
+    """What the bridge made of a mail, as the audit has it."""
+    return next((VERDICTS[act] for act, _ in onlooker.acts(message_id) if act in VERDICTS), None)
 
 
 def _shown(demo: Demo) -> str:
@@ -44,14 +42,13 @@ def _shown(demo: Demo) -> str:
 
 def test_every_sample_has_its_outcome(own_demo: Demo, samples: Path) -> None:
     """Hers are filed, the newer version on top; other people's are held with a reason and shown nowhere."""
-    hers = own_demo.patient()["address"]
+    hers, onlooker = own_demo.patient()["address"], Onlooker(own_demo)
     sent = {}
     for name in OUTCOMES:
         content = (samples / "cda" / name).read_bytes()
         sent[name] = send(own_demo, hers, health_mail(hers, content)).message_id
     for name, expected in OUTCOMES.items():
-        found = until(partial(_verdict, own_demo, sent[name]), 60)
-        assert found[0] == expected["outcome"], (name, found)
+        assert until(partial(_verdict, onlooker, sent[name]), 60) == expected["outcome"], name
     held = {item["message_id"]: item for item in json.loads(own_demo.mss("held", "list", "--json").stdout)}
     for name, expected in OUTCOMES.items():
         if expected["outcome"] == "held":
