@@ -15,11 +15,9 @@ from hypothesis import settings
 
 from mss.model.clock import ManualClock, SeededChance
 from tests.kit import programs
-from tests.kit.grouping import pytest_xdist_make_scheduler
+from tests.kit.grouping import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.kit.postgres import Cluster
 from tests.kit.samples import SAMPLES, samples_dir
-
-__all__ = ["pytest_xdist_make_scheduler"]  # a hook: pytest finds it here
 
 SEED = 20260105  # one seed for every test; a campaign prints its own
 
