@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from datetime import date
 
+from mss.accounts import lifecycle
+from mss.accounts.lifecycle import LifeEvent
 from mss.crypto.keys import Lookup, PrivateKeys
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import BadValue
@@ -170,6 +172,11 @@ class Accounts:
         row = AccountRow(owner, kind, AccountState.ACTIVE, wrapped, 0, 0, 0)
 
         def act(connection: Connection) -> None:
+            if accounts.account(connection, owner) is not None:
+                raise BadValue("whoever this is can sign in already")
+            patient = patients.patient(connection, owner)
+            if kind is AccountKind.PATIENT and (patient is None or not _may(patient.state, LifeEvent.ACTIVATE)):
+                raise BadValue("this is no patient who waits to be activated")
             if not owners.point(connection, login_hmac, owner):
                 raise BadValue("this login exists already")
             accounts.insert_account(connection, row, login_hmac)
@@ -197,16 +204,33 @@ class Accounts:
 
         await self._store.write(lane_of(team), act)
 
-    async def set_state(self, owner: OwnerId, state: AccountState) -> None:
-        """Suspend, resume or close a mailbox and whoever signs in to it."""
+    async def live_on(self, owner: OwnerId, event: LifeEvent) -> None:
+        """Suspend, resume or close a mailbox and whoever signs in to it. Raises BadValue when that cannot be."""
 
         def act(connection: Connection) -> None:
-            owners.set_state(connection, owner, state)
-            accounts.set_account_state(connection, owner, state)
-            patients.set_patient_state(connection, owner, state)
-            audit.write(connection, [audit.Act(self._clock.now(), "staff", "mailbox.state", owner, result=state)])
+            box = owners.mailbox(connection, owner)
+            state = None if box is None else lifecycle.next_state(box.state, event)
+            if box is None or state is None:
+                raise BadValue(f"{event.value} is not for a mailbox that is {box.state if box else 'unknown'}")
+            self._set_state(connection, owner, state)
 
         await self._store.write(lane_of(owner), act)
+
+    async def set_state(self, owner: OwnerId, state: AccountState) -> None:
+        """The same without asking whether it can be: for tests and repairs."""
+        await self._store.write(lane_of(owner), lambda c: self._set_state(c, owner, state))
+
+    def _set_state(self, connection: Connection, owner: OwnerId, state: AccountState) -> None:
+        owners.set_state(connection, owner, state)
+        accounts.set_account_state(connection, owner, state)
+        patients.set_patient_state(connection, owner, state)
+        if state is not AccountState.ACTIVE:
+            accounts.delete_sessions_of(connection, owner)
+        audit.write(connection, [audit.Act(self._clock.now(), "staff", "mailbox.state", owner, result=state)])
+
+
+def _may(state: AccountState, event: LifeEvent) -> bool:
+    return lifecycle.next_state(state, event) is not None
 
 
 def totp_context(owner: int) -> bytes:

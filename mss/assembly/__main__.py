@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
     """Entry point of a child process."""
     path, name, *roles = sys.argv[1:]
     die_with_parent()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     os.umask(0o077)
     try:
         config = load(Path(path))

@@ -16,7 +16,9 @@ from mss.config import Config, Tls
 from mss.crypto.tls import TlsHolder, service_server_context
 from mss.foundation import Foundation
 from mss.mail.peers import TrustGate
-from mss.model.errors import MssError
+from mss.model.errors import BadValue, MssError, StorageUnavailable
+from mss.model.ids import LANES
+from mss.store import owners
 
 log = structlog.get_logger("assembly")
 
@@ -88,12 +90,23 @@ async def run(config: Config, name: str, roles: list[str], build: Build, say_rea
     process = Process(ground, roles)
     async with process.stack:
         process.stack.push_async_callback(ground.close)
+        await _look_at_tables(ground)
         await build(process)
         loop.add_signal_handler(signal.SIGHUP, lambda: _reload(process))
         say_ready()
         process.keep(_watch_store(ground, stopping))
         await _until(stopping, process.background)
         signal.alarm(STOP_S)
+
+
+async def _look_at_tables(ground: Foundation) -> None:
+    """Say at the start, not at the first mail, that there is no store. Raises BadValue."""
+    try:
+        lanes = await ground.store.read(owners.lanes_of_installation)
+    except StorageUnavailable as problem:
+        raise BadValue(f"no tables ({problem}): check database_url, then mss db upgrade") from problem
+    if lanes != LANES:
+        raise BadValue(f"this database has {lanes} lanes, this program {LANES}: mss db upgrade, or another program")
 
 
 async def _until(stopping: asyncio.Event, background: list[asyncio.Task[None]]) -> None:

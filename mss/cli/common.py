@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from mss.config import Config, load
-from mss.model.errors import MssError
+from mss.model.errors import MssError, StorageUnavailable
 
 if TYPE_CHECKING:
     from mss.foundation import Foundation
@@ -51,7 +51,7 @@ async def open_house(config: Config) -> AsyncIterator[Foundation]:
     """The operator's store and keys, for the length of a command."""
     from mss.foundation import lay
 
-    if config.url.startswith("sqlite:") and not (config.state_dir / "mss.db").exists():
+    if not store_exists(config):
         raise MssError(f"there is no store in {config.state_dir}: run mss db upgrade first")
     ground = await lay(config, "command", hears=False)
     try:
@@ -60,10 +60,18 @@ async def open_house(config: Config) -> AsyncIterator[Foundation]:
         await ground.close()
 
 
+def store_exists(config: Config) -> bool:
+    """Whether the SQLite file is there; SQLite would make an empty one. A server is asked itself."""
+    name = config.url.removeprefix("sqlite:///")
+    return name == config.url or Path(name).exists()
+
+
 def finish(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work; what it refuses becomes one line."""
     try:
         return asyncio.run(work)
+    except StorageUnavailable as problem:
+        fail(f"the database does not answer ({problem}): check database_url and mss db status")
     except MssError as problem:
         fail(str(problem) or type(problem).__name__)
     except OSError as problem:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import typer
 
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, settings
+
+_PASSWORD = re.compile(r"(://[^:@/]*):[^@]*@")
 
 app = typer.Typer(no_args_is_help=True, help="Settings of this operator.")
 
@@ -18,5 +22,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def show(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Print every setting, defaults included, as JSON."""
-    print(settings(config).model_dump_json(indent=1))
+    """Print every setting, defaults included, as JSON; the database's password is left out."""
+    read = settings(config)
+    shown = read.model_copy(update={"database_url": _PASSWORD.sub(r"\1:…@", read.database_url)})
+    print(shown.model_dump_json(indent=1))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from mss.cli.common import DEFAULT_CONFIG, ConfigOption, fail, finish, settings
-from mss.crypto.keys import create_key_files
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, fail, finish, settings, store_exists
+from mss.config import Config
+from mss.crypto.keys import create_key_files, has_key_files
 from mss.model.clock import SystemChance
 from mss.store import create
 
@@ -16,8 +17,13 @@ app = typer.Typer(no_args_is_help=True, help="The operator's database.")
 def upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Make the database, its tables and the operator's keys, or bring older tables up to this version."""
     read = settings(config)
-    create_key_files(read.keys_dir, SystemChance())
-    read.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if tables_of(read)[0] and not has_key_files(read.keys_dir):
+        fail(f"there are tables, but no keys in {read.keys_dir}: restore the keys, or nothing stored can be opened")
+    try:
+        create_key_files(read.keys_dir, SystemChance())
+        read.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        fail(f"{problem.filename}: {problem.strerror}")
     finish(create.create_or_upgrade(read.url))
     print(f"{read.name}: the database is of this version")
 
@@ -25,10 +31,19 @@ def upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
 @app.command()
 def status(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Say which version the tables have."""
-    read = settings(config)
-    current, newest = finish(create.versions(read.url))
+    print(f"tables are of version {current_tables(settings(config))}, as this program wants")
+
+
+def current_tables(config: Config) -> str:
+    """The version of the tables; ends the command when it is not the one that this program wants."""
+    current, newest = tables_of(config)
     if not current:
         fail("there are no tables yet: run mss db upgrade")
     if current != newest:
         fail(f"tables are of version {current}, this program wants {newest}: stop the server, back up, mss db upgrade")
-    print(f"tables are of version {current}, as this program wants")
+    return current
+
+
+def tables_of(config: Config) -> tuple[str, str]:
+    """(version of the tables, newest version); the first is empty without tables."""
+    return finish(create.versions(config.url)) if store_exists(config) else ("", "")

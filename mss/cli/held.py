@@ -14,10 +14,11 @@ from mss.bridge.cases import Cases
 from mss.bridge.explain import Explanation
 from mss.bridge.filing import Filing
 from mss.bridge.reading import Reader
-from mss.bridge.triage import HeldItem, Triage
+from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, Triage
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
 from mss.mail.conversations import Conversations
+from mss.model.errors import MssError, NotFound
 from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
 
@@ -41,6 +42,12 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
             conversations = Conversations(lookup, clock, chance)
             filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
             yield Triage(store, ground.public, keys.held, cases, filing, ground.bus, clock)
+    except NotFound as problem:
+        raise MssError("nothing that is held bears that id: see mss held list") from problem
+    except NotDecidable as problem:
+        raise MssError(f"it does not wait for a decision any more ({problem})") from problem
+    except NotFileable as problem:
+        raise MssError(f"nothing was filed, also not after a human's look: {problem}") from problem
     finally:
         sandbox.close()
 
@@ -59,7 +66,8 @@ async def _list(config: Config) -> list[HeldItem]:
 
 
 def _fields(item: HeldItem) -> dict[str, Any]:
-    return asdict(item) | {"held_at": item.held_at.isoformat(timespec="seconds")}
+    """An id is a text in JSON: it has 63 bits, and many readers keep 53."""
+    return asdict(item) | {"id": str(item.id), "held_at": item.held_at.isoformat(timespec="seconds")}
 
 
 @app.command("show")

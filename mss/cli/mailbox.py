@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_bytes
-from mss.accounts.software import SoftwareLogin, make_application_password
+from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
 from mss.foundation import Foundation
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.model.mailbox import AccountState, MailboxKind
+from mss.model.mailbox import MailboxKind
 from mss.store import accounts, owners
 from mss.store.accounts import CredentialKind
 from mss.vault.opener import Opener
@@ -48,7 +49,11 @@ async def _create(
         raise BadValue(f"{parsed.domain} is not among this operator's domains")
     async with open_house(config) as ground:
         service = _service(ground)
-        accounts_of_members = [await owner_of(ground, member) for member in members]
+        accounts_of_members = [await _professional(ground, member) for member in members]
+        if certificate:
+            hashed = certificate_hash(ground.public.lookup, certificate)
+            if await ground.store.read(lambda c: owners.find(c, hashed)) is not None:
+                raise BadValue("this certificate signs in to another mailbox")
         owner = await service.create_mailbox(kind, parsed, Profile(name, str(parsed), national_id=national_id))
         for account in accounts_of_members:
             await service.add_member(owner, account, "member")
@@ -66,7 +71,7 @@ def password(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 async def _password(config: Config, address: str) -> str:
     async with open_house(config) as ground:
-        owner = await owner_of(ground, address)
+        owner = await _professional(ground, address)
         kind = CredentialKind.APPLICATION_PASSWORD
         await ground.store.write(lane_of(owner), lambda c: accounts.delete_credentials(c, owner, kind))
         return await _new_password(ground, _service(ground), owner)
@@ -110,21 +115,31 @@ async def _list(config: Config) -> list[dict[str, Any]]:
 @app.command()
 def suspend(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Take no mail for now (450) and let nobody sign in."""
-    finish(_state(settings(config), address, AccountState.SUSPENDED))
+    finish(_pass(settings(config), address, LifeEvent.SUSPEND))
     print(f"{address}: suspended")
 
 
 @app.command()
 def resume(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Undo suspend."""
-    finish(_state(settings(config), address, AccountState.ACTIVE))
+    finish(_pass(settings(config), address, LifeEvent.RESUME))
     print(f"{address}: active")
 
 
-async def _state(config: Config, address: str, state: AccountState) -> None:
+async def _pass(config: Config, address: str, event: LifeEvent) -> None:
     async with open_house(config) as ground:
         owner = await owner_of(ground, address)
-        await _service(ground).set_state(owner, state)
+        await _service(ground).live_on(owner, event)
+
+
+async def _professional(ground: Foundation, address: str) -> OwnerId:
+    """The owner of a person's mailbox. Raises BadValue: teams and software do not sign in with passwords, and
+    patients at their pages only."""
+    owner = await owner_of(ground, address)
+    box = await ground.store.read(lambda c: owners.mailbox(c, owner))
+    if box is None or box.kind not in (MailboxKind.PERSONAL, MailboxKind.OFFICE):
+        raise BadValue(f"{address} is not a professional's mailbox")
+    return owner
 
 
 async def owner_of(ground: Foundation, address: str) -> OwnerId:

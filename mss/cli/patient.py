@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +37,7 @@ def enrol(
     """Make patients with mailbox and record. Who is here already is left as it is; wrong rows are named."""
     made, standing, wrong = finish(_enrol(settings(config), file))
     for line in wrong:
-        print(line)
+        print(line, file=sys.stderr)
     print(f"{made} made, {standing} were here already, {len(wrong)} refused")
     if wrong:
         raise typer.Exit(1)
@@ -52,9 +53,11 @@ async def _enrol(config: Config, file: Path) -> tuple[int, int, list[str]]:
         for number, row in enumerate(rows, 1):
             try:
                 is_new = await _enrol_one(ground, service, config, row)
-            except (BadValue, KeyError, TypeError, ValueError) as problem:
-                reason = f"field {problem} is missing" if isinstance(problem, KeyError) else str(problem)
-                wrong.append(f"row {number}: {reason}")
+            except KeyError as problem:
+                wrong.append(f"row {number}: field {problem} is missing")
+                continue
+            except (TypeError, ValueError) as problem:  # BadValue among them
+                wrong.append(f"row {number}: {problem}")
                 continue
             made, standing = made + is_new, standing + (not is_new)
     return made, standing, wrong
@@ -65,18 +68,19 @@ def _read_rows(file: Path) -> list[dict[str, Any]]:
         raise BadValue(f"{file} is larger than {FILE_BYTES_MAX} bytes: cut it up")
     try:
         rows = json.loads(file.read_text())
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise BadValue(f"{file} is not JSON: {problem}") from problem
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadValue(f"{file} is not a JSON list of patients")
     return rows
 
 
 async def _enrol_one(ground: Foundation, service: Accounts, config: Config, row: dict[str, Any]) -> bool:
-    ins = Ins.parse(row["ins"], row["oid"])
-    given = row["given"] if isinstance(row["given"], list) else str(row["given"]).split()
-    born = date.fromisoformat(row["birth_date"])
-    traits = IdentityTraits(row["birth_name"], tuple(given), born, Sex(row["sex"]), row.get("birth_place", ""))
+    texts = {name: _text(row, name) for name in ("ins", "oid", "birth_name", "birth_date", "sex")}
+    ins = Ins.parse(texts["ins"], texts["oid"])
+    given = [str(one) for one in row["given"]] if isinstance(row["given"], list) else _text(row, "given").split()
+    born, sex = date.fromisoformat(texts["birth_date"]), Sex(texts["sex"])
+    traits = IdentityTraits(texts["birth_name"], tuple(given), born, sex, str(row.get("birth_place", "")))
     status = IdentityStatus(row.get("status", IdentityStatus.QUALIFIED))
     hashed = ground.public.lookup.ins(ins.value, ins.oid)
     if await ground.store.read(lambda c: owners.find(c, hashed)) is not None:
@@ -86,6 +90,13 @@ async def _enrol_one(ground: Foundation, service: Accounts, config: Config, row:
     identity = KnownIdentity(ins, traits, status, row.get("source", "file"))
     await service.create_patient(address, Profile(name, str(address)), identity)
     return True
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    value = row[name]
+    if not isinstance(value, str) or not value.strip():
+        raise BadValue(f"field {name!r} is not a text")
+    return value
 
 
 @app.command()

@@ -35,7 +35,7 @@ async def _rows(config: Config) -> list[Queued]:
 
 def _fields(row: Queued) -> dict[str, Any]:
     return {
-        "id": row.id,
+        "id": str(row.id),  # 63 bits: readers of JSON keep 53
         "next_hop": row.next_hop,
         "state": row.state,
         "attempts": row.attempts,

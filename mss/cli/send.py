@@ -64,6 +64,9 @@ async def send_documents(wish: Wish, config: Config | None) -> int:
 def _server(wish: Wish, config: Config | None) -> SubmissionServer:
     if wish.certificate is None or wish.key is None:
         raise BadValue("--cert and --key of an application mailbox are needed")
+    for path in (wish.certificate, wish.key, *([wish.authorities] if wish.authorities else [])):
+        if not path.is_file():
+            raise BadValue(f"{path}: no such file")
     if config is not None:
         if config.submission is None or config.submission.implicit_tls is None:
             raise BadValue("these settings have no submission.implicit_tls to send to")

@@ -29,9 +29,10 @@ def parts_of(only: list[str]) -> dict[str, list[str]]:
 
 async def run_operator(path: Path, config: Config, only: list[str]) -> None:
     """Start the processes and stay until a signal. Raises BadValue."""
+    parts = parts_of(only)
     die_with_parent()
     log_to_stderr(config.log_level, "supervisor")
-    supervisor = Supervisor(path, parts_of(only), run_directory(config))
+    supervisor = Supervisor(path, parts, run_directory(config))
     try:
         await supervisor.start()
     except RuntimeError as problem:

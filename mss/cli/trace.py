@@ -41,8 +41,12 @@ SENTENCES = {
     "bridge.left": "judged by the bridge: nothing to file, shown to the patient",
     "bridge.held": "held for a human, shown to nobody ({result})",
     "bridge.kept-back": "filed hidden, message kept back until it is announced ({result})",
-    "bridge.released": "released to the patient",
-    "bridge.refused": "refused by a human ({result})",
+    "held.shown": "looked at by a human ({result})",
+    "held.filed": "filed by a human, who checked it ({result})",
+    "held.refused": "refused by a human ({result})",
+    "queue.retry": "to be tried again at once",
+    "queue.hold": "kept back in the queue",
+    "queue.release": "let go again",
     "notice.sent": "its sender was told ({result})",
 }
 

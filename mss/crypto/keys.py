@@ -121,6 +121,11 @@ def create_key_files(directory: Path, chance: Chance) -> None:
             _write_once(private, pair.private)
 
 
+def has_key_files(directory: Path) -> bool:
+    """Whether keys were made here before."""
+    return (directory / WRAPPING_FILE).exists() and (directory / LOOKUP_FILE).exists()
+
+
 def load_public(directory: Path) -> PublicKeys:
     """Read what the edge may hold. Raises BadValue with the file's name and what to do."""
     outbound, tasks, held = (_read(directory / f"{name}.public.key") for name in HOUSE_PAIRS)

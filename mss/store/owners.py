@@ -48,6 +48,13 @@ _BOX = select(
 _ONE = _BOX.where(owned_by(B))
 
 
+def lanes_of_installation(connection: Connection) -> int:
+    """Into how many lanes the owners of this database fall; 0 when nobody has said."""
+    house = schema.house
+    value = connection.execute(select(house.c.value).where(house.c.name == "lanes")).scalar_one_or_none()
+    return 0 if value is None else int(value)
+
+
 def find(connection: Connection, hashed: bytes) -> OwnerId | None:
     """The owner to whom a keyed hash (of an address, a login, an INS) leads."""
     parameters = {"at_lane": lane_of_hash(hashed, LANES), "at_hmac": hashed}
