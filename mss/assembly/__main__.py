@@ -6,11 +6,14 @@ Doors and rooms are imported by the process that needs them, so that the edge st
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 from importlib import import_module
 from pathlib import Path
+
+gc.disable()  # until all is loaded: what a start makes is kept, and looking for rubbish in it is a seventh of the start
 
 # structlog takes rich when it finds it (the commands bring it), for colours that no journal has: 0.1 s of every start.
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
@@ -25,6 +28,8 @@ PARTS = {"edge": "mss.assembly.edge", "desk": "mss.assembly.desk", "works": "mss
 
 
 def _say_ready() -> None:
+    gc.freeze()
+    gc.enable()
     descriptor = os.environ.pop(READY_FD, "")
     if descriptor:
         os.write(int(descriptor), b"1")
