@@ -133,6 +133,7 @@ The demo runs: two operators, a laboratory's result already delivered.
                    SMTP      {b["submissions"]["host"]}:{b["submissions"]["port"]} (TLS)
 
   Authority of all certificates   {told["ca"]}
+  What the processes write        {papers.directory / "a" / "journal"}
   Everything, for programs        {papers.directory / "connection.json"}
   The journey of a message        mss trace MESSAGE-ID --config {a["config"]}
 

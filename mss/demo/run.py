@@ -33,6 +33,10 @@ SIGN_AGAIN_S = 3600.0
 WATCH_S = 1.0
 STOP_S = 9.0
 """Two supervisors stop within this, or are ended: the demo promises ten seconds."""
+JOURNAL = "journal"
+"""What an operator's processes write, JSON lines; the one of the run before is kept as `journal.before`."""
+LAST_WORDS = 3
+"""Lines of the journal that are shown when an operator does not start: its process, then its supervisor."""
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class Operator:
     name: str
     path: Path
     config: Config
+    journal: Path
+    """What all its processes write, so that the terminal is for people."""
     process: asyncio.subprocess.Process | None = None
 
     def pids(self) -> dict[str, int]:
@@ -115,13 +121,28 @@ async def _operator(papers: Papers, name: str, host: str, base: int) -> Operator
     path = paper.write_config(papers, name, host, base)
     config = settings.load(path)
     await seed(config, papers, name)
-    return Operator(name, path, config)
+    return Operator(name, path, config, _fresh_journal(path.parent))
+
+
+def _fresh_journal(directory: Path) -> Path:
+    with contextlib.suppress(FileNotFoundError):
+        (directory / JOURNAL).replace(directory / f"{JOURNAL}.before")
+    return directory / JOURNAL
 
 
 async def _start(operator: Operator) -> None:
     command = [sys.executable, "-m", "mss", "serve", "--config", str(operator.path)]
     told = os.environ | {PARENT: str(os.getpid())}  # a demo that is killed takes its operators along
-    operator.process = await asyncio.create_subprocess_exec(*command, start_new_session=True, env=told)
+    with operator.journal.open("ab") as journal:
+        operator.process = await asyncio.create_subprocess_exec(
+            *command, start_new_session=True, env=told, stdout=journal, stderr=journal
+        )
+
+
+def _last_words(journal: Path) -> str:
+    """What a process said before it ended, and where the rest stands."""
+    lines = journal.read_text(errors="replace").splitlines()[-LAST_WORDS:]
+    return "\n".join([*lines, f"(more in {journal})"])
 
 
 async def _ready(operator: Operator, stopping: asyncio.Event) -> None:
@@ -130,7 +151,7 @@ async def _ready(operator: Operator, stopping: asyncio.Event) -> None:
     for _ in range(int(READY_S / 0.05)):
         assert operator.process is not None
         if operator.process.returncode is not None:
-            raise BadValue(f"operator {operator.name} did not start: its lines above say why (a port in use?)")
+            raise BadValue(f"operator {operator.name} did not start (a port in use?):\n{_last_words(operator.journal)}")
         with contextlib.suppress(OSError, ValueError):
             if int(ready.read_text()) == operator.process.pid:
                 return

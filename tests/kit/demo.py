@@ -56,6 +56,9 @@ class Demo:
         self.home = Path(tempfile.mkdtemp(prefix="mss-t-"))  # short: names of sockets hang from it
         self.directory = directory or self.home / "d"
         self.log = self.home / "log"
+        """What it said on its terminal."""
+        self.journals = [self.directory / name / "journal" for name in ("a", "b")]
+        """What the processes of each operator wrote."""
         self.base, self._reserved = reserve_ports()
         self.told: dict[str, Any] = {}
         self.authenticator = Authenticator()
@@ -87,7 +90,8 @@ class Demo:
         while keeps_connection or not told.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise AssertionError(f"the demo did not start:\n{self.log.read_text()[-3000:]}")
+                words = [path.read_text()[-3000:] for path in (self.log, *self.journals) if path.exists()]
+                raise AssertionError("the demo did not start:\n" + "\n".join(words))
             time.sleep(0.02)
         self.refresh()
         return self
