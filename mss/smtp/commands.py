@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from mss.model.errors import BadValue, MssError
 from mss.model.ids import MailAddress
+from mss.model.message import NO_WISH, RecipientWish, Returned
 from mss.model.verdict import Reason
-from mss.smtp import replies
+from mss.smtp import replies, wishes
 from mss.smtp.replies import Reply
 
 HELLO_OCTETS_MAX = 255  # RFC 5321 §4.5.3.1.2
@@ -119,6 +120,8 @@ class MailCommand:
 
     sender: MailAddress | None
     size_octets: int = 0
+    returned: Returned | None = None
+    envelope_id: str = ""
     options: tuple[str, ...] = ()
 
 
@@ -127,6 +130,7 @@ class RcptCommand:
     """RCPT TO."""
 
     recipient: MailAddress
+    wish: RecipientWish = NO_WISH
     options: tuple[str, ...] = ()
 
 
@@ -156,29 +160,43 @@ def read_hello(argument: str) -> str:
 def read_mail(argument: str, *, accepts_auth: bool = False) -> MailCommand:
     """MAIL's argument (RFC 5321 §4.1.1.2). Raises BadCommand."""
     path, parameters = _read_path(_FROM, argument, Reason.SENDER_MALFORMED)
-    size, options = 0, []
+    size, returned, envelope_id = 0, None, ""
     for key, value in parameters.items():
-        if key == "SIZE" and _SIZE.match(value):
-            size = int(value)
-        elif key == "BODY" and value.upper() in ("7BIT", "8BITMIME"):
-            pass  # we are 8-bit clean all the way (RFC 6152)
-        elif key == "AUTH" and accepts_auth and value:
-            pass  # RFC 4954 §5: whom a client trusts is nothing to us; the sender must belong to the login
-        else:
-            raise BadCommand(replies.SYNTAX if key in ("SIZE", "BODY") else replies.UNKNOWN_PARAMETER)
-        options.append(f"{key}={value}")
+        try:
+            if key == "SIZE":
+                size = _read_size(value)
+            elif key == "BODY":
+                _read_body(value)
+            elif key == "RET":
+                returned = wishes.read_returned(value)
+            elif key == "ENVID":
+                envelope_id = wishes.read_envelope_id(value)
+            elif key != "AUTH" or not accepts_auth or not value:
+                # RFC 4954 §5: whom a client trusts is nothing to us; the sender must belong to the login
+                raise BadCommand(replies.UNKNOWN_PARAMETER)
+        except BadValue:
+            raise BadCommand(replies.SYNTAX) from None
     sender = _read_address(path, Reason.SENDER_MALFORMED) if path else None
-    return MailCommand(sender, size, tuple(options))
+    return MailCommand(sender, size, returned, envelope_id, _options(parameters))
 
 
 def read_rcpt(argument: str, *, postmaster: MailAddress | None = None) -> RcptCommand:
     """RCPT's argument (RFC 5321 §4.1.1.3). `<postmaster>` alone is an address too (§4.5.1). Raises BadCommand."""
     path, parameters = _read_path(_TO, argument, Reason.RECIPIENT_MALFORMED)
-    if parameters:
+    if not parameters.keys() <= {"NOTIFY", "ORCPT"}:
         raise BadCommand(replies.UNKNOWN_PARAMETER)
+    try:
+        wish = RecipientWish(
+            wishes.read_notify(parameters["NOTIFY"]) if "NOTIFY" in parameters else NO_WISH.notify,
+            wishes.read_original(parameters["ORCPT"]) if "ORCPT" in parameters else NO_WISH.original,
+        )
+    except BadValue:
+        raise BadCommand(replies.SYNTAX) from None
     if postmaster is not None and path.lower() == _POSTMASTER:
-        return RcptCommand(postmaster)
-    return RcptCommand(_read_address(path, Reason.RECIPIENT_MALFORMED))
+        recipient = postmaster
+    else:
+        recipient = _read_address(path, Reason.RECIPIENT_MALFORMED)
+    return RcptCommand(recipient, wish, _options(parameters))
 
 
 def read_base64(text: str) -> bytes:
@@ -210,6 +228,23 @@ def _read_parameters(text: str) -> dict[str, str]:
             raise BadCommand(replies.SYNTAX)
         found[parameter[1].upper()] = parameter[2] or ""
     return found
+
+
+def _options(parameters: dict[str, str]) -> tuple[str, ...]:
+    """As aiosmtpd's hooks expect them."""
+    return tuple(f"{key}={value}" for key, value in parameters.items())
+
+
+def _read_size(value: str) -> int:
+    if not _SIZE.match(value):
+        raise BadValue("not a size")
+    return int(value)
+
+
+def _read_body(value: str) -> None:
+    """We are 8-bit clean all the way (RFC 6152), and take no binary bodies (RFC 3030 §3 is not offered)."""
+    if value.upper() not in ("7BIT", "8BITMIME"):
+        raise BadValue("not a kind of body")
 
 
 def _read_address(path: str, malformed: Reason) -> MailAddress:

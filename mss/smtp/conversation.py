@@ -8,14 +8,16 @@ nothing is decided but grammar, order and patience. EXPN does not exist and VRFY
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 from aiosmtpd.smtp import Envelope
 
 from mss.model.ids import MailAddress
+from mss.model.message import DsnWish, RecipientWish, Returned
 from mss.model.verdict import Reason
-from mss.smtp import commands, journal, replies
-from mss.smtp.commands import BadCommand, BadLine
+from mss.smtp import commands, journal, replies, wishes
+from mss.smtp.commands import BadCommand, BadLine, RcptCommand
 from mss.smtp.replies import Reply
 from mss.smtp.wire import CutOff, Doorway, HungUp, Visit, Wire
 
@@ -30,10 +32,29 @@ class Transaction(Envelope):
         super().__init__()
         self.sender: MailAddress | None = None
         self.recipients: dict[str, MailAddress] = {}
+        self.returned: Returned | None = None
+        self.envelope_id = ""
+        self.recipient_wishes: dict[str, RecipientWish] = {}
 
     @property
     def is_begun(self) -> bool:
         return self.mail_from is not None
+
+    def add(self, command: RcptCommand) -> None:
+        """One more recipient; named twice it still gets one copy."""
+        key = command.recipient.key
+        if key in self.recipients:
+            self.recipient_wishes[key] = wishes.of_both(self.recipient_wishes[key], command.wish)
+            return
+        self.recipients[key] = command.recipient
+        self.recipient_wishes[key] = command.wish
+        self.rcpt_tos.append(str(command.recipient))
+        self.rcpt_options.extend(command.options)
+
+    @property
+    def wish(self) -> DsnWish:
+        """What the sender asked of delivery reports."""
+        return DsnWish(self.returned, self.envelope_id, MappingProxyType(self.recipient_wishes))
 
     @property
     def octets(self) -> bytes:
@@ -154,7 +175,7 @@ class Conversation(Wire):
 
     def _keywords(self) -> Sequence[str]:
         """What we can do, and say so (RFC 5321 §4.1.1.1)."""
-        offered = [f"SIZE {self.limits.message_octets_max}", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES"]
+        offered = [f"SIZE {self.limits.message_octets_max}", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN"]
         return offered if self.session.is_encrypted else [*offered, "STARTTLS"]
 
     async def smtp_HELO(self, argument: str) -> None:
@@ -191,6 +212,7 @@ class Conversation(Wire):
         self.envelope.sender = command.sender
         self.envelope.mail_from = "" if command.sender is None else str(command.sender)
         self.envelope.mail_options = options
+        self.envelope.returned, self.envelope.envelope_id = command.returned, command.envelope_id
         self._say(reply)
 
     async def smtp_RCPT(self, argument: str) -> None:
@@ -205,9 +227,7 @@ class Conversation(Wire):
         if not reply.is_positive:
             self._refuse(reply)
             return
-        if command.recipient.key not in self.envelope.recipients:
-            self.envelope.recipients[command.recipient.key] = command.recipient
-            self.envelope.rcpt_tos.append(str(command.recipient))
+        self.envelope.add(command)
         self._say(reply)
 
     async def smtp_DATA(self, argument: str) -> None:

@@ -62,6 +62,7 @@ class MailHandler:
             peer_name=peer.name,
             helo=session.host_name or "",
             remote_address=session.remote_address,
+            wish=envelope.wish,
         )
         octets = envelope.octets
         receipt: Receipt = await self._reception.message(peer, ours, octets)

@@ -136,7 +136,10 @@ def test_senders_are_read(argument: str, sender: str | None, size: int) -> None:
         ("FROM:<bio@labo.example> BODY=BINARYMIME", replies.SYNTAX),
         ("FROM:<bio@labo.example>  SIZE=1", replies.SYNTAX),
         ("FROM:<bio@labo.example> SMTPUTF8", replies.UNKNOWN_PARAMETER),
-        ("FROM:<bio@labo.example> RET=HDRS", replies.UNKNOWN_PARAMETER),
+        ("FROM:<bio@labo.example> RET=BODY", replies.SYNTAX),
+        ("FROM:<bio@labo.example> RET", replies.SYNTAX),
+        ("FROM:<bio@labo.example> ENVID=a+0Ab", replies.SYNTAX),
+        ("FROM:<bio@labo.example> NOTIFY=NEVER", replies.UNKNOWN_PARAMETER),
         ("FROM:<bio@labo.example> AUTH=<>", replies.UNKNOWN_PARAMETER),
     ],
 )
@@ -155,6 +158,17 @@ def test_recipients_have_the_same_grammar(argument: str) -> None:
     with pytest.raises(BadCommand) as refused:
         commands.read_rcpt(argument, postmaster=POSTMASTER)
     assert str(refused.value.reply).startswith("501 5.1.3")
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["NOTIFY=NEVER,SUCCESS", "NOTIFY=", "NOTIFY", "ORCPT=bob@chu.example", "NOTIFY=NEVER NOTIFY=NEVER", "ORCPT=a;b+"],
+)
+def test_wishes_that_cannot_be_read_refuse_the_recipient(parameter: str) -> None:
+    """Who asks for a report in words that we do not understand would wait for it in vain."""
+    with pytest.raises(BadCommand) as refused:
+        commands.read_rcpt(f"TO:<bob@chu.example> {parameter}")
+    assert refused.value.reply == replies.SYNTAX
 
 
 def test_postmaster_needs_no_domain() -> None:
