@@ -195,7 +195,7 @@ async def test_a_store_that_fails_fails_one_command(build: Build, problem: Excep
     assert answer in await client.command("STORE 1 +FLAGS (\\Seen)", may_fail=True)
     house.store.change_flags = real  # type: ignore[method-assign]
     assert b"OK" in await client.command("STORE 1 +FLAGS (\\Seen)")
-    assert client.messages[0].flags == {b"\\seen"}
+    assert client.messages[0].flags == frozenset({b"\\seen"})
 
 
 async def test_a_fault_of_ours_ends_one_line_only(build: Build) -> None:
