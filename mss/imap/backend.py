@@ -57,6 +57,8 @@ class Folder:
     size_bytes: int
     special_use: SpecialUse | None = None
     subscribed: bool = True
+    recent_uid: int = 1
+    """From here on no client has been told of a message (RFC 3501 §2.3.2)."""
 
 
 class Row(NamedTuple):
@@ -66,6 +68,8 @@ class Row(NamedTuple):
     size_bytes: int
     internaldate_ms: int
     savedate_ms: int
+    message: int = 0
+    """Its number in the mailbox, the same for its copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,14 @@ class MailStore(Protocol):
 
     async def subscribe(self, folder: Folder, *, subscribed: bool) -> None: ...
 
+    async def lost_subscriptions(self, box: Box) -> Sequence[str]:
+        """Names that are still subscribed though their folder is gone."""
+        ...
+
+    async def unsubscribe_lost(self, box: Box, name: str) -> bool:
+        """Forget such a name; whether there was one."""
+        ...
+
     # --- the state of a folder
 
     async def snapshot(self, folder: Folder) -> Snapshot:
@@ -132,6 +144,14 @@ class MailStore(Protocol):
 
     async def changes(self, folder: Folder, since: int) -> Changes | None:
         """What happened after modseq `since`; None when that is too long ago to be known."""
+        ...
+
+    async def count_from(self, folder: Folder, uid: int) -> int:
+        """How many messages have this uid or a higher one."""
+        ...
+
+    async def claim_recent(self, folder: Folder, uid: int) -> None:
+        """Clients have been told of the messages before `uid`; may be lost at a power cut."""
         ...
 
     def watch(self, owner: OwnerId, listener: Callable[[int], None]) -> Callable[[], None]:

@@ -71,7 +71,8 @@ def _plan(session: Session, command: c.Fetch) -> _Plan:
         attributes.insert(0, Attribute.UID)  # RFC 9051 §6.4.9
     if command.changed_since is not None and Attribute.MODSEQ not in attributes:
         attributes.append(Attribute.MODSEQ)  # RFC 7162 §3.1.4.1
-    session.condstore = session.condstore or Attribute.MODSEQ in attributes
+    if Attribute.MODSEQ in attributes:
+        session.use_condstore()
     need = need_of(attributes)
     if sections:
         whole = all(section.piece is Piece.ALL and not section.path for section in sections)

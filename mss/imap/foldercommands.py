@@ -37,8 +37,10 @@ async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, s
     opened.watchers.add(session.wire.poke)
     snapshot = opened.snapshot
     read_only = command.read_only or not set("swtie") & set(folder.box.rights)
-    recent = () if read_only else (opened.claim_recent(snapshot),)
-    view = View(snapshot, tuple(claim for claim in recent if claim[0] < claim[1]))
+    recent = opened.claim_recent(snapshot, keeps=not read_only)
+    if not read_only and recent[1] > folder.recent_uid:
+        await session.store.claim_recent(folder, recent[1])
+    view = View(snapshot, (recent,) if recent[0] < recent[1] else ())
     session.selected = Selected(folder, opened, view, read_only)
     session.wire.write(_state(view, read_only))
     return ("Opened read-only", "READ-ONLY") if read_only else ("Opened", "READ-WRITE")
@@ -59,7 +61,7 @@ def _state(view: View, read_only: bool) -> bytes:
     parts += [
         responses.ok_code(f"UIDVALIDITY {snapshot.uidvalidity}", "UIDs valid"),
         responses.ok_code(f"UIDNEXT {snapshot.uidnext}", "Next UID"),
-        responses.ok_code(f"HIGHESTMODSEQ {snapshot.modseq}", "Highest"),
+        responses.highest_modseq(snapshot.modseq),
     ]
     return b"".join(parts)
 
@@ -96,11 +98,12 @@ async def namespace(session: Session, _tag: str, _command: c.Namespace) -> str:
 
 
 async def _tree(session: Session) -> list[Node]:
-    folders = []
+    folders, lost = [], []
     boxes = [(prefix, box) for prefix, box in session.boxes() if "l" in box.rights]
     for prefix, box in boxes:
         folders += [(prefix, folder) for folder in await session.store.folders(box)]
-    return listing.tree(folders, [prefix for prefix, _ in boxes if prefix])
+        lost += [prefix + name for name in await session.store.lost_subscriptions(box)]
+    return listing.tree(folders, [prefix for prefix, _ in boxes if prefix], lost)
 
 
 # --- STATUS
@@ -116,10 +119,10 @@ async def status(session: Session, _tag: str, command: c.Status) -> str:
 async def _write_status(session: Session, line: Line, items: Sequence[str]) -> None:
     folder = line.folder
     assert folder is not None
-    session.condstore = session.condstore or "HIGHESTMODSEQ" in items  # RFC 7162 §3.1
+    if "HIGHESTMODSEQ" in items:
+        session.use_condstore()
     values = {
         "MESSAGES": folder.messages,
-        "RECENT": 0,
         "UIDNEXT": folder.uidnext,
         "UIDVALIDITY": folder.uidvalidity,
         "UNSEEN": folder.unseen,
@@ -127,6 +130,9 @@ async def _write_status(session: Session, line: Line, items: Sequence[str]) -> N
         "HIGHESTMODSEQ": folder.modseq,
         "APPENDLIMIT": session.settings.message_bytes_max,
     }
+    if "RECENT" in items:
+        from_uid = session.hub.recent_from(folder)
+        values["RECENT"] = await session.store.count_from(folder, from_uid) if from_uid < folder.uidnext else 0
     if "DELETED" in items:
         try:
             snapshot: Snapshot = await session.store.snapshot(folder)
@@ -172,6 +178,11 @@ async def rename(session: Session, _tag: str, command: c.Rename) -> str:
 
 
 async def subscribe(session: Session, _tag: str, command: c.Subscribe) -> str:
+    if not command.subscribed:
+        box, inner = session.find_box(command.folder)
+        session.need(box, "l")
+        if await session.store.unsubscribe_lost(box, inner):
+            return "Unsubscribed"
     folder = await session.find_folder(command.folder)
     await session.store.subscribe(folder, subscribed=command.subscribed)
     return "Subscribed" if command.subscribed else "Unsubscribed"

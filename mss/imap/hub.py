@@ -39,7 +39,7 @@ class OpenFolder:
         self._hints = 0
         self._hints_read = 0
         self.watchers: set[Callable[[], None]] = set()
-        self._recent_from = 0
+        self.recent_from = 0
         self._store = store
         self._lock = asyncio.Lock()
         self._asked = 0
@@ -60,10 +60,12 @@ class OpenFolder:
         """The state, read again only when something is known to have changed."""
         return await self.refresh(as_seen) if self._hints_read < self._hints else self.snapshot
 
-    def claim_recent(self, snapshot: Snapshot) -> tuple[int, int]:
-        """Uids of which no session has been told yet: the first that asks gets them (RFC 3501 §2.3.2)."""
-        claimed = (self._recent_from, max(self._recent_from, snapshot.uidnext))
-        self._recent_from = claimed[1]
+    def claim_recent(self, snapshot: Snapshot, *, keeps: bool = True) -> tuple[int, int]:
+        """Uids of which no session has been told yet: the first that asks gets them (RFC 3501 §2.3.2), to keep or, by
+        EXAMINE, to look at."""
+        claimed = (self.recent_from, max(self.recent_from, snapshot.uidnext))
+        if keeps:
+            self.recent_from = claimed[1]
         return claimed
 
     def wake(self) -> None:
@@ -77,7 +79,7 @@ class OpenFolder:
         changes = None if known is NOTHING_YET else await self._store.changes(as_seen, known.modseq)
         self.snapshot = await self._store.snapshot(as_seen) if changes is None else known.after(changes)
         if known is NOTHING_YET:
-            self._recent_from = self.snapshot.uidnext  # what came before we looked, somebody may have seen
+            self.recent_from = as_seen.recent_uid
         self._hints_read = hints
 
 
@@ -107,6 +109,11 @@ class Hub:
             raise
         self._open.move_to_end(key)
         return opened
+
+    def recent_from(self, folder: Folder) -> int:
+        """From which uid on no client has been told of a message."""
+        opened = self._open.get((folder.box.owner, folder.id))
+        return max(folder.recent_uid, opened.recent_from if opened else 0)
 
     def release(self, opened: OpenFolder, watcher: Callable[[], None]) -> None:
         """A session looks away."""

@@ -22,11 +22,19 @@ class Node:
     name: str
     folder: Folder | None = None
     is_own: bool = False
+    was_subscribed: bool = False
+    """Its folder is gone, its subscription is not."""
     children: list[Node] = field(default_factory=list)
 
     @property
     def is_subscribed(self) -> bool:
-        return self.folder is not None and self.folder.subscribed
+        return self.was_subscribed if self.folder is None else self.folder.subscribed
+
+    @property
+    def is_there(self) -> bool:
+        """A folder or a namespace, or something above one; not only a name that is still subscribed."""
+        is_bare = self.folder is not None or not (self.children or self.was_subscribed)
+        return is_bare or any(child.is_there for child in self.children)
 
     @property
     def special_use(self) -> str:
@@ -51,14 +59,16 @@ class Line:
     """A subscribed folder lies below and is not told by itself (CHILDINFO, RFC 5258 §4)."""
 
 
-def tree(folders: Iterable[tuple[str, Folder]], prefixes: Sequence[str]) -> list[Node]:
+def tree(folders: Iterable[tuple[str, Folder]], prefixes: Sequence[str], lost: Iterable[str] = ()) -> list[Node]:
     """All nodes, INBOX first, then by name. `folders` come with the prefix of their namespace; `prefixes` names
-    the shared namespaces, which exist even when empty."""
+    the shared namespaces, which exist even when empty; `lost` names that are subscribed without a folder."""
     nodes: dict[str, Node] = {}
     for prefix, folder in folders:
         node = _grow(nodes, prefix + folder.name)
         node.folder = folder
         node.is_own = not prefix
+    for name in lost:
+        _grow(nodes, name).was_subscribed = True
     for prefix in prefixes:
         _grow(nodes, prefix.removesuffix(DELIMITER))
     roots = tuple({prefix.partition(DELIMITER)[0] for prefix in prefixes})
@@ -86,21 +96,21 @@ def select(nodes: Sequence[Node], command: List) -> list[Line]:
     patterns = [Pattern(command.reference, pattern) for pattern in command.patterns]
     lines = []
     for node in nodes:
-        if any(pattern.matches(node.name) for pattern in patterns):
-            line = _line(node, command)
+        if _is_told(node, patterns):
+            line = _line(node, command, patterns)
             if line is not None:
                 lines.append(line)
     return lines
 
 
-def _line(node: Node, command: List) -> Line | None:
+def _line(node: Node, command: List, patterns: Sequence[Pattern]) -> Line | None:
     wants = command.select
     chosen = _is_chosen(node, wants)
     child_info = False
     if "RECURSIVEMATCH" in wants:
-        child_info = any(_is_chosen(below, wants) for below in node.below())
+        child_info = any(_is_chosen(below, wants) and not _is_told(below, patterns) for below in node.below())
     elif not wants & {"SUBSCRIBED", "SPECIAL-USE"}:
-        chosen = True
+        chosen = node.is_there
     if not chosen and not child_info:
         return None
     show_subscribed = "SUBSCRIBED" in wants or "SUBSCRIBED" in command.returns
@@ -108,6 +118,10 @@ def _line(node: Node, command: List) -> Line | None:
     if show_subscribed and node.is_subscribed:
         attributes.append("\\Subscribed")
     return Line(node.name, tuple(attributes), node.folder, child_info and "SUBSCRIBED" in wants)
+
+
+def _is_told(node: Node, patterns: Sequence[Pattern]) -> bool:
+    return any(pattern.matches(node.name) for pattern in patterns)
 
 
 def _is_chosen(node: Node, wants: frozenset[str]) -> bool:
@@ -121,7 +135,7 @@ def attributes_of(node: Node, *, basic: bool) -> list[str]:
     attributes = []
     if node.folder is None:
         attributes.append("\\Noselect" if basic else "\\NonExistent")
-    attributes.append("\\HasChildren" if node.children else "\\HasNoChildren")
+    attributes.append("\\HasChildren" if any(child.is_there for child in node.children) else "\\HasNoChildren")
     if use := node.special_use:
         attributes.append(use)
     return attributes
@@ -136,7 +150,7 @@ def select_subscribed(nodes: Sequence[Node], reference: str, pattern: str) -> li
         if not shape.matches(node.name):
             continue
         if node.is_subscribed:
-            lines.append(Line(node.name, (), node.folder))
+            lines.append(Line(node.name, () if node.folder else ("\\Noselect",), node.folder))
         elif any(below.is_subscribed and not shape.matches(below.name) for below in node.below()):
             lines.append(Line(node.name, ("\\Noselect",), None))
     return lines

@@ -45,8 +45,7 @@ def capabilities(session: Session) -> list[str]:
 
 def stranger_limits(session: Session) -> Limits:
     """What a client may send before it has logged in."""
-    most = session.settings.stranger_bytes_max
-    return Limits(most, most)
+    return Limits(session.settings.stranger_line_bytes_max, session.settings.stranger_bytes_max)
 
 
 async def capability(session: Session, _tag: str, _command: c.Capability) -> str:
@@ -74,8 +73,9 @@ async def identify(session: Session, _tag: str, _command: c.Id) -> str:
 async def enable(session: Session, _tag: str, command: c.Enable) -> str:
     """Unknown extensions are passed over (RFC 5161 §3.1)."""
     now = [name for name in dict.fromkeys(command.extensions) if name == "CONDSTORE"]
-    session.condstore = session.condstore or bool(now)
     session.wire.write(responses.enabled(now))
+    if now:
+        session.use_condstore()
     return "Enabled"
 
 

@@ -23,7 +23,7 @@ from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
 from mss.model.mailbox import SpecialUse
-from mss.store import audit, changes, folders, messages, owners
+from mss.store import audit, changes, folders, messages, owners, recent, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -77,7 +77,7 @@ class CellarMailStore(CellarReader):
                 raise FolderRefused(FolderProblem.SPECIAL_USE_TAKEN)
             if len(standing) >= FOLDERS_MAX:
                 raise FolderRefused(FolderProblem.TOO_MANY_FOLDERS)
-            return folders.create_folder(connection, keys.owner, number, sealed, hashed, use or "")
+            return folders.create_folder(connection, keys.owner, number, sealed, hashed, use or "", subscribed=False)
 
         return act
 
@@ -124,6 +124,16 @@ class CellarMailStore(CellarReader):
         await self._store.write(
             lane_of(owner), lambda c: folders.subscribe(c, owner, folder.id, subscribed=subscribed), lazy=True
         )
+
+    async def unsubscribe_lost(self, box: Box, name: str) -> bool:
+        hashed = self._lookup.folder(box.owner, name)
+        return await self._store.write(
+            lane_of(box.owner), lambda c: subscriptions.drop(c, box.owner, hashed), lazy=True
+        )
+
+    async def claim_recent(self, folder: Folder, uid: int) -> None:
+        owner = folder.box.owner
+        await self._store.write(lane_of(owner), lambda c: recent.claim(c, owner, folder.id, uid), lazy=True)
 
     # --- new messages
 
@@ -243,7 +253,7 @@ class CellarMailStore(CellarReader):
             ]
             appended = folders.append_entries(connection, owner, target.id, entries, now_ms)
             if removes:
-                folders.expunge(connection, owner, folder.id, [uid for uid, _ in found], only_deleted=False)
+                folders.expunge(connection, owner, folder.id, [uid for uid, _ in found], now_ms, only_deleted=False)
             return [(uid, appended.first_uid + index) for index, (uid, _) in enumerate(found)]
 
         pairs = await self._store.write(lane_of(owner), act)
@@ -278,11 +288,11 @@ class CellarMailStore(CellarReader):
         return await self._remove(folder, uids, only_deleted=True)
 
     async def _remove(self, folder: Folder, uids: Sequence[int], *, only_deleted: bool) -> list[int]:
-        owner = folder.box.owner
+        owner, now_ms = folder.box.owner, to_ms(self._clock.now())
 
         def act(connection: Connection) -> list[int]:
             one_folder(connection, owner, folder.id)
-            gone = folders.expunge(connection, owner, folder.id, uids, only_deleted=only_deleted)
+            gone = folders.expunge(connection, owner, folder.id, uids, now_ms, only_deleted=only_deleted)
             if gone:
                 self._write_down(connection, folder, "imap.expunge", len(gone))
             return gone

@@ -26,7 +26,7 @@ from mss.imap.snapshot import Changes, Snapshot, State
 from mss.model.errors import NotFound
 from mss.model.ids import OwnerId
 from mss.model.mailbox import SpecialUse
-from mss.store import changes, folders, messages, pages
+from mss.store import changes, folders, messages, pages, recent, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -34,7 +34,7 @@ from mss.store.folders import Folder as FolderRow
 from mss.store.pages import SealedBody, SealedSummary
 from mss.vault.opener import Opener, OwnerKeys
 
-Range = tuple[int, int]
+_Changed = tuple[list[State], list[tuple[int, int]]]
 
 NAMES_CACHED_MAX = 20_000
 """Opened names of folders and keywords, by their ciphertext: a few MB."""
@@ -83,6 +83,13 @@ class CellarReader:
             raise NotFound("folder")
         return told_folder(box, row, name)
 
+    async def lost_subscriptions(self, box: Box) -> Sequence[str]:
+        rows = await self._store.read(lambda c: subscriptions.names(c, box.owner))
+        if not rows:
+            return ()
+        keys = await self._keys(box)
+        return [self._name(keys, FOLDER_KIND, number, sealed) for number, sealed in rows]
+
     def _folder(self, box: Box, keys: OwnerKeys, row: FolderRow) -> Folder:
         return told_folder(box, row, self._name(keys, FOLDER_KIND, row.folder, row.name_sealed))
 
@@ -112,19 +119,26 @@ class CellarReader:
     async def changes(self, folder: Folder, since: int) -> Changes | None:
         owner, number = folder.box.owner, folder.id
 
-        def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], list[State], list[Range]]:
+        def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], _Changed | None]:
             row = one_folder(connection, owner, number)
             if row.highestmodseq == since:
-                return row, [], [], []
+                return row, [], ([], [])
             sealed = folders.keywords(connection, owner, number)
-            return row, sealed, *folders.changes_since(connection, owner, number, since)
+            return row, sealed, folders.changes_since(connection, owner, number, since)
 
-        row, sealed, states, gone = await self._store.read(ask)
+        row, sealed, changed = await self._store.read(ask)
         if row.highestmodseq == since:
             return Changes(since, row.uidnext)
+        if changed is None:
+            return None
+        states, gone = changed
         keywords = await self._keywords(folder, sealed)
         known = [state for state in states if state[0] < row.uidnext]
         return Changes(row.highestmodseq, row.uidnext, known, gone, keywords)
+
+    async def count_from(self, folder: Folder, uid: int) -> int:
+        owner, number = folder.box.owner, folder.id
+        return await self._store.read(lambda c: recent.count_from(c, owner, number, uid))
 
     async def _keywords(self, folder: Folder, sealed: Sequence[tuple[int, bytes]]) -> tuple[str, ...]:
         if not sealed:
@@ -224,6 +238,7 @@ def told_folder(box: Box, row: FolderRow, name: str) -> Folder:
         size_bytes=row.size_bytes,
         special_use=SpecialUse(row.special_use) if row.special_use else None,
         subscribed=row.subscribed,
+        recent_uid=row.recent_uid,
     )
 
 

@@ -35,7 +35,8 @@ async def append(session: Session, _tag: str, command: c.Append) -> Answer:
 async def store(session: Session, _tag: str, command: c.Store) -> Answer:
     selected = session.writable_folder()
     _need_flag_rights(session, selected, command)
-    session.condstore = session.condstore or command.unchanged_since is not None
+    if command.unchanged_since is not None:
+        session.use_condstore()
     positions = selected.view.positions(command.messages, uid=command.uid)
     if positions is None:
         raise Declined(Problem.NO_SUCH_MESSAGE)

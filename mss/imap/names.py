@@ -17,6 +17,9 @@ NAME_OCTETS_MAX = 500
 LEVELS_MAX = 20
 """Levels of one name: more is a loop in somebody's script."""
 
+NO_NAME = "\0"
+"""Stands in no name."""
+
 _SHIFTED = re.compile(rb"&([A-Za-z0-9+,]*)-")
 _PLAIN_RUN = re.compile(r"[^\x20-\x7e]+|&")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -84,6 +87,14 @@ def read_name(wire: bytes, *, utf8: bool = False) -> str:
         name = decode_utf7(wire)
     head, slash, rest = name.partition(DELIMITER)
     return f"{INBOX}{slash}{rest}" if head.upper() == INBOX else name
+
+
+def read_pattern(wire: bytes, *, utf8: bool = False) -> str:
+    """A LIST pattern from the wire. One that no name is spelled like is not wrong: it matches nothing."""
+    try:
+        return read_name(wire, utf8=utf8)
+    except BadName:
+        return NO_NAME
 
 
 def check_new_name(name: str) -> None:

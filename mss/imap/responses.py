@@ -147,6 +147,10 @@ def ok_code(code: str, text: str) -> bytes:
     return f"* OK [{code}] {text}\r\n".encode()
 
 
+def highest_modseq(modseq: int) -> bytes:
+    return ok_code(f"HIGHESTMODSEQ {modseq}", "Highest")
+
+
 def search(numbers: Sequence[int], modseq: int | None = None) -> bytes:
     """SEARCH (RFC 9051's older form), with MODSEQ when the search spoke of it (RFC 7162 §3.1.5)."""
     found = "".join(f" {number}" for number in numbers)

@@ -6,11 +6,13 @@ then texts, each only for messages that are still in question.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from mss.formats.headers import decode_words, parse_date
+from mss.formats.headers import decode_words, parse_addresses, parse_date
+from mss.formats.summary import ADDRESSES_READ_MAX
 from mss.imap import searchkeys as k
 from mss.imap.backend import Row
 from mss.imap.snapshot import Marks
@@ -79,7 +81,7 @@ def narrow(key: k.SearchKey, positions: Sequence[int], facts: Facts) -> list[int
         case k.All():
             return list(positions)
         case k.InSet(messages, uid):
-            named = facts.view.positions(messages, uid=uid)
+            named = facts.view.positions(messages, uid=uid, lenient=True)  # as every other server does in SEARCH
             chosen = set(named or ())
             return [position for position in positions if position in chosen]
         case _:
@@ -183,16 +185,32 @@ def _header_test(name: bytes, text: str) -> Callable[[bytes], bool]:
     """Whether a field contains a text, decoded and whatever the case; the octets alone rule most messages out."""
     wanted = text.casefold()
     words = [word.encode() for word in wanted.split(" ") if word.isascii()]  # a fold may stand for a space
+    is_of_people = name in _PEOPLE
 
     def test(header: bytes) -> bool:
-        if b"=?" not in header:
+        if b"=?" not in header and not (is_of_people and _ODD_ADDRESS.search(header)):
             low = header.lower()
             for word in words:
                 if word not in low:
                     return False
-        return any(wanted in decode_words(value).casefold() for value in header_values(header, name))
+        values = header_values(header, name)
+        if any(wanted in decode_words(value).casefold() for value in values):
+            return True
+        return is_of_people and any(_means(value, wanted) for value in values)
 
     return test
+
+
+_PEOPLE = frozenset({b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"})
+_ODD_ADDRESS = re.compile(rb"\(|[@.<]\s|\s[@.>]|\\")
+
+
+def _means(value: bytes, wanted: str) -> bool:
+    """Whether a field of addresses written in an unusual way contains a text once its comments are left out."""
+    if not _ODD_ADDRESS.search(value):
+        return False
+    people = parse_addresses(value, ADDRESSES_READ_MAX)
+    return any(wanted in f"{one.name} <{one.address}>".casefold() for one in people)
 
 
 def _sent_between(header: bytes, first: int, end: int) -> bool:

@@ -14,7 +14,6 @@ from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap import searchkeys as k
 from mss.imap.fetching import PAGE_MESSAGES
-from mss.imap.replies import Declined, Problem
 from mss.imap.search import Facts, Level, level_of, narrow
 from mss.imap.state import Session
 from mss.model.clock import to_ms
@@ -23,9 +22,9 @@ from mss.model.clock import to_ms
 async def search(session: Session, tag: str, command: c.Search) -> str:
     selected = session.open_folder()
     view = selected.view
-    _check_numbers(session, command.key)
     asks_modseq = any(isinstance(key, k.ModSeqFrom) for key in _walk(command.key))
-    session.condstore = session.condstore or asks_modseq
+    if asks_modseq:
+        session.use_condstore()
     positions = list(range(len(view)))
     now_ms = to_ms(session.clock.now())
     keys = command.key.keys if isinstance(command.key, k.And) else (command.key,)
@@ -33,7 +32,7 @@ async def search(session: Session, tag: str, command: c.Search) -> str:
         positions = await _narrow(session, key, positions, now_ms)
     snapshot = view.snapshot
     indices = [index for index in view.indices(positions) if index >= 0]
-    highest = max((snapshot.modseqs[index] for index in indices), default=0) if asks_modseq else None
+    highest = _highest(command, [snapshot.modseqs[index] for index in indices]) if asks_modseq else None
     numbers = [view.uids[p] for p in positions] if command.uid else [p + 1 for p in positions]
     if command.returns is None:
         session.wire.write(responses.search(numbers, highest))
@@ -42,6 +41,15 @@ async def search(session: Session, tag: str, command: c.Search) -> str:
         session.wire.write(text)
     await session.wire.drain()
     return "Searched"
+
+
+def _highest(command: c.Search, modseqs: list[int]) -> int:
+    """Which mod-sequence a search tells: that of the messages it names when these are the first and last alone
+    (RFC 4731 §3.2)."""
+    named = command.returns or frozenset()
+    if not modseqs or not named or named & {"ALL", "COUNT"}:
+        return max(modseqs, default=0)
+    return max(modseqs[0 if word == "MIN" else -1] for word in named)
 
 
 def _walk(key: k.SearchKey) -> Iterator[k.SearchKey]:
@@ -55,14 +63,6 @@ def _walk(key: k.SearchKey) -> Iterator[k.SearchKey]:
             yield from _walk(other)
         case k.Not(inner):
             yield from _walk(inner)
-
-
-def _check_numbers(session: Session, key: k.SearchKey) -> None:
-    """A message number that does not exist is a client's mistake here, too."""
-    view = session.open_folder().view
-    for inner in _walk(key):
-        if isinstance(inner, k.InSet) and not inner.uid and view.positions(inner.messages, uid=False) is None:
-            raise Declined(Problem.NO_SUCH_MESSAGE)
 
 
 async def _narrow(session: Session, key: k.SearchKey, positions: list[int], now_ms: int) -> list[int]:

@@ -46,21 +46,21 @@ class SequenceSet:
             spans.append((bisect_left(uids, low), bisect_right(uids, high)))
         return _spread(spans)
 
-    def positions(self, exists: int) -> list[int] | None:
+    def positions(self, exists: int, *, lenient: bool = False) -> list[int] | None:
         """Indices, rising, of the message numbers that the set names among `exists` messages.
 
-        None when it names a number that does not exist (a client's mistake, RFC 9051 §6.4). `*` is the last
-        message; in an empty folder a range with `*` names nothing.
+        None when it names a number that does not exist (a client's mistake, RFC 9051 §6.4), unless `lenient`: then it
+        names nothing. `*` is the last message; in an empty folder a range with `*` names nothing.
         """
         spans = []
         for low, high in self.ranges:
             if high == STAR:
                 if exists:
                     spans.append((min(low, exists) - 1, exists))
-            elif high > exists:
+            elif high > exists and not lenient:
                 return None
             else:
-                spans.append((low - 1, high))
+                spans.append((min(low - 1, exists), min(high, exists)))
         return _spread(spans)
 
     def __contains__(self, number: int) -> bool:

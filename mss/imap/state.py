@@ -80,8 +80,10 @@ class Settings:
     """A UID set of a whole folder fits; literals are counted apart."""
     literal_bytes_max: int = 64 * 1024
     """Literals of one command together, messages aside."""
+    stranger_line_bytes_max: int = 36 * 1024
+    """A line before login: ID may have thirty fields of 1,024 octets (RFC 2971 §3.3)."""
     stranger_bytes_max: int = 4 * 1024
-    """Lines and literals before login: a name and a password."""
+    """Literals before login: a name and a password."""
     stranger_s: float = 60.0
     """Time to log in."""
     idle_s: float = 30 * 60.0
@@ -169,14 +171,21 @@ class Session:
             self.hub.release(self.selected.opened, self.wire.poke)
             self.selected = None
 
+    def use_condstore(self) -> None:
+        """The client speaks of mod-sequences from now on; it is told the highest one (RFC 7162 §3.1)."""
+        if not self.condstore and self.selected is not None:
+            self.wire.write(responses.highest_modseq(self.selected.view.snapshot.modseq))
+        self.condstore = True
+
     # --- telling what is new
 
     def tell(self, snapshot: Snapshot, *, may_expunge: bool, known: Mapping[int, Marks | None] | None = None) -> None:
         """Bring the client's picture up to a snapshot."""
         selected = self.open_folder()
         view = selected.view
-        if snapshot.uidnext > view.snapshot.uidnext and not selected.read_only:
-            view.claim_recent(*selected.opened.claim_recent(snapshot))  # EXAMINE takes none (RFC 3501 §6.3.2)
+        if snapshot.uidnext > view.snapshot.uidnext:  # EXAMINE takes none for good (RFC 3501 §6.3.2)
+            low, end = selected.opened.claim_recent(snapshot, keeps=not selected.read_only)
+            view.claim_recent(max(low, view.snapshot.uidnext), end)
         news = view.catch_up(snapshot, may_expunge=may_expunge, known=known)
         if news is not NOTHING:
             self.wire.write(self._news_text(selected, news))

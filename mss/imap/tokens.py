@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import NoReturn
 
 from mss.imap.commands import Flags
-from mss.imap.names import BadName, read_name
+from mss.imap.names import BadName, read_name, read_pattern
 from mss.imap.sets import SequenceSet
 from mss.model.mailbox import Flag
 
@@ -209,7 +209,7 @@ class Cursor:
     def pattern(self) -> str:
         """A LIST pattern."""
         text = self.string()
-        return self._name(self._take(_PATTERN, "Pattern") if text is None else text)
+        return read_pattern(self._take(_PATTERN, "Pattern") if text is None else text, utf8=self.utf8)
 
     def _name(self, wire: bytes) -> str:
         try:

@@ -47,9 +47,10 @@ class View:
 
     # --- numbers
 
-    def positions(self, messages: SequenceSet, *, uid: bool) -> list[int] | None:
-        """Positions that a set names, rising. None when it names a message number that does not exist."""
-        return messages.uid_positions(self.uids) if uid else messages.positions(len(self.uids))
+    def positions(self, messages: SequenceSet, *, uid: bool, lenient: bool = False) -> list[int] | None:
+        """Positions that a set names, rising. None when it names a message number that does not exist and we are not
+        lenient."""
+        return messages.uid_positions(self.uids) if uid else messages.positions(len(self.uids), lenient=lenient)
 
     def position(self, uid: int) -> int:
         """Where a uid stands in the client's numbering, or -1."""

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from mss.model.mailbox import Flag
-from mss.store import schema
+from mss.store import schema, subscriptions, vanished
 from mss.store.sql import own, own_parameters, owned_by
 
 F = schema.folder
@@ -38,6 +38,7 @@ class Folder:
     n_unseen: int
     size_bytes: int
     subscribed: bool
+    recent_uid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ _FOLDER_COLUMNS = (
     F.c.n_unseen,
     F.c.bytes,
     F.c.subscribed,
+    F.c.recent_uid,
 )
 _LIST = select(*_FOLDER_COLUMNS).where(owned_by(F)).order_by(F.c.folder)
 _ONE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.folder == bindparam("which"))
@@ -85,17 +87,25 @@ def _folder(row: Sequence[Any]) -> Folder:
 
 
 def create_folder(
-    connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes, special_use: str = ""
+    connection: Connection,
+    owner: int,
+    folder: int,
+    name_sealed: bytes,
+    name_hmac: bytes,
+    special_use: str = "",
+    *,
+    subscribed: bool = True,
 ) -> Folder:
     """A new, empty folder. UIDVALIDITY comes from the mailbox's counter, never from the clock: a name that is
-    deleted and made again gets another one. Raises IntegrityError when the name exists."""
+    deleted and made again gets another one; but it is still subscribed. Raises IntegrityError when the name exists."""
     m = schema.mailbox
     taken = connection.execute(
         update(m).where(owned_by(m)).values(next_uidvalidity=m.c.next_uidvalidity + 1).returning(m.c.next_uidvalidity),
         own_parameters(owner),
     ).scalar_one()
     row = own(owner) | {"folder": folder, "name_sealed": name_sealed, "name_hmac": name_hmac}
-    row |= {"special_use": special_use, "uidvalidity": taken - 1, "subscribed": True}
+    subscribed = subscriptions.drop(connection, owner, name_hmac) or subscribed
+    row |= {"special_use": special_use, "uidvalidity": taken - 1, "subscribed": subscribed}
     connection.execute(insert(F), row)
     return one_folder(connection, owner, folder)
 
@@ -121,6 +131,7 @@ def folder_by_use(connection: Connection, owner: int, special_use: str) -> Folde
 
 def rename_folder(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> None:
     """Raises IntegrityError when the new name exists."""
+    subscriptions.drop(connection, owner, name_hmac)
     change = update(F).where(owned_by(F), F.c.folder == folder)
     connection.execute(change.values(name_sealed=name_sealed, name_hmac=name_hmac), own_parameters(owner))
 
@@ -131,7 +142,11 @@ def subscribe(connection: Connection, owner: int, folder: int, *, subscribed: bo
 
 
 def delete_folder(connection: Connection, owner: int, folder: int) -> None:
-    """The folder, its entries and their traces; messages that stand in no other folder are for housekeeping."""
+    """The folder, its entries and their traces; a subscribed name stays so. Messages that stand in no other folder are
+    for housekeeping."""
+    query = select(F.c.name_sealed, F.c.name_hmac).where(owned_by(F), F.c.folder == folder, F.c.subscribed)
+    if (name := connection.execute(query, own_parameters(owner)).one_or_none()) is not None:
+        subscriptions.keep(connection, owner, folder, *name)
     for table in (schema.entry, schema.vanished, schema.keyword, F):
         connection.execute(delete(table).where(owned_by(table), table.c.folder == folder), own_parameters(owner))
 
@@ -186,11 +201,6 @@ _CHANGED = (
     .where(owned_by(E), E.c.folder == bindparam("which"), E.c.modseq > bindparam("since"))
     .order_by(E.c.modseq, E.c.uid)
 )
-_VANISHED = select(schema.vanished.c.uid_lo, schema.vanished.c.uid_hi).where(
-    owned_by(schema.vanished),
-    schema.vanished.c.folder == bindparam("which"),
-    schema.vanished.c.modseq > bindparam("since"),
-)
 
 State = tuple[int, int, int, int]
 """uid, modseq, flags, keyword bits."""
@@ -203,11 +213,14 @@ def snapshot(connection: Connection, owner: int, folder: int) -> list[State]:
 
 def changes_since(
     connection: Connection, owner: int, folder: int, modseq: int
-) -> tuple[list[State], list[tuple[int, int]]]:
-    """Entries that are new or changed after `modseq`, and ranges of uids that vanished after it."""
+) -> tuple[list[State], list[tuple[int, int]]] | None:
+    """Entries that are new or changed after `modseq`, and ranges of uids that vanished after it; None when that is too
+    long ago to be known."""
+    gone = vanished.since(connection, owner, folder, modseq)
+    if gone is None:
+        return None
     parameters = own_parameters(owner) | {"which": folder, "since": modseq}
     changed = [tuple(row) for row in connection.execute(_CHANGED, parameters)]
-    gone = [(row.uid_lo, row.uid_hi) for row in connection.execute(_VANISHED, parameters)]
     return changed, gone
 
 
@@ -310,7 +323,9 @@ def entries_of(connection: Connection, owner: int, folder: int, uids: Sequence[i
     return found
 
 
-def expunge(connection: Connection, owner: int, folder: int, uids: Iterable[int], *, only_deleted: bool) -> list[int]:
+def expunge(
+    connection: Connection, owner: int, folder: int, uids: Iterable[int], now_ms: int, *, only_deleted: bool
+) -> list[int]:
     """Remove entries (only those with \\Deleted, or all named). Returns the uids that this call removed."""
     parameters = own_parameters(owner) | {"which": folder}
     modseq = connection.execute(_TOUCH, parameters).scalar_one()
@@ -325,23 +340,12 @@ def expunge(connection: Connection, owner: int, folder: int, uids: Iterable[int]
         gone += [tuple(row) for row in connection.execute(removal, own_parameters(owner))]
     if not gone:
         return []
-    _write_vanished(connection, owner, folder, modseq, sorted(uid for uid, _, _ in gone))
+    vanished.write(connection, owner, folder, modseq, sorted(uid for uid, _, _ in gone), now_ms)
     unseen = sum(1 for _, flags, _ in gone if not flags & Flag.SEEN)
     size = _sizes(connection, owner, [message for _, _, message in gone])
     counts = {"d_count": len(gone), "d_unseen": unseen, "d_bytes": size}
     connection.execute(_BUMP_COUNTS, parameters | counts)
     return sorted(uid for uid, _, _ in gone)
-
-
-def _write_vanished(connection: Connection, owner: int, folder: int, modseq: int, uids: list[int]) -> None:
-    ranges: list[list[int]] = []
-    for uid in uids:
-        if ranges and ranges[-1][1] == uid - 1:
-            ranges[-1][1] = uid
-        else:
-            ranges.append([uid, uid])
-    start = own(owner) | {"folder": folder, "modseq": modseq}
-    connection.execute(insert(schema.vanished), [start | {"uid_lo": lo, "uid_hi": hi} for lo, hi in ranges])
 
 
 def _sizes(connection: Connection, owner: int, messages: list[int]) -> int:

@@ -27,8 +27,8 @@ SPREAD_MAX = 4
 """A page is read as a range when its uids span at most so many numbers each."""
 
 
-PageRow = tuple[int, int, int, int]
-"""What lies in clear beside a message in a folder: uid, size, internaldate_ms, savedate_ms."""
+PageRow = tuple[int, int, int, int, int]
+"""What lies in clear beside a message in a folder: uid, size, internaldate_ms, savedate_ms, message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class SealedBody:
 _ENTRY_MESSAGE = and_(M.c.lane == E.c.lane, M.c.owner == E.c.owner, M.c.message == E.c.message)
 _MESSAGE_KEY = and_(K.c.lane == M.c.lane, K.c.owner == M.c.owner, K.c.epoch == M.c.key_epoch)
 _MESSAGE_BLOB = and_(B.c.lane == M.c.lane, B.c.owner == M.c.owner, B.c.blob == M.c.blob)
-_CLEAR = (E.c.uid, M.c.size_bytes, E.c.internaldate_ms, E.c.savedate_ms)
+_CLEAR = (E.c.uid, M.c.size_bytes, E.c.internaldate_ms, E.c.savedate_ms, E.c.message)
 _KEY = (M.c.key_epoch, K.c.scheme, K.c.key)
 _HERE = and_(owned_by(E), E.c.folder == bindparam("which"))
 
 _ROWS = select(*_CLEAR).select_from(E.join(M, _ENTRY_MESSAGE)).where(_HERE).order_by(E.c.uid)
 _SUMMARIES = (
-    select(*_CLEAR, E.c.message, *_KEY, M.c.summary_sealed)
+    select(*_CLEAR, *_KEY, M.c.summary_sealed)
     .select_from(E.join(M, _ENTRY_MESSAGE).outerjoin(K, _MESSAGE_KEY))
     .where(_HERE)
     .order_by(E.c.uid)
@@ -97,7 +97,7 @@ def rows(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -
 def summaries(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[SealedSummary]:
     """By rising uid."""
     return [
-        SealedSummary((uid, size, internal, saved), message, _key(epoch, scheme, key), summary)
+        SealedSummary((uid, size, internal, saved, message), message, _key(epoch, scheme, key), summary)
         for uid, size, internal, saved, message, epoch, scheme, key, summary in _ask(
             connection, "summaries", owner, folder, uids
         )

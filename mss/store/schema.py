@@ -132,9 +132,22 @@ folder = _owned(
     _col("n_unseen", Integer, 0),
     _col("bytes", BigInteger, 0),
     _col("subscribed", Boolean, "true"),
+    _col("recent_uid", BigInteger, 1),
+    _col("vanished_floor", BigInteger, 0),
     Index("uq_folder_name", "lane", "owner", "name_hmac", unique=True),
     keys=("folder",),
 )
+"""From `recent_uid` on no client has been told of a message (\\Recent, RFC 3501 §2.3.2). What vanished up to
+`vanished_floor` (a modseq) is no longer remembered."""
+
+subscription = _owned(
+    "subscription",
+    _col("name_sealed", Bytes),
+    _col("name_hmac", Bytes),
+    Index("uq_subscription_name", "lane", "owner", "name_hmac", unique=True),
+    keys=("folder",),
+)
+"""Names that stay subscribed though their folder is gone (RFC 9051 §6.3.7), sealed under its old number."""
 
 entry = _owned(
     "entry",
@@ -158,7 +171,10 @@ keyword = _owned(
     keys=("folder", "bit"),
 )
 
-vanished = _owned("vanished", _col("uid_hi", BigInteger), keys=("folder", "modseq", "uid_lo"))
+vanished = _owned(
+    "vanished", _col("uid_hi", BigInteger), _col("at_ms", BigInteger, 0), keys=("folder", "modseq", "uid_lo")
+)
+"""Ranges of uids that left a folder (QRESYNC, RFC 7162), kept for a while (mss/store/folders.py: VANISHED_KEPT_MS)."""
 
 message = _owned(
     "message",

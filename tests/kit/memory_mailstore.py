@@ -29,6 +29,7 @@ class _Message:
     raw: bytes
     summary: bytes
     internaldate_ms: int
+    number: int
 
 
 @dataclass
@@ -46,7 +47,8 @@ class _Folder:
     name: str
     uidvalidity: int
     special_use: SpecialUse | None = None
-    subscribed: bool = True
+    subscribed: bool = False
+    recent_uid: int = 1
     uidnext: int = 1
     modseq: int = 1
     entries: dict[int, _Entry] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class _Folder:
 class _Box:
     folders: dict[int, _Folder] = field(default_factory=dict)
     next_uidvalidity: int = 1
+    lost_subscriptions: set[str] = field(default_factory=set)
     listeners: set[Callable[[int], None]] = field(default_factory=set)
 
 
@@ -75,7 +78,7 @@ class MemoryMailStore:
         """A mailbox with the folders that it is born with."""
         box = self._boxes[owner] = _Box()
         for name, use in DEFAULT_FOLDERS:
-            self._new_folder(box, name, use)
+            self._new_folder(box, name, use).subscribed = True
 
     # --- folders
 
@@ -94,7 +97,8 @@ class MemoryMailStore:
         return _told(box, self._new_folder(kept, name, special_use))
 
     async def delete(self, folder: Folder) -> None:
-        self._one(folder)
+        if self._one(folder).subscribed:
+            self._boxes[folder.box.owner].lost_subscriptions.add(folder.name)
         del self._boxes[folder.box.owner].folders[folder.id]
         self._publish(folder)
 
@@ -117,9 +121,19 @@ class MemoryMailStore:
             raise FolderRefused(FolderProblem.EXISTS)
         for number, new_name in moved.items():
             kept.folders[number].name = new_name
+            kept.lost_subscriptions.discard(new_name)
 
     async def subscribe(self, folder: Folder, *, subscribed: bool) -> None:
         self._one(folder).subscribed = subscribed
+
+    async def lost_subscriptions(self, box: Box) -> Sequence[str]:
+        return sorted(self._boxes[box.owner].lost_subscriptions)
+
+    async def unsubscribe_lost(self, box: Box, name: str) -> bool:
+        names = self._boxes[box.owner].lost_subscriptions
+        is_there = name in names
+        names.discard(name)
+        return is_there
 
     # --- state
 
@@ -133,6 +147,13 @@ class MemoryMailStore:
         states = sorted((uid, e.modseq, e.flags, e.kw) for uid, e in one.entries.items() if e.modseq > since)
         gone = [(uid, uid) for uid, modseq in one.vanished if modseq > since]
         return Changes(one.modseq, one.uidnext, states, gone, tuple(one.keywords))
+
+    async def count_from(self, folder: Folder, uid: int) -> int:
+        return sum(1 for number in self._one(folder).entries if number >= uid)
+
+    async def claim_recent(self, folder: Folder, uid: int) -> None:
+        one = self._one(folder)
+        one.recent_uid = max(one.recent_uid, uid)
 
     def watch(self, owner: OwnerId, listener: Callable[[int], None]) -> Callable[[], None]:
         listeners = self._boxes[owner].listeners
@@ -171,7 +192,7 @@ class MemoryMailStore:
             structure = scan(message.raw)
         except Malformed:
             raise FolderRefused(FolderProblem.MESSAGE_MALFORMED) from None
-        kept = _Message(message.raw, summarise(message.raw, structure).to_bytes(), self._now_ms())
+        kept = _Message(message.raw, summarise(message.raw, structure).to_bytes(), self._now_ms(), next(self._numbers))
         if message.received_at is not None:
             kept.internaldate_ms = to_ms(message.received_at)
         used = sum(
@@ -218,7 +239,8 @@ class MemoryMailStore:
     # --- inside
 
     def _new_folder(self, box: _Box, name: str, use: SpecialUse | None) -> _Folder:
-        folder = _Folder(next(self._numbers), name, box.next_uidvalidity, use)
+        folder = _Folder(next(self._numbers), name, box.next_uidvalidity, use, name in box.lost_subscriptions)
+        box.lost_subscriptions.discard(name)
         box.next_uidvalidity += 1
         box.folders[folder.id] = folder
         return folder
@@ -240,7 +262,8 @@ class MemoryMailStore:
         return [(uid, entries[uid]) for uid in sorted(set(uids)) if uid in entries]
 
     def _row(self, uid: int, entry: _Entry) -> Row:
-        return Row(uid, len(entry.message.raw), entry.message.internaldate_ms, entry.savedate_ms)
+        message = entry.message
+        return Row(uid, len(message.raw), message.internaldate_ms, entry.savedate_ms, message.number)
 
     def _put(self, one: _Folder, message: _Message, flags: int, kw: int) -> int:
         uid, one.uidnext = one.uidnext, one.uidnext + 1
@@ -288,6 +311,7 @@ def _told(box: Box, folder: _Folder) -> Folder:
         size_bytes=sum(len(entry.message.raw) for entry in entries),
         special_use=folder.special_use,
         subscribed=folder.subscribed,
+        recent_uid=folder.recent_uid,
     )
 
 
