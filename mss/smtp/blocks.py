@@ -1,9 +1,9 @@
-"""Which octets of DATA are the message, and are they fit to be passed on?
+"""Which octets of DATA or BDAT are the message, and are they fit to be passed on?
 
-Pure. Incoming octets are looked at in large blocks, never line by line: the end is a line of one dot between CRLFs
-and nothing else; a bare CR, a bare LF or a NUL anywhere refuses the whole message, since what we passed on would be
-an ending to a more forgiving server (SMTP smuggling). A refused message is read to its true end and not kept.
-Outgoing octets are cut into blocks of whole lines with their dots doubled.
+Pure. Incoming octets are looked at in large blocks, never line by line. Of DATA the end is a line of one dot between
+CRLFs and nothing else; BDAT counts. A bare CR, a bare LF or a NUL anywhere refuses the whole message, since what we
+passed on would be an ending to a more forgiving server (SMTP smuggling). A refused message is read to its true end
+and not kept. Outgoing octets are cut into blocks of whole lines with their dots doubled.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def fault_of(octets: bytes) -> Reason | None:
     return None
 
 
-class BlockReader:
-    """One DATA transfer. Feed it what arrives; when `feed` says True, `rest` is what came behind the end."""
+class MessageReader:
+    """One message that is arriving. Feed it what comes; when `feed` says True, `rest` is what stands behind its end."""
 
     def __init__(self, octets_max: int, line_octets_max: int = LINE_OCTETS_MAX) -> None:
         self._octets_max = octets_max
@@ -50,18 +50,12 @@ class BlockReader:
         self.problem: Reason | None = None
         """Why this message will be refused; the first thing that was wrong."""
         self.is_whole = False
-        """The end has come."""
+        """The end of what was awaited has come."""
         self.rest = b""
 
     def feed(self, octets: bytes) -> bool:
-        """Take what arrived; True when the end of the message was in it."""
-        self.received += len(octets)
-        for start in range(0, len(octets), self._step):
-            if self._feed_block(octets[start : start + self._step]):
-                self.rest += octets[start + self._step :]
-                self.is_whole = True
-                break
-        return self.is_whole
+        """Take what arrived; True when the end was in it."""
+        raise NotImplementedError
 
     def spoil(self, reason: Reason) -> None:
         """Keep nothing of this message, but read on to its end."""
@@ -76,28 +70,15 @@ class BlockReader:
         self._blocks.clear()
         return whole
 
-    def _feed_block(self, octets: bytes) -> bool:
+    def _keep_lines(self, seen: int, has_dots: bool) -> None:
+        """Take the whole lines out of what has begun; its first `seen` octets hold no line end."""
         begun = self._begun
-        seen = len(begun)
-        begun += octets
-        # Most blocks hold no line that begins with a dot: then there is neither an end nor a dot to undo.
-        has_dots = begun.startswith(b".") or (b"." in begun and begun.find(b"\r\n.", max(0, seen - 2)) >= 0)
-        if has_dots:
-            end = 0 if begun.startswith(_DOT_LINE) else begun.find(_END, max(0, seen - len(_END) + 1)) + len(_CRLF)
-            if end != 1:  # find answered other than -1
-                self.rest = bytes(begun[end + len(_DOT_LINE) :])
-                self._take(bytes(begun[:end]), has_dots)
-                begun.clear()
-                return True
         cut = begun.rfind(_CRLF, max(0, seen - 1)) + len(_CRLF)
-        if cut != 1:
+        if cut != 1:  # rfind answered other than -1
             self._take(bytes(begun[:cut]), has_dots)
             del begun[:cut]
         if len(begun) > self._line_octets_max + 1:  # the CR of its end may be there already
             self.spoil(Reason.LINE_TOO_LONG)
-        if self.problem is not None and len(begun) > len(_END):
-            begun[:-1] = b"-"  # of a line that is not kept only matters that it began, and whether it ends in CR
-        return False
 
     def _take(self, lines: bytes, has_dots: bool) -> None:
         """Whole lines, the first of which may have begun in an earlier block."""
@@ -114,6 +95,77 @@ class BlockReader:
             self.kept += len(lines)
             if self.kept > self._octets_max:
                 self.spoil(Reason.TOO_LARGE)
+
+
+class BlockReader(MessageReader):
+    """One DATA transfer (RFC 5321 §4.1.1.4)."""
+
+    def feed(self, octets: bytes) -> bool:
+        self.received += len(octets)
+        for start in range(0, len(octets), self._step):
+            if self._feed_block(octets[start : start + self._step]):
+                self.rest += octets[start + self._step :]
+                self.is_whole = True
+                break
+        return self.is_whole
+
+    def _feed_block(self, octets: bytes) -> bool:
+        begun = self._begun
+        seen = len(begun)
+        begun += octets
+        # Most blocks hold no line that begins with a dot: then there is neither an end nor a dot to undo.
+        has_dots = begun.startswith(b".") or (b"." in begun and begun.find(b"\r\n.", max(0, seen - 2)) >= 0)
+        if has_dots:
+            end = 0 if begun.startswith(_DOT_LINE) else begun.find(_END, max(0, seen - len(_END) + 1)) + len(_CRLF)
+            if end != 1:  # find answered other than -1
+                self.rest = bytes(begun[end + len(_DOT_LINE) :])
+                self._take(bytes(begun[:end]), has_dots)
+                begun.clear()
+                return True
+        self._keep_lines(seen, has_dots)
+        if self.problem is not None and len(begun) > len(_END):
+            begun[:-1] = b"-"  # of a line that is not kept only matters that it began, and whether it ends in CR
+        return False
+
+
+class ChunkReader(MessageReader):
+    """The BDAT transfers of one message (RFC 3030 §2): what counts is the count, not a dot.
+
+    Not BINARYMIME: a chunk is lines like any other mail, although it may begin and end within one.
+    """
+
+    def __init__(self, octets_max: int, line_octets_max: int = LINE_OCTETS_MAX) -> None:
+        super().__init__(octets_max, line_octets_max)
+        self.chunks = 0
+        self._awaited = 0
+        self.is_whole = True
+
+    def expect(self, octets: int) -> None:
+        """A chunk of so many octets comes now."""
+        self.chunks += 1
+        self._awaited = octets
+        self.is_whole = octets == 0
+
+    def feed(self, octets: bytes) -> bool:
+        self.rest = octets[self._awaited :]
+        chunk = octets[: self._awaited]
+        self._awaited -= len(chunk)
+        self.received += len(chunk)
+        for start in range(0, len(chunk), self._step):
+            if self.problem is None:
+                seen = len(self._begun)
+                self._begun += chunk[start : start + self._step]
+                self._keep_lines(seen, has_dots=False)
+        if self.problem is not None:
+            self._begun.clear()
+        self.is_whole = self._awaited == 0
+        return self.is_whole
+
+    def finish(self) -> None:
+        """That was the last chunk. A last line that has no CRLF gets the one that DATA would have forced on it."""
+        if self._begun:
+            self._take(bytes(self._begun) + _CRLF, has_dots=False)
+            self._begun.clear()
 
 
 def fault_of_outgoing(message: bytes) -> Reason | None:

@@ -31,6 +31,7 @@ _PATH = re.compile(r"<([^<> ]*)>(?: (.*))?\Z", re.ASCII)
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?\Z", re.ASCII)  # RFC 5321 §4.1.2
 _HELLO = re.compile(r"[!-~]+\Z", re.ASCII)
 _SIZE = re.compile(r"[0-9]{1,20}\Z", re.ASCII)  # RFC 1870 §4
+_CHUNK = re.compile(r"([0-9]{1,20})( LAST)?", re.ASCII | re.IGNORECASE)  # RFC 3030 §2
 _POSTMASTER = "postmaster"
 
 
@@ -74,6 +75,12 @@ class CommandReader:
     def waiting_octets(self) -> int:
         """Arrived and not yet read."""
         return len(self._buffer)
+
+    def take_octets(self, count: int) -> bytes:
+        """What stands behind the last line and is none: at most so many octets."""
+        octets = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return octets
 
     def take(self) -> bytes | None:
         """The next line without its CRLF; None when none is complete. Raises BadLine."""
@@ -197,6 +204,14 @@ def read_rcpt(argument: str, *, postmaster: MailAddress | None = None) -> RcptCo
     else:
         recipient = _read_address(path, Reason.RECIPIENT_MALFORMED)
     return RcptCommand(recipient, wish, _options(parameters))
+
+
+def read_chunk(argument: str) -> tuple[int, bool]:
+    """BDAT's argument (RFC 3030 §2): how many octets follow, and whether they are the last. Raises BadCommand."""
+    chunk = _CHUNK.fullmatch(argument)
+    if not chunk:
+        raise BadCommand(replies.SYNTAX)
+    return int(chunk[1]), chunk[2] is not None
 
 
 def read_base64(text: str) -> bytes:

@@ -8,59 +8,19 @@ nothing is decided but grammar, order and patience. EXPN does not exist and VRFY
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from types import MappingProxyType
 from typing import ClassVar, Protocol
 
-from aiosmtpd.smtp import Envelope
-
 from mss.model.ids import MailAddress
-from mss.model.message import DsnWish, RecipientWish, Returned
 from mss.model.verdict import Reason
-from mss.smtp import commands, journal, replies, wishes
-from mss.smtp.commands import BadCommand, BadLine, RcptCommand
+from mss.smtp import commands, journal, replies
+from mss.smtp.blocks import ChunkReader, MessageReader
+from mss.smtp.commands import BadCommand, BadLine
 from mss.smtp.replies import Reply
+from mss.smtp.transaction import Transaction
 from mss.smtp.wire import CutOff, Doorway, HungUp, Visit, Wire
 
 POISON = frozenset({Reason.BARE_CR_OR_LF, Reason.NUL_BYTE})
 """Signs of smuggling: commands sent in one breath with such a message are not obeyed."""
-
-
-class Transaction(Envelope):
-    """aiosmtpd's envelope with real addresses. `mail_from` is None before MAIL, and "" for the null sender."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sender: MailAddress | None = None
-        self.recipients: dict[str, MailAddress] = {}
-        self.returned: Returned | None = None
-        self.envelope_id = ""
-        self.recipient_wishes: dict[str, RecipientWish] = {}
-
-    @property
-    def is_begun(self) -> bool:
-        return self.mail_from is not None
-
-    def add(self, command: RcptCommand) -> None:
-        """One more recipient; named twice it still gets one copy."""
-        key = command.recipient.key
-        if key in self.recipients:
-            self.recipient_wishes[key] = wishes.of_both(self.recipient_wishes[key], command.wish)
-            return
-        self.recipients[key] = command.recipient
-        self.recipient_wishes[key] = command.wish
-        self.rcpt_tos.append(str(command.recipient))
-        self.rcpt_options.extend(command.options)
-
-    @property
-    def wish(self) -> DsnWish:
-        """What the sender asked of delivery reports."""
-        return DsnWish(self.returned, self.envelope_id, MappingProxyType(self.recipient_wishes))
-
-    @property
-    def octets(self) -> bytes:
-        """The message as received, dots undone."""
-        assert isinstance(self.content, bytes)
-        return self.content
 
 
 class Handler(Protocol):
@@ -97,8 +57,8 @@ class Conversation(Wire):
 
     verbs: ClassVar[dict[str, Verb]]
     """Built once for the class, not looked up for each connection."""
-    before_tls = frozenset({"EHLO", "HELO", "STARTTLS", "NOOP", "RSET", "QUIT", "HELP"})
-    """RFC 3207 §4: everything else has to wait."""
+    before_tls = frozenset({"EHLO", "HELO", "STARTTLS", "NOOP", "RSET", "QUIT", "HELP", "BDAT"})
+    """RFC 3207 §4: everything else has to wait. (BDAT says so itself: octets stand behind it.)"""
     accepts_auth_parameter = False
 
     def __init__(self, doorway: MailDoorway) -> None:
@@ -175,7 +135,8 @@ class Conversation(Wire):
 
     def _keywords(self) -> Sequence[str]:
         """What we can do, and say so (RFC 5321 §4.1.1.1)."""
-        offered = [f"SIZE {self.limits.message_octets_max}", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN"]
+        size = f"SIZE {self.limits.message_octets_max}"
+        offered = [size, "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING"]
         return offered if self.session.is_encrypted else [*offered, "STARTTLS"]
 
     async def smtp_HELO(self, argument: str) -> None:
@@ -216,7 +177,7 @@ class Conversation(Wire):
         self._say(reply)
 
     async def smtp_RCPT(self, argument: str) -> None:
-        if not self.envelope.is_begun:
+        if not self.envelope.is_begun or self.envelope.chunks is not None:
             raise BadCommand(replies.OUT_OF_ORDER)
         command = commands.read_rcpt(argument, postmaster=self.doorway.postmaster)
         if len(self.envelope.recipients) >= self.limits.recipients_max:
@@ -237,29 +198,78 @@ class Conversation(Wire):
             raise CutOff(replies.NOT_IN_STEP)
         if argument:
             raise BadCommand(replies.SYNTAX)
-        if not self.envelope.is_begun:
-            raise BadCommand(replies.OUT_OF_ORDER)
-        if not self.envelope.recipients:
-            raise BadCommand(replies.NO_RECIPIENT)
+        if self.envelope.chunks is not None:
+            raise BadCommand(replies.OUT_OF_ORDER)  # RFC 3030 §2: one or the other
+        if (objection := self._objection_to_content()) is not None:
+            raise BadCommand(objection)
         try:
-            reply = await self._take_message()
+            blocks = await self._transfer()
+            if blocks.problem in POISON and self._commands.waiting_octets:
+                raise CutOff(replies.REPLIES[blocks.problem])
+            reply = await self._answer_to(blocks)
         finally:
-            self._hold(0)
             self._begin_anew()
+        self._conclude(reply)
+
+    async def smtp_BDAT(self, argument: str) -> None:
+        """RFC 3030 §2. Its octets are taken off the wire whatever we think of them: they are no commands."""
+        try:
+            octets, is_last = commands.read_chunk(argument)
+        except BadCommand as bad:
+            raise CutOff(bad.reply) from None  # nobody knows where the next command begins
+        if not self.session.is_encrypted:
+            raise CutOff(replies.REPLIES[Reason.TLS_REQUIRED])
+        if octets > 2 * self.limits.message_octets_max:
+            raise CutOff(replies.TOO_LARGE)
+        if (objection := self._objection_to_content()) is not None:
+            await self._transfer_chunk(ChunkReader(octets_max=0), octets)  # keeps nothing
+            raise BadCommand(objection)
+        chunks = await self._next_chunk(octets)
+        if not is_last:
+            if chunks.problem is None:
+                self._say(replies.chunk(octets))
+            else:
+                self._refuse(replies.REPLIES[chunks.problem])
+            if octets == 0:
+                self._idle()
+            return
+        try:
+            chunks.finish()
+            reply = await self._answer_to(chunks)
+        finally:
+            self._begin_anew()
+        self._conclude(reply)
+
+    async def _next_chunk(self, octets: int) -> ChunkReader:
+        """Add a chunk to what came before in this transaction."""
+        if self.envelope.chunks is None:
+            self.envelope.chunks = ChunkReader(self.limits.message_octets_max, self.limits.line_octets_max)
+        chunks = self.envelope.chunks
+        if chunks.chunks >= self.limits.chunks_max:
+            raise CutOff(replies.TOO_MANY_CHUNKS)
+        await self._transfer_chunk(chunks, octets)
+        return chunks
+
+    def _objection_to_content(self) -> Reply | None:
+        """Why no message may be sent now."""
+        if not self.envelope.is_begun:
+            return replies.OUT_OF_ORDER
+        return None if self.envelope.recipients else replies.NO_RECIPIENT
+
+    async def _answer_to(self, reader: MessageReader) -> Reply:
+        """What is wrong with the message, or what the house says of it."""
+        if reader.problem is not None:
+            return replies.REPLIES[reader.problem]
+        self.envelope.content = self.envelope.original_content = reader.message()
+        return await self.handler.handle_DATA(self, self.session, self.envelope)
+
+    def _conclude(self, reply: Reply) -> None:
+        """The answer to a message."""
         if reply.is_positive:
             self._refusals = self._idle_commands = 0
             self._say(reply)
         else:
             self._refuse(reply)
-
-    async def _take_message(self) -> Reply:
-        blocks = await self._transfer()
-        if blocks.problem in POISON and self._commands.waiting_octets:
-            raise CutOff(replies.REPLIES[blocks.problem])
-        if blocks.problem is not None:
-            return replies.REPLIES[blocks.problem]
-        self.envelope.content = self.envelope.original_content = blocks.message()
-        return await self.handler.handle_DATA(self, self.session, self.envelope)
 
     async def smtp_RSET(self, argument: str) -> None:
         self._idle()
@@ -288,8 +298,9 @@ class Conversation(Wire):
     # --- patience ---
 
     def _begin_anew(self) -> None:
-        """Forget the transaction."""
+        """Forget the transaction, and what of its message is in memory."""
         self.envelope = Transaction()
+        self._hold(0)
 
     def _object(self, reply: Reply) -> None:
         """Answer a command that was no command, or out of order; too many end the connection."""
@@ -319,6 +330,7 @@ Conversation.verbs = {
     "MAIL": Conversation.smtp_MAIL,
     "RCPT": Conversation.smtp_RCPT,
     "DATA": Conversation.smtp_DATA,
+    "BDAT": Conversation.smtp_BDAT,
     "RSET": Conversation.smtp_RSET,
     "NOOP": Conversation.smtp_NOOP,
     "HELP": Conversation.smtp_HELP,

@@ -27,6 +27,9 @@ class Limits:
     recipients_max: int = 100
     """RFC 5321 §4.5.3.1.8: the least that everybody must take, and enough."""
 
+    chunks_max: int = 40_000
+    """Of one message: the largest in pieces of less than a KiB. Nobody's software cuts it so small."""
+
     errors_max: int = 20
     """Commands that we do not understand, or out of order: software that errs so often is not talking SMTP."""
     bad_lines_max: int = 3

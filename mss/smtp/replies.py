@@ -149,6 +149,7 @@ LINE_OVERLONG = Reply(500, "5.5.2", "Command too long")
 SYNTAX = Reply(501, "5.5.4", "Syntax error in argument")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised")
 TOO_LARGE = REPLIES[Reason.TOO_LARGE]
+TOO_MANY_CHUNKS = Reply(421, "4.7.0", "Too many chunks, closing")
 NOT_IN_STEP = Reply(554, "5.5.0", "Message sent before our 354, closing")
 ENCRYPT_FIRST = Reply(538, "5.7.11", "Encryption required, use STARTTLS")
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Mechanism not offered")
@@ -178,6 +179,11 @@ def reply_to(verdict: Verdict) -> Reply:
 def kept(number: int) -> Reply:
     """Durable, under this number."""
     return Reply(250, "2.0.0", f"Ok: {number}")
+
+
+def chunk(octets: int) -> Reply:
+    """Taken, not yet durable: more of this message has to come (RFC 3030 §2)."""
+    return Reply(250, "2.0.0", f"{octets} octets")
 
 
 def _with_line_number(reply: Reply, verdict: Refuse) -> Reply:

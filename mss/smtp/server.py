@@ -15,10 +15,11 @@ from mss.model.ids import MailAddress
 from mss.model.message import Envelope
 from mss.model.verdict import Accept, Reason, Refuse, Verdict
 from mss.smtp import journal, replies
-from mss.smtp.conversation import Conversation, Transaction
+from mss.smtp.conversation import Conversation
 from mss.smtp.doorway import MailServer, TlsContext
 from mss.smtp.limits import Limits
 from mss.smtp.replies import Reply
+from mss.smtp.transaction import Transaction
 from mss.smtp.wire import Visit
 
 

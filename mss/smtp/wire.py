@@ -1,7 +1,7 @@
 """How do octets come in and go out on one connection, with every wait bounded?
 
-The lower half of our aiosmtpd protocol class: command lines, the block-wise DATA transfer, STARTTLS, replies in one
-write, deadlines that no dripping octet can move. It knows no SMTP verb; `conversation.py` is the upper half.
+The lower half of our aiosmtpd protocol class: command lines, the block-wise transfer of messages, STARTTLS, replies
+in one write, deadlines that no dripping octet can move. It knows no SMTP verb; `conversation.py` is the upper half.
 
 Of aiosmtpd's `SMTP` we keep Session, Envelope, hooks and verbs; its reader (one line at a time through a stream) and
 its constructor (which looks through all methods for each connection) are replaced here.
@@ -20,7 +20,7 @@ from mss.crypto.tls import peer_certificate
 from mss.mail.reception import Peer
 from mss.model.verdict import Reason
 from mss.smtp import journal, replies
-from mss.smtp.blocks import BlockReader
+from mss.smtp.blocks import BlockReader, ChunkReader, MessageReader
 from mss.smtp.commands import CommandReader
 from mss.smtp.limits import Limits, OctetBudget
 from mss.smtp.replies import Reply
@@ -95,9 +95,9 @@ class Wire(SMTP):
         self.transport: asyncio.Transport | None = None
         self.session: Visit = Visit(loop, "")
         self._commands = CommandReader(max(self.limits.command_octets_max, self.limits.auth_octets_max))
-        self._blocks: BlockReader | None = None  # while a message is under way
+        self._arriving: MessageReader | None = None  # while octets of a message are awaited
         self._held = 0
-        self._data_begun_at = 0.0
+        self._message_begun_at = 0.0
         self._out: list[bytes] = []
         self._last_words: Reply | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -125,10 +125,10 @@ class Wire(SMTP):
         self._hang_up()
 
     def data_received(self, data: bytes) -> None:
-        if self._blocks is not None:
-            if not self._take_blocks(self._blocks, data):
+        if (reader := self._arriving) is not None:
+            if not self._take_in(reader, data):
                 return
-            data, self._blocks = self._blocks.rest, None
+            data, self._arriving = reader.rest, None
         self._commands.feed(data)
         if self._commands.waiting_octets > BACKLOG_OCTETS_MAX:
             self._pause_reading()
@@ -158,7 +158,7 @@ class Wire(SMTP):
     def leave(self) -> None:
         """The house closes: last words at once when nothing is under way, else after what is."""
         self._is_leaving = True
-        if self._blocks is None:
+        if self._arriving is None:
             self._wake()
 
     def abort(self) -> None:
@@ -187,24 +187,44 @@ class Wire(SMTP):
 
     async def _transfer(self) -> BlockReader:
         """Say 354 and read a message to its end. Raises HungUp, CutOff."""
-        blocks = BlockReader(self.limits.message_octets_max, self.limits.line_octets_max)
-        self._blocks = blocks
-        self._data_begun_at = self.loop.time()
-        self._allow(self.limits.data_s)
+        reader = BlockReader(self.limits.message_octets_max, self.limits.line_octets_max)
+        self._message_begun_at = self.loop.time()
         self._say(replies.GO_AHEAD)
+        await self._fill(reader)
+        return reader
+
+    async def _transfer_chunk(self, reader: ChunkReader, octets: int) -> None:
+        """Read the next so many octets, some of which may be here already. Raises HungUp, CutOff.
+
+        The patience is that of the whole message: many small chunks buy no time.
+        """
+        if reader.chunks == 0:
+            self._message_begun_at = self.loop.time()
+        if self.loop.time() > self._message_deadline(reader):
+            raise CutOff(replies.TIMEOUT)
+        reader.expect(octets)
+        self._take_in(reader, self._commands.take_octets(octets))
+        await self._fill(reader)
+
+    async def _fill(self, reader: MessageReader) -> None:
+        """Until the end that the reader awaits."""
+        self._arriving = None if reader.is_whole else reader
+        self._allow(self._message_deadline(reader) - self.loop.time())
         try:
-            while not blocks.is_whole:
+            while not reader.is_whole:
                 if self._eof:
                     raise HungUp
                 await self._more()
         except CutOff:
-            if blocks.problem is not None:  # a client that waits for us behind a false ending reads why
-                raise CutOff(replies.REPLIES[blocks.problem]) from None
+            if reader.problem is not None:  # a client that waits for us behind a false ending reads why
+                raise CutOff(replies.REPLIES[reader.problem]) from None
             raise
         finally:
-            self._blocks = None
+            self._arriving = None
             self._deadline = float("inf")
-        return blocks
+
+    def _message_deadline(self, reader: MessageReader) -> float:
+        return self._message_begun_at + self.limits.data_s + reader.received / self.limits.data_octets_per_s
 
     def _hold(self, octets: int) -> bool:
         """So many octets of a message are in memory for this connection now; False when there is no room."""
@@ -273,6 +293,7 @@ class Wire(SMTP):
     def _end(self) -> None:
         """The upper half has ended; say and close what is left."""
         self._is_done = True
+        self._hold(0)
         self._hang_up()
         self._leave_if_over()
 
@@ -287,13 +308,14 @@ class Wire(SMTP):
 
     # --- inside ---
 
-    def _take_blocks(self, blocks: BlockReader, data: bytes) -> bool:
-        is_whole = blocks.feed(data)
-        if not self._hold(blocks.kept):
-            blocks.spoil(Reason.RATE_LIMITED)
-        if blocks.problem is not None and blocks.received > 2 * self.limits.message_octets_max:
-            self._cut(replies.REPLIES[blocks.problem])
-        self._deadline = self._data_begun_at + self.limits.data_s + blocks.received / self.limits.data_octets_per_s
+    def _take_in(self, reader: MessageReader, data: bytes) -> bool:
+        """Octets of a message; True when its awaited end was among them."""
+        is_whole = reader.feed(data)
+        if not self._hold(reader.kept):
+            reader.spoil(Reason.RATE_LIMITED)
+        if reader.problem is not None and reader.received > 2 * self.limits.message_octets_max:
+            self._cut(replies.REPLIES[reader.problem])
+        self._deadline = self._message_deadline(reader)
         return is_whole
 
     def _flush(self) -> None:

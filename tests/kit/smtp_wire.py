@@ -101,10 +101,15 @@ class SmtpClient:
             pass
         return said.decode("ascii")
 
-    async def go_to_data(self, sender: str = LAB_SENDER, recipient: str = DOCTOR) -> None:
-        for command, code in ((f"MAIL FROM:<{sender}>", 250), (f"RCPT TO:<{recipient}>", 250), ("DATA", 354)):
+    async def go_to_recipient(self, sender: str = LAB_SENDER, recipient: str = DOCTOR) -> None:
+        for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"):
             heard = await self.ask(command)
-            assert heard.code == code, heard
+            assert heard.code == 250, heard
+
+    async def go_to_data(self, sender: str = LAB_SENDER, recipient: str = DOCTOR) -> None:
+        await self.go_to_recipient(sender, recipient)
+        heard = await self.ask("DATA")
+        assert heard.code == 354, heard
 
     async def send(self, message: bytes = MESSAGE, sender: str = LAB_SENDER, recipient: str = DOCTOR) -> Heard:
         """One message, command by command."""

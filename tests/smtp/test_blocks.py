@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss.model.verdict import Reason
-from mss.smtp.blocks import LINE_SENT_OCTETS_MAX, BlockReader, fault_of_outgoing, outgoing_blocks
+from mss.smtp.blocks import LINE_SENT_OCTETS_MAX, BlockReader, ChunkReader, fault_of_outgoing, outgoing_blocks
 
 OCTETS_MAX = 1000
 LINE_MAX = 64
@@ -64,6 +64,39 @@ def test_a_message_is_what_the_standard_says_it_is(octets: bytes, cuts: list[int
         assert (reader.problem is None) is is_fit
         if is_fit:
             assert reader.message() == message
+
+
+def read_chunks(octets: bytes, cuts: list[int], step: int) -> ChunkReader:
+    """What a reader makes of a message in chunks that are cut there, each arriving in steps."""
+    reader = ChunkReader(OCTETS_MAX, LINE_MAX)
+    places = sorted({min(cut, len(octets)) for cut in cuts})
+    for begin, end in zip([0, *places], [*places, len(octets)], strict=True):
+        reader.expect(end - begin)
+        for at in range(begin, end, step):
+            is_last = at + step >= end
+            assert reader.feed(octets[at : min(at + step, end)] + (b"RSET\r\n" if is_last else b"")) is is_last
+            assert reader.rest == (b"RSET\r\n" if is_last else b"")
+        assert reader.is_whole
+    reader.finish()
+    return reader
+
+
+@given(POISONED, st.lists(st.integers(1, 200), max_size=10), st.integers(1, 70))
+def test_chunks_are_judged_as_data_is(octets: bytes, cuts: list[int], step: int) -> None:
+    """The same message by BDAT, wherever it is cut, is what it is by DATA: kept alike, or refused."""
+    whole = octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n"
+    by_data, _ = read([stuffed(whole) + b".\r\n"])
+    by_chunks = read_chunks(octets, cuts, step)
+    assert (by_chunks.problem is None) is (by_data.problem is None)
+    if by_chunks.problem is None:
+        assert by_chunks.message() == by_data.message() == whole
+    else:
+        assert by_chunks.kept == 0
+
+
+def stuffed(message: bytes) -> bytes:
+    """Dots doubled as a sender of DATA does."""
+    return (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +167,21 @@ def test_memory_stays_bounded_in_an_endless_line() -> None:
     assert peak < 1 << 20
     assert reader.feed(b"\r\n.\r") is False
     assert reader.feed(b"\n")
+
+
+def test_memory_stays_bounded_in_endless_chunks() -> None:
+    """And for chunks, with and without lines."""
+    for piece in (b"x" * 16384, (b"x" * 76 + b"\r\n") * 210):
+        reader = ChunkReader(1 << 20)
+        reader.expect(1000 * len(piece))
+        tracemalloc.start()
+        for _ in range(1000):
+            reader.feed(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert reader.is_whole
+        assert reader.problem in (Reason.LINE_TOO_LONG, Reason.TOO_LARGE)
+        assert peak < 3 << 20
 
 
 @given(LINES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pytest
 
+from mss.smtp.blocks import outgoing_blocks
 from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, PASSWORD, SmtpClient, SmtpHouse
 from tests.smtp.dialogue import plain
 
@@ -40,15 +41,22 @@ HIDDEN = (
 
 
 async def _at_data(house: SmtpHouse, door: str) -> SmtpClient:
+    client = await _at_recipient(house, door)
+    assert (await client.ask("DATA")).code == 354
+    return client
+
+
+async def _at_recipient(house: SmtpHouse, door: str) -> SmtpClient:
+    """Sender and recipient are accepted."""
     if door == "relay":
         client = await house.peer()
-        await client.go_to_data()
+        await client.go_to_recipient()
         return client
     client = await SmtpClient.connect(house.ports["submissions"], house.shows(None))
     await client.hear()
     await client.ask("EHLO poste")
     assert (await client.ask("AUTH PLAIN " + plain(DOCTOR, PASSWORD))).code == 235
-    await client.go_to_data(DOCTOR, LAB_SENDER)
+    await client.go_to_recipient(DOCTOR, LAB_SENDER)
     return client
 
 
@@ -79,6 +87,42 @@ async def test_octet_by_octet_it_hides_nothing_either(house: SmtpHouse, ending: 
     assert [kept for kept in house.reception.kept if b"Bonjour" in kept.raw] == []
     if b"\r\n.\r\n" not in ending:  # behind a true ending stands an honest second mail, if it comes later
         assert house.reception.kept == []
+
+
+@pytest.mark.parametrize("door", ["relay", "submissions"])
+@pytest.mark.parametrize("ending", FALSE_ENDINGS.values(), ids=FALSE_ENDINGS)
+@pytest.mark.parametrize("cut", ["one chunk", "cut in the ending", "hidden apart"])
+async def test_a_chunk_hides_nothing(house: SmtpHouse, door: str, ending: bytes, cut: str) -> None:
+    """BDAT counts, so for us nothing ends early; but the next server may speak DATA: refused all the same."""
+    client = await _at_recipient(house, door)
+    message = MESSAGE + ending
+    if cut == "one chunk":
+        message += HIDDEN
+    at = len(message) - (len(ending) // 2 if cut == "cut in the ending" else 0)
+    last = message[at:]
+    await client.say(b"BDAT %d\r\n%sBDAT %d LAST\r\n%s" % (at, message[:at], len(last), last))
+    told = [await client.hear(), await client.hear()]
+    assert house.reception.kept == []
+    assert told[1].text.startswith("554 5.6.0 ")
+    if cut == "hidden apart":  # these are commands in their own right: an honest second mail
+        await client.say(HIDDEN.split(b"From:")[0])
+        assert [(await client.hear()).code for _ in range(3)] == [250, 250, 354]
+    assert house.relay.memory.used == 0
+    await client.close()
+
+
+async def test_an_ending_inside_a_chunk_is_text(house: SmtpHouse) -> None:
+    """CRLF dot CRLF is a line of one dot here; when it goes on as DATA its dot is doubled."""
+    client = await _at_recipient(house, "relay")
+    message = MESSAGE + b".\r\n" + HIDDEN
+    await client.say(b"BDAT %d LAST\r\n%s" % (len(message), message))
+    assert (await client.hear()).code == 250
+    assert [kept.raw for kept in house.reception.kept] == [message]
+    assert (await client.ask("NOOP")).code == 250
+    wire = b"".join(outgoing_blocks(message))
+    assert wire.count(b"\r\n.\r\n") == 1
+    assert wire.endswith(b"\r\n.\r\n")
+    await client.close()
 
 
 async def test_the_control_is_two_mails(house: SmtpHouse) -> None:
