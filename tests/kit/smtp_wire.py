@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mss.crypto import tls
 from mss.crypto.authority import Issued
-from mss.mail.reception import Peer
+from mss.mail.reception import Peer, Reception
 from mss.model.clock import ManualClock
 from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
@@ -162,10 +162,21 @@ class SmtpHouse:
         return client
 
 
+@dataclass(frozen=True)
+class Behind:
+    """A real house behind the doors, instead of one that keeps everything in a list."""
+
+    intake: Reception
+    submission: Reception
+    doctor: OwnerId
+    """Who signs in as DOCTOR."""
+
+
 @asynccontextmanager
-async def smtp_house(pki: Pki, limits: Limits | None = None) -> AsyncIterator[SmtpHouse]:
+async def smtp_house(pki: Pki, limits: Limits | None = None, behind: Behind | None = None) -> AsyncIterator[SmtpHouse]:
     """The hospital's doors, open."""
     reception, judge, clock = FakeReception(), FakeJudge(pki), ManualClock()
+    doctor = behind.doctor if behind else OwnerId(1)
     roots, own = pki.authority.bundle_pem, pki.hospital
     relay_tls = tls.TlsHolder(lambda: tls.relay_server_context(own.certificate_pem, own.key_pem, roots))
     service_tls = tls.TlsHolder(lambda: tls.service_server_context(own.certificate_pem, own.key_pem, roots))
@@ -176,7 +187,7 @@ async def smtp_house(pki: Pki, limits: Limits | None = None) -> AsyncIterator[Sm
             raise StorageUnavailable("no room")
         by_certificate = attempt.mechanism == EXTERNAL and attempt.certificate_der == pki.lab.der
         if by_certificate or (attempt.username, attempt.secret) == (DOCTOR, PASSWORD):
-            return Peer(DOCTOR, account=OwnerId(1))
+            return Peer(DOCTOR, account=doctor)
         return None
 
     def submission(*, is_tls_from_start: bool) -> SubmissionServer:
@@ -184,7 +195,7 @@ async def smtp_house(pki: Pki, limits: Limits | None = None) -> AsyncIterator[Sm
             hostname=hostname,
             tls=lambda: service_tls.current,
             authenticate=authenticate,
-            reception=reception,
+            reception=behind.submission if behind else reception,
             clock=clock,
             limits=limits,
             postmaster=postmaster,
@@ -195,7 +206,7 @@ async def smtp_house(pki: Pki, limits: Limits | None = None) -> AsyncIterator[Sm
         hostname=hostname,
         tls=lambda: relay_tls.current,
         judge=judge,
-        reception=reception,
+        reception=behind.intake if behind else reception,
         clock=clock,
         limits=limits,
         postmaster=postmaster,

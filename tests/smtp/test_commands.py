@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mss.model.ids import MailAddress
 from mss.smtp import commands, replies
 from mss.smtp.commands import BadCommand, BadLine, CommandReader
+from tests.kit.addresses import second_opinion
 
 POSTMASTER = MailAddress.parse("postmaster@chu.mssante.example")
 
@@ -176,6 +177,23 @@ def test_postmaster_needs_no_domain() -> None:
     assert commands.read_rcpt("TO:<PostMaster>", postmaster=POSTMASTER).recipient == POSTMASTER
     with pytest.raises(BadCommand):
         commands.read_rcpt("TO:<postmaster>", postmaster=None)
+
+
+SIGNS = st.text('aZ9.-_+=@"\\%!,:;<>()[] \t\0\r\né\u212a', max_size=20)
+
+
+@given(
+    st.one_of(st.text(max_size=30), SIGNS, st.tuples(SIGNS, SIGNS).map(lambda pair: f"a{pair[0]}@b{pair[1]}.example"))
+)
+def test_two_grammars_agree(text: str) -> None:
+    """What is an address for us is one for whoever reads the standard without our code, and means the same."""
+    opinion = second_opinion(text)
+    try:
+        command = commands.read_rcpt(f"TO:<{text}>")
+    except BadCommand:
+        assert opinion is None
+    else:
+        assert (command.recipient.local, command.recipient.domain) == opinion
 
 
 @given(st.text(max_size=80))

@@ -7,10 +7,16 @@ What counts is what was stored, never what was replied.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
+from mss.model.clock import ManualClock, SeededChance
 from mss.smtp.blocks import outgoing_blocks
-from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, PASSWORD, SmtpClient, SmtpHouse
+from tests.kit.mailroom import MailRoom, lab_gate, mail, open_mailroom
+from tests.kit.pki import Pki
+from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, PASSWORD, Behind, SmtpClient, SmtpHouse, smtp_house
 from tests.smtp.dialogue import plain
 
 FALSE_ENDINGS = {
@@ -87,6 +93,39 @@ async def test_octet_by_octet_it_hides_nothing_either(house: SmtpHouse, ending: 
     assert [kept for kept in house.reception.kept if b"Bonjour" in kept.raw] == []
     if b"\r\n.\r\n" not in ending:  # behind a true ending stands an honest second mail, if it comes later
         assert house.reception.kept == []
+
+
+@pytest.fixture
+async def room(tmp_path: Path, clock: ManualClock, chance: SeededChance, pki: Pki) -> AsyncIterator[MailRoom]:
+    """A real mail room with a real store."""
+    gate = await lab_gate(pki, tmp_path)
+    async with open_mailroom(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance, gate, pki) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("command", ["DATA", "BDAT"])
+async def test_the_store_holds_none_of_them(room: MailRoom, pki: Pki, command: str) -> None:
+    """All false endings at both doors of a real house: neither mailbox nor queue grows; the true one fills them."""
+    doctor = await room.professional(DOCTOR)
+    async with smtp_house(pki, behind=Behind(room.intake, room.submission, doctor)) as house:
+        for door, message in (("relay", MESSAGE), ("submissions", mail(sender=DOCTOR))):
+            for name, ending in {**FALSE_ENDINGS, "true": b".\r\n"}.items():
+                client = await _at_recipient(house, door)
+                whole = message + ending + (HIDDEN if name != "true" else b"")
+                if command == "DATA":
+                    assert (await client.ask("DATA")).code == 354
+                    await client.say(whole)
+                else:
+                    await client.say(b"BDAT %d LAST\r\n%s" % (len(whole), whole))
+                expected = "250 " if name == "true" else "554 5.6.0 "
+                assert (await client.hear()).text.startswith(expected), (door, name)
+                await client.close()
+                is_relayed, is_submitted = (
+                    name == "true" or door == "submissions",
+                    (door, name) == ("submissions", "true"),
+                )
+                assert len(await room.stored(doctor)) == is_relayed, (door, name)
+                assert len(await room.queued()) == is_submitted, (door, name)
 
 
 @pytest.mark.parametrize("door", ["relay", "submissions"])
