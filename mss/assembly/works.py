@@ -57,7 +57,7 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
     """The courier, with the trust list of its own process."""
     from mss.mail.queue import QueueTaker
     from mss.notices.outcomes import CourierNotes
-    from mss.notices.send import FailureDuties
+    from mss.notices.send import ReportDuties
     from mss.smtp import journal
     from mss.smtp.courier import Courier, Errand
     from mss.smtp.routes import Signposts
@@ -75,7 +75,7 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
         tls=lambda: holder.current,
         trust=process.gate(),
         signposts=Signposts(_routes(relay), chance),
-        outcomes=CourierNotes(FailureDuties(ground.public.tasks, clock, chance), clock),
+        outcomes=CourierNotes(ReportDuties(ground.public.tasks, clock, chance), clock),
     )
     first_s = relay.retry_first_s
     taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, worker_name(), retry_first_s=first_s)

@@ -33,6 +33,7 @@ SENTENCES = {
     "mail.queued": "queued for {result}",
     "mail.relayed": "relayed: the other operator took it ({result})",
     "mail.deferred": "not taken yet, will be tried again ({result})",
+    "mail.late": "hours late; its sender is told, unless he wants no reports",
     "mail.failed": "could not be delivered ({result})",
     "mail.read": "opened the message",
     "mail.answered": "answered; the answer's journey:",

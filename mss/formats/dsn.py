@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
 from enum import StrEnum
@@ -17,14 +17,19 @@ from enum import StrEnum
 from mss.formats.headers import parse_date, plain
 from mss.formats.report import Fields, Heading, Machine, read_groups, typed_value, write
 from mss.model.errors import BadValue, Malformed
+from mss.model.message import NO_WISH, DsnWish, Notify
 from mss.model.verdict import Reason
 
 REPORT_TYPE = "delivery-status"
 MEDIA_TYPE = "message/delivery-status"
 RECIPIENTS_MAX = 100  # an SMTP transaction of ours takes no more
 DIAGNOSTIC_CHARS_SHOWN = 200  # to people; machines get the whole line
+NOTE_CHARS_SHOWN = 500
+ADDRESS_CHARS_SHOWN = 254
 
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)  # RFC 3463 §2
+_HEX_CHARACTER = re.compile(r"\+([0-9A-F]{2})", re.ASCII)  # RFC 3461 §4
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 
 
 class Action(StrEnum):
@@ -53,12 +58,18 @@ class RecipientStatus:
     will_retry_until: datetime | None = None
     reason: Reason | None = None
     """Chooses the words for people; not written for machines, None when read."""
+    note: str = ""
+    """What staff wrote to the sender, for people; empty when read."""
+    original_type: str = "rfc822"
+    """Of `original_recipient` (RFC 3461 §4.2)."""
 
     def __post_init__(self) -> None:
         if not _STATUS.fullmatch(self.status):
             raise BadValue("not an enhanced status code")
         if self.reason is Reason.UNREACHABLE and (self.diagnostic or self.remote_mta or self.last_attempt):
             raise BadValue("an unreachable patient has no story")  # it would tell the causes apart
+        if not _ADDRESS_TYPE.fullmatch(self.original_type):
+            raise BadValue("not the type of an address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,33 @@ def unreachable(address: str, original_recipient: str = "") -> RecipientStatus:
     return RecipientStatus(address, Action.FAILED, "5.1.0", original_recipient, reason=Reason.UNREACHABLE)
 
 
+def decode_xtext(text: str) -> str:
+    """What ENVID and ORCPT say (RFC 3461 §4): `+2B` is a plus sign. Octets become characters one by one."""
+    return _HEX_CHARACTER.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def wanted(wish: DsnWish, statuses: Iterable[RecipientStatus]) -> tuple[RecipientStatus, ...]:
+    """Those of which the sender wants to be told, each as he first wrote it (RFC 3461 §4.1, §4.2)."""
+    told = []
+    for status in statuses:
+        asked = wish.recipients.get(status.final_recipient.lower(), NO_WISH)
+        if asked.wants(_WISHED[status.action]):
+            kind, _, original = asked.original.partition(";")
+            if original and _ADDRESS_TYPE.fullmatch(kind):
+                status = replace(status, original_recipient=decode_xtext(original), original_type=kind)
+            told.append(status)
+    return tuple(told)
+
+
+_WISHED = {
+    Action.FAILED: Notify.FAILURE,
+    Action.DELAYED: Notify.DELAY,
+    Action.DELIVERED: Notify.SUCCESS,
+    Action.RELAYED: Notify.SUCCESS,
+    Action.EXPANDED: Notify.SUCCESS,
+}
+
+
 def subject_of(dsn: Dsn) -> str:
     """The subject that mail programs know, French first."""
     actions = {recipient.action for recipient in dsn.recipients}
@@ -107,15 +145,19 @@ def _message_fields(dsn: Dsn) -> Fields:
 
 def _recipient_fields(recipient: RecipientStatus) -> Fields:
     return [
-        ("Original-Recipient", f"rfc822; {recipient.original_recipient}" if recipient.original_recipient else ""),
+        ("Original-Recipient", _typed(recipient.original_type, recipient.original_recipient)),
         ("Final-Recipient", f"rfc822; {recipient.final_recipient}"),
         ("Action", recipient.action.value),
         ("Status", recipient.status),
-        ("Remote-MTA", f"dns; {recipient.remote_mta}" if recipient.remote_mta else ""),
-        ("Diagnostic-Code", f"smtp; {recipient.diagnostic}" if recipient.diagnostic else ""),
+        ("Remote-MTA", _typed("dns", recipient.remote_mta)),
+        ("Diagnostic-Code", _typed("smtp", recipient.diagnostic)),
         ("Last-Attempt-Date", _date(recipient.last_attempt)),
         ("Will-Retry-Until", _date(recipient.will_retry_until) if recipient.action is Action.DELAYED else ""),
     ]
+
+
+def _typed(kind: str, value: str) -> str:
+    return f"{kind}; {value}" if value else ""
 
 
 def _date(moment: datetime | None) -> str:
@@ -177,6 +219,22 @@ _EXPLAINED: dict[Reason, _Words] = {
         " a été envoyé.",
         "The recipient's server could not prove who it is. To protect the patient's data nothing was sent to it.",
     ),
+    Reason.NEEDS_8BIT: (
+        "Le serveur du destinataire n'accepte pas les caractères accentués tels que votre logiciel les envoie. Renvoyez"
+        " le message encodé (quoted-printable ou base64).",
+        "The recipient's server does not take accented characters as your software sends them. Please send the message"
+        " encoded (quoted-printable or base64).",
+    ),
+    Reason.LINE_TOO_LONG: (
+        "Une ligne du message est trop longue pour être transmise. Renvoyez le message encodé (quoted-printable ou"
+        " base64).",
+        "A line of the message is too long to be sent on. Please send the message encoded (quoted-printable or"
+        " base64).",
+    ),
+    Reason.DROPPED_BY_STAFF: (
+        "L'opérateur a retiré le message de la file d'attente. Il ne sera pas envoyé.",
+        "The operator has taken the message out of the queue. It will not be sent.",
+    ),
     Reason.PEER_REFUSED: (
         "Le serveur du destinataire a refusé le message.",
         "The recipient's server refused the message.",
@@ -187,8 +245,8 @@ _OF_ACTION: dict[Action, _Words] = {
     Action.DELAYED: ("Le message n'a pas encore pu être remis.", "The message could not be delivered yet."),
     Action.DELIVERED: ("Le message a été remis.", "The message was delivered."),
     Action.RELAYED: (
-        "Le message a été transmis à l'opérateur du destinataire, qui n'envoie pas d'accusé.",
-        "The message was passed on to the recipient's operator, which sends no receipt.",
+        "Le message a été transmis ; il n'y aura pas d'accusé de remise pour ce destinataire.",
+        "The message was passed on; there will be no receipt of its delivery to this recipient.",
     ),
     Action.EXPANDED: ("Le message a été remis à une liste.", "The message was delivered to a list."),
 }
@@ -207,6 +265,7 @@ _CLOSING: _Words = (
     "This is an automatic answer of the secure mail server.",
 )
 _RETRY: _Words = ("Derniers essais le", "We try until")
+_NOTE: _Words = ("Précision de l'opérateur :", "The operator's note:")
 _SERVER_SAID: _Words = ("Réponse de son serveur :", "Its server said:")
 
 
@@ -234,9 +293,11 @@ def _in_language(dsn: Dsn, language: int) -> Iterable[str]:
 
 
 def _about(recipient: RecipientStatus, language: int) -> Iterable[str]:
-    yield f"  {recipient.original_recipient or recipient.final_recipient}"
+    yield f"  {plain(recipient.original_recipient)[:ADDRESS_CHARS_SHOWN] or recipient.final_recipient}"
     if recipient.action is not Action.DELIVERED:  # there is nothing to explain
         yield f"    {explain(recipient)[language]}"
+    if recipient.note:
+        yield f"    {_NOTE[language]} {plain(recipient.note)[:NOTE_CHARS_SHOWN]}"
     if recipient.diagnostic:
         yield f"    {_SERVER_SAID[language]} {plain(recipient.diagnostic)[:DIAGNOSTIC_CHARS_SHOWN]}"
     if recipient.action is Action.DELAYED and recipient.will_retry_until:

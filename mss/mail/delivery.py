@@ -20,6 +20,7 @@ from mss.mail.answers import task_context
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind, SpecialUse
+from mss.model.message import NOTHING_WISHED, DsnWish, Notify
 from mss.store import audit, blobs, changes, folders, messages, owners, received, tasks
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
@@ -38,6 +39,9 @@ RESEAL_AFTER_MS = 3_600_000
 """When the hour of an intake key is over nothing more is sealed with it."""
 TASK_UNREACHABLE = "unreachable"
 """Tell a sender that a patient cannot be reached: payload sealed to the house's `tasks` pair."""
+TASK_DELIVERED = "delivered"
+TASK_PASSED_ON = "passed-on"
+"""Tell a sender who asked to be told of success: payloads as of `TASK_UNREACHABLE`."""
 INCOMING = "in"
 """Under this a mailbox remembers what came in: the same bytes to two of its addresses are one message."""
 
@@ -55,6 +59,8 @@ class Letter:
     peer_name: str
     digest_source: InitVar[bytes]
     """What a retry would repeat: the bytes before our trace fields."""
+    wish: DsnWish = NOTHING_WISHED
+    """What the sender asked of delivery reports."""
     fingerprint: bytes = field(init=False)
     """Of those, once for all recipients."""
 
@@ -85,6 +91,10 @@ class Parcel:
     key: IntakeKey
     put: Callable[[Connection], int]
     for_nobody: bool = False
+    delivered_to: list[MailAddress] = field(default_factory=list)
+    """Addresses whose mail can be read at once."""
+    passed_on_to: list[MailAddress] = field(default_factory=list)
+    """Patients' addresses, of which no more is told than that."""
 
 
 class Delivery:
@@ -118,8 +128,10 @@ class Delivery:
             box = await reachable(recipient)
             if box is None or box.kind is MailboxKind.PATIENT:
                 parcel = await self._for_patient(letter, recipient, box, notice_within_s)
-            elif box.owner not in parcels:
-                parcel = await self.copy(letter, box, INCOMING, Placing())
+                parcel.passed_on_to.append(recipient)
+            else:
+                parcel = parcels.get(box.owner) or await self.copy(letter, box, INCOMING, Placing())
+                parcel.delivered_to.append(recipient)
             parcels[parcel.owner] = parcel
         return list(parcels.values())
 
@@ -153,10 +165,60 @@ class Delivery:
         return OwnerId(int.from_bytes(hashed[:8]) >> 2), hashlib.sha256(hashed).digest()
 
     def _notice(self, letter: Letter, recipient: MailAddress, number: int, within_s: int) -> tasks.NewTask:
-        fields = [str(letter.sender or ""), str(recipient), letter.message_id, letter.summary.subject]
-        payload = seal.seal_to(self._public.tasks, json.dumps(fields).encode(), task_context(number), self._chance)
+        """Of mail whose sender wants no reports it tells nobody, and only cleans up."""
+        wish = letter.wish.of(recipient)
+        sender = letter.sender if wish.wants(Notify.FAILURE) else None
+        told = [[str(recipient), wish.original]]
+        return self._duty(TASK_UNREACHABLE, number, letter, sender, told, within_s)
+
+    def _duty(
+        self,
+        kind: str,
+        number: int,
+        letter: Letter,
+        sender: MailAddress | None,
+        told: list[list[str]],
+        within_s: int,
+    ) -> tasks.NewTask:
+        """To tell a sender of some recipients, each with its ORCPT, within that time."""
+        about = [letter.message_id, letter.summary.subject, letter.wish.envelope_id]
+        payload = json.dumps([str(sender or ""), *about, told]).encode()
+        sealed = seal.seal_to(self._public.tasks, payload, task_context(number), self._chance)
         due_ms = to_ms(self._clock.now()) + self._chance.below(max(1, within_s * 1000))
-        return tasks.NewTask(number, TASK_UNREACHABLE, payload, due_ms)
+        return tasks.NewTask(number, kind, sealed, due_ms)
+
+    async def owe_receipts(self, letter: Letter, parcels: Sequence[Parcel], within_s: int) -> None:
+        """Owe the sender the receipts that he asked for (RFC 3461 §5.2.3), once all is durable and before it is said
+        so. Raises StorageUnavailable (a repeat is safe).
+
+        Of a patient's address always "passed on", at a random moment as for those who cannot be reached: neither the
+        words nor their time tell who exists.
+        """
+        delivered = self._asked_about(letter, [one for parcel in parcels for one in parcel.delivered_to])
+        passed_on = self._asked_about(letter, [one for parcel in parcels for one in parcel.passed_on_to])
+        if letter.sender is None or not (delivered or passed_on):
+            return
+        duties = []
+        for kind, told, within in ((TASK_DELIVERED, delivered, 0), (TASK_PASSED_ON, passed_on, within_s)):
+            if told:
+                number = new_id(self._clock, self._chance)
+                duties.append(self._duty(kind, number, letter, letter.sender, told, within))
+        about = "receipts " + " ".join(sorted(address for address, _ in delivered + passed_on))
+        digested = received.digest(letter.peer_name, str(letter.sender), about, letter.fingerprint)
+        owner, now_ms = parcels[0].owner, to_ms(self._clock.now())
+
+        def owe(connection: Connection) -> None:
+            if received.remember(connection, owner, digested, duties[0].id, now_ms) == duties[0].id:
+                for duty in duties:
+                    tasks.add_task(connection, owner, duty)
+
+        await self._store.write(lane_of(owner), owe)
+        self._bus.publish(changes.TASK)
+
+    def _asked_about(self, letter: Letter, recipients: Sequence[MailAddress]) -> list[list[str]]:
+        """Those of whom the sender wants to hear, with their ORCPT."""
+        wishes = [(str(one), letter.wish.of(one)) for one in recipients]
+        return [[address, wish.original] for address, wish in wishes if wish.wants(Notify.SUCCESS)]
 
     async def _parcel(
         self,

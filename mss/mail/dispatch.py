@@ -66,12 +66,12 @@ class Dispatch:
         for recipient in dict.fromkeys(recipients):
             is_ours = recipient.domain in self._house.domains
             (ours if is_ours else remote.setdefault(recipient.domain, [])).append(recipient)
-        parcels = await self._delivery.incoming(
-            letter, ours, self._recipients.reachable, self._house.unreachable_delay_max_s
-        )
+        within_s = self._house.unreachable_delay_max_s
+        parcels = await self._delivery.incoming(letter, ours, self._recipients.reachable, within_s)
         queued = [await self._prepare_remote(origin, letter, domain, to) for domain, to in remote.items()]
         # Mailboxes first: should the rest fail, the sender repeats and what stands already stays single.
         await self._delivery.commit(parcels)
+        await self._delivery.owe_receipts(letter, parcels, within_s)
         await self._store.write(lane_of(origin), lambda c: self._originate(c, origin, letter, queued, own_copy, also))
         if own_copy is not None:
             self._delivery.delivered([own_copy])
@@ -80,7 +80,7 @@ class Dispatch:
     async def _prepare_remote(
         self, origin: OwnerId, letter: Letter, domain: str, recipients: list[MailAddress]
     ) -> PreparedMail:
-        envelope = OutgoingEnvelope(letter.sender, tuple(recipients), letter.message_id)
+        envelope = OutgoingEnvelope(letter.sender, tuple(recipients), letter.message_id, letter.wish)
         # RFC 5321 §4.4: Return-Path is the last hop's to write
         return await self._putter.prepare(origin, domain, envelope, letters.without_fields(letter.raw, "Return-Path"))
 

@@ -53,15 +53,15 @@ class Intake:
             verdict = self._gate.speaks(peer, envelope.sender, facts.from_addresses[0])
         if not isinstance(verdict, Accept):
             return Receipt(verdict)
-        letter = Letter(traced, summarise(traced, structure), envelope.sender, peer.name, raw)
+        letter = Letter(traced, summarise(traced, structure), envelope.sender, peer.name, raw, envelope.wish)
         try:
             return await self._keep(letter, envelope)
         except StorageUnavailable:
             return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
 
     async def _keep(self, letter: Letter, envelope: Envelope) -> Receipt:
-        parcels = await self._delivery.incoming(
-            letter, envelope.recipients, self._recipients.reachable, self._house.unreachable_delay_max_s
-        )
+        within_s = self._house.unreachable_delay_max_s
+        parcels = await self._delivery.incoming(letter, envelope.recipients, self._recipients.reachable, within_s)
         numbers = await self._delivery.commit(parcels)
+        await self._delivery.owe_receipts(letter, parcels, within_s)
         return Receipt(Accept(), numbers[0])

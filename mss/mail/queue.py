@@ -18,6 +18,7 @@ from mss.crypto.seal import KeyPair
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
+from mss.model.message import NOTHING_WISHED, DsnWish, Notify, RecipientWish, Returned
 from mss.store import blobs, messages, schema, tasks
 from mss.store.blobs import BodyStore
 from mss.store.database import Store
@@ -31,10 +32,15 @@ LEASE_S = 300
 """A courier that dies frees its mail after this; it renews while it sends."""
 ATTEMPTS_BEFORE_EXPIRY = 32
 """Eight until the pause is an hour, then a day of them: a clock that jumps ahead by years fails no mail."""
+DELAY_TOLD_AFTER = timedelta(hours=4)
+"""A sender is told once that his mail is late: early enough to telephone, late enough for a peer to restart."""
+ATTEMPTS_BEFORE_DELAY_TOLD = 8
+"""An hour of attempts: a clock that jumps ahead makes nobody worry."""
 RETRY_FIRST_S = 15.0
 RETRY_MAX_S = 3600.0
 """First retry soon (a peer restarting), then doubling to an hour."""
 MAIL_KIND = b"outgoing"
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +50,29 @@ class OutgoingEnvelope:
     sender: MailAddress | None
     recipients: tuple[MailAddress, ...]
     message_id: str
+    wish: DsnWish = NOTHING_WISHED
+    """What the sender asked of delivery reports, passed on as it came (RFC 3461 §5.2.1)."""
 
     def to_bytes(self) -> bytes:
         sender = "" if self.sender is None else str(self.sender)
-        return json.dumps([sender, [str(r) for r in self.recipients], self.message_id]).encode()
+        to = [[str(one), *_wish_to_list(self.wish.of(one))] for one in self.recipients]
+        return json.dumps([sender, to, self.message_id, self.wish.returned, self.wish.envelope_id]).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> OutgoingEnvelope:
-        sender, recipients, message_id = json.loads(data)
-        parsed = tuple(MailAddress.parse(text) for text in recipients)
-        return cls(MailAddress.parse(sender) if sender else None, parsed, message_id)
+        sender, to, message_id, returned, envelope_id = json.loads(data)
+        recipients = tuple(MailAddress.parse(text) for text, _, _ in to)
+        wishes = {
+            recipient.key: RecipientWish(frozenset(map(Notify, notify)), original)
+            for recipient, (_, notify, original) in zip(recipients, to, strict=True)
+            if notify or original
+        }
+        wish = DsnWish(Returned(returned) if returned else None, envelope_id, wishes)
+        return cls(MailAddress.parse(sender) if sender else None, recipients, message_id, wish)
+
+
+def _wish_to_list(wish: RecipientWish) -> tuple[list[Notify], str]:
+    return sorted(wish.notify), wish.original
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,12 @@ def retry_after_s(attempts: int, first_s: float = RETRY_FIRST_S) -> float:
 def is_expired(row: Queued, now: datetime) -> bool:
     """Too old, and tried long enough to say so, whatever the clock did meanwhile."""
     return row.expires_ms <= to_ms(now) and row.attempts >= ATTEMPTS_BEFORE_EXPIRY
+
+
+def delay_is_due(row: Queued, now: datetime) -> bool:
+    """Late by the clock and by attempts, and not told of yet."""
+    is_late = row.created_ms + DELAY_TOLD_AFTER // MILLISECOND <= to_ms(now)
+    return is_late and row.attempts >= ATTEMPTS_BEFORE_DELAY_TOLD and not row.delay_told
 
 
 class QueuePutter:
@@ -211,12 +236,16 @@ class QueueTaker:
 
         await self._store.write(lane_of(row.owner), act)
 
-    async def defer(self, row: Queued, reason: str, also: Callable[[Connection], None]) -> None:
-        """Not now: try again after the backoff."""
+    async def defer(
+        self, row: Queued, reason: str, also: Callable[[Connection], None], *, delay_told: bool = False
+    ) -> None:
+        """Not now: try again after the backoff. `delay_told`: its sender is owed the notice that it is late."""
         when_ms = to_ms(self._clock.now()) + int(self.pause_s(row.attempts) * 1000)
 
         def act(connection: Connection) -> None:
             tasks.put_back(connection, schema.queue, row.owner, row.id, when_ms, reason)
+            if delay_told:
+                tasks.mark_delay_told(connection, row.owner, row.id)
             also(connection)
 
         await self._store.write(lane_of(row.owner), act)

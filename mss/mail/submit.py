@@ -81,7 +81,7 @@ class Submission:
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
             repeated = raw if _says(structure, "Message-ID") else finished
             summary = summarise(finished, await letters.scan(finished))
-            letter = Letter(finished, summary, envelope.sender, peer.name, repeated)
+            letter = Letter(finished, summary, envelope.sender, peer.name, repeated, envelope.wish)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         try:

@@ -35,6 +35,13 @@ class RecipientWish:
     original: str = ""
     """ORCPT as it was sent, `type;xtext` (RFC 3461 §4.2); empty when absent."""
 
+    def wants(self, what: Notify) -> bool:
+        """Whether the sender is to be told of that. Who did not say hears of failures and delays."""
+        return what in (self.notify or UNLESS_TOLD)
+
+
+UNLESS_TOLD = frozenset({Notify.FAILURE, Notify.DELAY})
+"""RFC 3461 §4.1 lets us choose; a doctor whose letter is late wants to know."""
 
 NO_WISH = RecipientWish()
 
@@ -53,6 +60,9 @@ class DsnWish:
         return self.recipients.get(recipient.key, NO_WISH)
 
 
+NOTHING_WISHED = DsnWish()
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """SMTP envelope. `sender` is None for the null reverse path `<>`."""
@@ -64,4 +74,4 @@ class Envelope:
     """The certificate's subject (RFC 4514) on the relay, the login on submission; for traces only."""
     helo: str = ""
     remote_address: str = ""
-    wish: DsnWish = DsnWish()
+    wish: DsnWish = NOTHING_WISHED

@@ -91,6 +91,8 @@ class Reason(StrEnum):
     PEER_UNREACHABLE = "peer-unreachable"
     PEER_CERTIFICATE_WRONG = "peer-certificate-wrong"
     PEER_REFUSED = "peer-refused"
+    NEEDS_8BIT = "needs-8bit"
+    DROPPED_BY_STAFF = "dropped-by-staff"
 
 
 @dataclass(frozen=True, slots=True)

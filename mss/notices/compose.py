@@ -153,27 +153,29 @@ def _heading(original: Original, house: House, to: MailAddress, subject: str, me
     return Heading(message_id, at, house.sender, SENDER_NAME, to, subject, original.message_id, before)
 
 
-# Mail that did not arrive
+# What became of mail on its way
 
 
 @dataclass(frozen=True, slots=True)
-class Undelivered:
-    """A message that could not be delivered, as far as its sender may know."""
+class DeliveryReport:
+    """About a message, as far as its sender may know."""
 
     to: MailAddress
     message_id: str
-    header: bytes
-    """Its header block, or what is known of it."""
+    content: bytes
+    """Its header block, or what is known of it; all of it when it comes back whole."""
     recipients: tuple[RecipientStatus, ...]
     arrival: datetime | None = None
+    envelope_id: str = ""
+    """ENVID as it was sent."""
+    is_whole: bool = False
 
 
-def undelivered(lost: Undelivered, house: House, message_id: str, at: datetime) -> bytes:
+def delivery_report(about: DeliveryReport, house: House, message_id: str, at: datetime) -> bytes:
     """The delivery status notification."""
-    told = Dsn(house.host, lost.recipients, lost.arrival)
-    subject = dsn.subject_of(told)
-    heading = Heading(message_id, at, house.sender, SENDER_NAME, lost.to, subject, lost.message_id)
-    return dsn.write_dsn(heading, told, lost.header)
+    told = Dsn(house.host, about.recipients, about.arrival, dsn.decode_xtext(about.envelope_id))
+    heading = Heading(message_id, at, house.sender, SENDER_NAME, about.to, dsn.subject_of(told), about.message_id)
+    return dsn.write_dsn(heading, told, about.content, whole=about.is_whole)
 
 
 def header_of(fields: Sequence[tuple[str, str]]) -> bytes:

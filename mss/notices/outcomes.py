@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mss.formats.dsn import RecipientStatus
+from mss.formats.dsn import Action, RecipientStatus
 from mss.mail.queue import Outgoing
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress
-from mss.notices.send import FailureDuties
+from mss.notices.send import ReportDuties
 from mss.store import audit
 from mss.store.sql import Connection
 
@@ -22,9 +22,9 @@ ACTOR = "courier"
 
 @dataclass(frozen=True, slots=True)
 class CourierNotes:
-    """Keeps the promise of `Outcomes` (mss/smtp/courier.py)."""
+    """Keeps the promise of `Outcomes` (mss/smtp/settling.py)."""
 
-    duties: FailureDuties
+    duties: ReportDuties
     clock: Clock
 
     def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
@@ -32,16 +32,19 @@ class CourierNotes:
         self._note(connection, mail, "mail.relayed", host)
 
     def failed(self, connection: Connection, mail: Outgoing, failures: Sequence[RecipientStatus]) -> None:
-        """It will never reach these: the sender is owed a notice."""
+        """It will never reach these."""
         self._note(connection, mail, "mail.failed", ", ".join(sorted({one.status for one in failures})))
-        end = mail.raw.find(b"\r\n\r\n")
-        header_block = mail.raw if end < 0 else mail.raw[: end + 2]
-        self.duties.failed_delivery(connection, mail.row, mail.envelope, tuple(failures), header_block)
 
     def put_off(self, connection: Connection, mail: Outgoing, why: str) -> None:
         """Not now. The first time is worth a line of the trace; a peer that is down for days is not worth hundreds."""
         if mail.row.attempts == 1:
             self._note(connection, mail, "mail.deferred", why)
+
+    def tell(self, connection: Connection, mail: Outgoing, statuses: Sequence[RecipientStatus]) -> None:
+        """The sender is owed a report on these, as far as he wants to be told."""
+        if any(status.action is Action.DELAYED for status in statuses):
+            self._note(connection, mail, "mail.late", "")
+        self.duties.report(connection, mail, statuses)
 
     def _note(self, connection: Connection, mail: Outgoing, act: str, result: str) -> None:
         row = mail.row

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -21,86 +21,108 @@ from mss.formats import dsn, mime
 from mss.formats.dsn import Action, RecipientStatus
 from mss.mail import answers
 from mss.mail.answers import TASK_ANSWER, task_context
-from mss.mail.delivery import TASK_UNREACHABLE, forget_nobodys
+from mss.mail.delivery import TASK_DELIVERED, TASK_PASSED_ON, TASK_UNREACHABLE, forget_nobodys
 from mss.mail.letters import PARIS
-from mss.mail.queue import OutgoingEnvelope
+from mss.mail.queue import Outgoing
 from mss.mail.submit import HouseMail
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
+from mss.model.message import DsnWish, Notify, RecipientWish, Returned
 from mss.model.verdict import Reason
 from mss.notices import compose
-from mss.notices.compose import House, Original, Undelivered
+from mss.notices.compose import DeliveryReport, House, Original
 from mss.store import audit, messages, schema, tasks
 from mss.store.database import Store
 from mss.store.ids import new_id
 from mss.store.sql import Connection
-from mss.store.tasks import NewTask, Queued, Task
+from mss.store.tasks import NewTask, Task
 from mss.vault.opener import Opener
 
 TASK_DSN = "dsn"
-"""Tell a sender of ours that delivery failed: payload sealed to the house's `tasks` pair."""
+"""Tell a sender of ours what became of his mail: payload sealed to the house's `tasks` pair."""
 ACTOR = "notices"
 HEADER_BYTES_MAX = 100 * 1024
 """Of the message that comes back: the limit of one header block at the door (formats/mime.py)."""
+
+FULL_BYTES_MAX = 1024 * 1024
+"""Of a message that comes back whole (RET=FULL). Of a larger one the header does: the duty is a row of the store, and
+what was too large for one may be too large for the way back."""
 
 log = structlog.get_logger("notices")
 
 
 @dataclass(frozen=True, slots=True)
-class FailureDuties:
+class ReportDuties:
     """Makes the courier's duties; holds a public key only."""
 
     tasks_key: bytes
     clock: Clock
     chance: Chance
 
-    def failed_delivery(
-        self,
-        connection: Connection,
-        row: Queued,
-        envelope: OutgoingEnvelope,
-        failures: tuple[RecipientStatus, ...],
-        header_block: bytes,
-    ) -> None:
-        """Owe the sender a notice, in the transaction that ends a row of the queue; nothing for the null sender."""
-        if envelope.sender is None or not failures:
-            return
+    def report(self, connection: Connection, mail: Outgoing, statuses: Sequence[RecipientStatus]) -> bool:
+        """Owe the sender one report on all of these of which he wants to be told, in the transaction that ends or puts
+        off a row of the queue. Answers whether he will be: never the null sender."""
+        row, envelope = mail.row, mail.envelope
+        told = dsn.wanted(envelope.wish, statuses)
+        if envelope.sender is None or not told:
+            return False
         number = new_id(self.clock, self.chance)
+        has_failed = any(status.action is Action.FAILED for status in told)
+        is_whole = has_failed and envelope.wish.returned is Returned.FULL and len(mail.raw) <= FULL_BYTES_MAX
         fields = [
             str(envelope.sender),
             envelope.message_id,
-            header_block[:HEADER_BYTES_MAX].decode("latin-1"),
+            (mail.raw if is_whole else _header_block(mail.raw)).decode("latin-1"),
+            is_whole,
             row.created_ms,
-            [_status_to_list(status) for status in failures],
+            envelope.wish.envelope_id,
+            [_status_to_list(status) for status in told],
         ]
         payload = seal.seal_to(self.tasks_key, json.dumps(fields).encode(), task_context(number), self.chance)
         tasks.add_task(connection, row.owner, NewTask(number, TASK_DSN, payload, to_ms(self.clock.now())))
+        return True
+
+
+def _header_block(raw: bytes) -> bytes:
+    end = raw.find(b"\r\n\r\n")
+    return (raw if end < 0 else raw[: end + 2])[:HEADER_BYTES_MAX]
 
 
 def _status_to_list(status: RecipientStatus) -> list[str]:
-    last = status.last_attempt.isoformat() if status.last_attempt else ""
     return [
         status.final_recipient,
         status.action,
         status.status,
+        status.original_recipient,
+        status.original_type,
         status.diagnostic,
         status.remote_mta,
-        last,
+        status.last_attempt.isoformat() if status.last_attempt else "",
+        status.will_retry_until.isoformat() if status.will_retry_until else "",
         status.reason or "",
+        status.note,
     ]
 
 
 def _status_from_list(fields: list[str]) -> RecipientStatus:
-    recipient, action, status, diagnostic, remote_mta, last, reason = fields
+    recipient, action, status, original, original_type, diagnostic, remote_mta, last, until, reason, note = fields
     return RecipientStatus(
         recipient,
         Action(action),
         status,
+        original_recipient=original,
+        original_type=original_type,
         diagnostic=diagnostic,
         remote_mta=remote_mta,
-        last_attempt=datetime.fromisoformat(last) if last else None,
+        last_attempt=_moment(last),
+        will_retry_until=_moment(until),
         reason=Reason(reason) if reason else None,
+        note=note,
     )
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(PARIS) if text else None
 
 
 class Notices:
@@ -128,7 +150,13 @@ class Notices:
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
         """Kind of a task → who does it."""
-        return {TASK_ANSWER: self.answer, TASK_UNREACHABLE: self.unreachable, TASK_DSN: self.undelivered}
+        return {
+            TASK_ANSWER: self.answer,
+            TASK_UNREACHABLE: self.unreachable,
+            TASK_DELIVERED: self.receipt,
+            TASK_PASSED_ON: self.receipt,
+            TASK_DSN: self.report,
+        }
 
     async def answer(self, task: Task) -> None:
         """Tell the sender of a message to a patient what became of it."""
@@ -153,28 +181,55 @@ class Notices:
 
     async def unreachable(self, task: Task) -> None:
         """Tell the accountable sender that a patient cannot be reached: one wording, whatever the cause."""
-        opened = seal.open_sealed(self._private.tasks, task.payload, task_context(task.id))
-        sender, recipient, message_id, subject = json.loads(opened)
+        about, addresses = self._opened(task)
         await self._store.write(lane_of(task.owner), lambda c: forget_nobodys(c, task))
-        if not sender:
-            return  # a report to an absent patient ends here
-        header = compose.header_of([("Message-ID", message_id), ("Subject", subject), ("To", recipient)])
-        lost = Undelivered(MailAddress.parse(sender), message_id, header, (dsn.unreachable(recipient),))
-        await self._tell_lost(task, lost, Reason.UNREACHABLE.value)
+        if about is None:
+            return  # a report to an absent patient ends here, and mail whose sender wants to hear of nothing
+        statuses = [dsn.unreachable(address) for address, _ in addresses]
+        await self._report(task, about, _named(statuses, addresses), Reason.UNREACHABLE.value)
 
-    async def undelivered(self, task: Task) -> None:
-        """Tell a sender that another operator did not take his message."""
+    async def receipt(self, task: Task) -> None:
+        """Tell a sender who asked: delivered here, or, of every patient's address alike, passed on."""
+        about, addresses = self._opened(task)
+        assert about is not None, "nobody asks for a receipt without a sender"
+        action = Action.DELIVERED if task.kind == TASK_DELIVERED else Action.RELAYED
+        statuses = [RecipientStatus(address, action, "2.0.0") for address, _ in addresses]
+        await self._report(task, about, _named(statuses, addresses), action.value)
+
+    def _opened(self, task: Task) -> tuple[DeliveryReport | None, list[tuple[str, str]]]:
+        """What the mail rooms left (mss/mail/delivery.py): about which mail, and its recipients with their ORCPT."""
         opened = seal.open_sealed(self._private.tasks, task.payload, task_context(task.id))
-        sender, message_id, header, created_ms, failures = json.loads(opened)
-        recipients = tuple(_status_from_list(fields) for fields in failures)
-        arrival = from_ms(created_ms).astimezone(PARIS)
-        lost = Undelivered(MailAddress.parse(sender), message_id, header.encode("latin-1"), recipients, arrival)
-        await self._tell_lost(task, lost, next((status.reason for status in recipients if status.reason), "failed"))
+        sender, message_id, subject, envelope_id, addresses = json.loads(opened)
+        if not sender:
+            return None, []
+        to = ", ".join(address for address, _ in addresses)
+        header = compose.header_of([("Message-ID", message_id), ("Subject", subject), ("To", to)])
+        about = DeliveryReport(MailAddress.parse(sender), message_id, header, (), envelope_id=envelope_id)
+        return about, [(address, original) for address, original in addresses]
 
-    async def _tell_lost(self, task: Task, lost: Undelivered, told: str) -> None:
+    async def report(self, task: Task) -> None:
+        """Tell a sender what became of his message on its way to another operator."""
+        opened = seal.open_sealed(self._private.tasks, task.payload, task_context(task.id))
+        sender, message_id, content, is_whole, created_ms, envelope_id, statuses = json.loads(opened)
+        about = DeliveryReport(
+            MailAddress.parse(sender),
+            message_id,
+            content.encode("latin-1"),
+            tuple(_status_from_list(fields) for fields in statuses),
+            from_ms(created_ms).astimezone(PARIS),
+            envelope_id,
+            is_whole,
+        )
+        told = next((status.reason or status.action for status in about.recipients), "")
+        await self._report(task, about, about.recipients, str(told))
+
+    async def _report(
+        self, task: Task, about: DeliveryReport, statuses: tuple[RecipientStatus, ...], told: str
+    ) -> None:
         own_id = self._message_id(f"{task.kind} {task.owner}/{task.id}")
-        written = compose.undelivered(lost, self._house, own_id, self._clock.now().astimezone(PARIS))
-        await self._send(task, lost.to, written, lost.message_id, 0, told)
+        at = self._clock.now().astimezone(PARIS)
+        written = compose.delivery_report(replace(about, recipients=statuses), self._house, own_id, at)
+        await self._send(task, about.to, written, about.message_id, 0, told)
 
     async def _send(
         self, task: Task, to: MailAddress, written: bytes, original_id: str, number: int, told: str
@@ -194,3 +249,9 @@ class Notices:
     def _message_id(self, cause: str) -> str:
         """The same for the same cause, and telling nothing of it (RFC 5322 §3.6.4)."""
         return f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+
+
+def _named(statuses: Sequence[RecipientStatus], addresses: Sequence[tuple[str, str]]) -> tuple[RecipientStatus, ...]:
+    """With the recipients as the sender first wrote them."""
+    wishes = {address.lower(): RecipientWish(frozenset(Notify) - {Notify.NEVER}, told) for address, told in addresses}
+    return dsn.wanted(DsnWish(recipients=wishes), statuses)

@@ -13,32 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Protocol
 
-from mss.formats.dsn import RecipientStatus
-from mss.mail.queue import (
-    LEASE_S,
-    Outgoing,
-    OutgoingEnvelope,
-    PreparedMail,
-    QueuePutter,
-    QueueTaker,
-    is_expired,
-)
+from mss.mail.queue import LEASE_S, Outgoing, QueuePutter, QueueTaker
 from mss.model.clock import Clock
 from mss.model.errors import NotFound, SealBroken, StorageUnavailable
-from mss.model.ids import MailAddress, OwnerId
 from mss.model.verdict import Accept, Reason, Refuse, Verdict
-from mss.smtp import journal, outcome
+from mss.smtp import journal
 from mss.smtp.blocks import fault_of_outgoing
 from mss.smtp.destination import Destination, Pace
 from mss.smtp.link import Link, LinkFailed, Patience
 from mss.smtp.outcome import Sent, Setback
 from mss.smtp.routes import NoRoute, Signposts
-from mss.store.sql import Connection
+from mss.smtp.settling import Outcomes, Settling, all_later, all_refused
 from mss.store.tasks import Queued
 
 CLAIM_MAX = 50
@@ -56,19 +45,6 @@ class TrustSpace(Protocol):
     def domain(self, domain: str) -> Verdict: ...
 
     def server(self, domain: str, certificate_der: bytes) -> Verdict: ...
-
-
-class Outcomes(Protocol):
-    """What the house notes of an attempt, in the transaction that ends or puts off the row."""
-
-    def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
-        """Another operator has taken it for these."""
-
-    def failed(self, connection: Connection, mail: Outgoing, failures: Sequence[RecipientStatus]) -> None:
-        """It will never reach these: the sender is owed a notice."""
-
-    def put_off(self, connection: Connection, mail: Outgoing, why: str) -> None:
-        """Not now; `why` is a reason and codes, no words of strangers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +74,8 @@ class Courier:
         patience: Patience | None = None,
     ) -> None:
         self._queue = queue
-        self._putter = putter
         self._errand = errand
+        self._settling = Settling(queue, putter, errand.outcomes, clock)
         self._clock = clock
         self._pace = pace or Pace()
         self._patience = patience or Patience()
@@ -139,7 +115,7 @@ class Courier:
         self._awake.set()
         for destination in list(self._destinations.values()):
             for row in destination.give_back():
-                await self._put_off_row(row, Reason.SHUTTING_DOWN.value)
+                await self._settling.put_off_untried(row, Reason.SHUTTING_DOWN.value)
         for destination in list(self._destinations.values()):
             destination.send_idle_home()
         working = [task for destination in self._destinations.values() for task in destination.workers]
@@ -220,8 +196,7 @@ class Courier:
         try:
             mail = await self._queue.load(row)
         except (NotFound, SealBroken) as problem:
-            journal.parked(row.id, type(problem).__name__)
-            await self._queue.park(row, type(problem).__name__)
+            await self._settling.park(row, problem)
             return link
         try:
             if not await self._may_leave(mail):
@@ -229,13 +204,13 @@ class Courier:
             link, sent = await self._send(destination, mail, link)
         except LinkFailed as problem:
             destination.rest(self._clock.monotonic_s())
-            await self._settle(mail, _all_later(mail, problem.setback, row.next_hop))
+            await self._settling.settle(mail, all_later(mail, problem.setback, row.next_hop))
             for waiting in destination.give_back():
-                await self._put_off_row(waiting, problem.setback.told)
+                await self._settling.put_off_untried(waiting, problem.setback.told)
             return None
         destination.works()
         try:
-            await self._settle(mail, sent)
+            await self._settling.settle(mail, sent)
         except BaseException:
             if link is not None:
                 link.drop()
@@ -247,21 +222,20 @@ class Courier:
         large = len(mail.raw) > SCAN_IN_THREAD_OCTETS
         fault = await asyncio.to_thread(fault_of_outgoing, mail.raw) if large else fault_of_outgoing(mail.raw)
         if fault is not None:
-            await self._settle(mail, _all_refused(mail, Setback(fault, "not-fit-to-leave")))
+            await self._settling.settle(mail, all_refused(mail, Setback(fault, "not-fit-to-leave")))
             return False
         for domain in _domains(mail):
             verdict = self._errand.trust.domain(domain)
             if not isinstance(verdict, Accept):
-                await self._settle(mail, _judged(mail, verdict, ""))
+                await self._settling.settle(mail, _judged(mail, verdict, ""))
                 return False
         return True
 
     async def _send(self, destination: Destination, mail: Outgoing, link: Link | None) -> tuple[Link | None, Sent]:
         """One attempt; on a kept connection that turns out to be dead, one more on a new one. Raises LinkFailed."""
-        envelope = mail.envelope
         if link is not None and link.is_open and isinstance(self._judge(mail, link), Accept):
             try:
-                return link, await link.send(envelope.sender, envelope.recipients, mail.raw)
+                return link, await link.send(mail.envelope, mail.raw)
             except LinkFailed as problem:
                 if problem.setback.why != "no-connection":
                     raise
@@ -273,7 +247,7 @@ class Courier:
             await link.close()
             return None, _judged(mail, verdict, link.host.name)
         try:
-            return link, await link.send(envelope.sender, envelope.recipients, mail.raw)
+            return link, await link.send(mail.envelope, mail.raw)
         except BaseException:
             link.drop()
             raise
@@ -303,77 +277,13 @@ class Courier:
             trouble = Setback(verdict.reason, verdict.detail)
         raise LinkFailed(trouble)
 
-    # --- the result ---
-
-    async def _settle(self, mail: Outgoing, sent: Sent) -> None:
-        """Write down what became of it, all in one transaction."""
-        now, row = self._clock.now(), mail.row
-        later = sent.later
-        failures = [outcome.failed(recipient, setback, sent.host, now) for recipient, setback in sent.refused.items()]
-        if is_expired(row, now):
-            failures += [outcome.expired(recipient, setback, sent.host, now) for recipient, setback in later.items()]
-            later = {}
-        why = _first_told(later)
-        if later and not sent.accepted and not failures:
-            journal.put_off(row.id, row.next_hop, why)
-            await self._queue.defer(row, why, partial(self._note_put_off, mail, why))
-            return
-        again = await self._prepare_again(mail, tuple(later)) if later else None
-        if sent.accepted:
-            journal.relayed(row.id, sent.host, len(sent.accepted))
-        for failure in failures:
-            journal.failed(row.id, row.next_hop, f"{failure.reason} {failure.status}")
-
-        def also(connection: Connection) -> None:
-            if sent.accepted:
-                self._errand.outcomes.relayed(connection, mail, sent.accepted, sent.host)
-            if failures:
-                self._errand.outcomes.failed(connection, mail, failures)
-            if again is not None:
-                again.put(connection)
-                self._errand.outcomes.put_off(connection, mail, why)
-
-        await self._queue.end(row, also)
-
-    def _note_put_off(self, mail: Outgoing, why: str, connection: Connection) -> None:
-        self._errand.outcomes.put_off(connection, mail, why)
-
-    async def _prepare_again(self, mail: Outgoing, recipients: tuple[MailAddress, ...]) -> PreparedMail:
-        """A row for those who are still to get it. It is as old as the first, so it ends when that would have."""
-        row, envelope = mail.row, OutgoingEnvelope(mail.envelope.sender, recipients, mail.envelope.message_id)
-        delay_s = self._queue.pause_s(row.attempts)
-        prepared = await self._putter.prepare(OwnerId(row.owner), row.next_hop, envelope, mail.raw, delay_s=delay_s)
-        aged = replace(prepared.mail, created_ms=row.created_ms, expires_ms=row.expires_ms, attempts=row.attempts)
-        return replace(prepared, mail=aged)
-
-    async def _put_off_row(self, row: Queued, why: str) -> None:
-        """A row that was not tried because its host does not answer; one that is too old is tried to its end."""
-        if is_expired(row, self._clock.now()):
-            mail = await self._queue.load(row)
-            await self._settle(mail, _all_later(mail, Setback(Reason.PEER_UNREACHABLE, why), row.next_hop))
-            return
-        journal.put_off(row.id, row.next_hop, why)
-        await self._queue.defer(row, why, lambda _connection: None)
-
 
 def _domains(mail: Outgoing) -> set[str]:
     return {recipient.domain for recipient in mail.envelope.recipients}
-
-
-def _all_later(mail: Outgoing, setback: Setback, host: str) -> Sent:
-    return Sent(host, later=dict.fromkeys(mail.envelope.recipients, setback))
-
-
-def _all_refused(mail: Outgoing, setback: Setback) -> Sent:
-    return Sent("", refused=dict.fromkeys(mail.envelope.recipients, setback))
 
 
 def _judged(mail: Outgoing, verdict: Verdict, host: str) -> Sent:
     """A verdict of the trust space for the whole mail."""
     assert not isinstance(verdict, Accept)
     setback = Setback(verdict.reason, verdict.detail)
-    return _all_refused(mail, setback) if isinstance(verdict, Refuse) else _all_later(mail, setback, host)
-
-
-def _first_told(later: dict[MailAddress, Setback]) -> str:
-    return next((setback.told for setback in later.values()), "")
+    return all_refused(mail, setback) if isinstance(verdict, Refuse) else all_later(mail, setback, host)

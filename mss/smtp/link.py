@@ -17,6 +17,7 @@ import aiosmtplib
 from aiosmtplib import SMTPResponse
 
 from mss.crypto.tls import peer_certificate
+from mss.mail.queue import OutgoingEnvelope
 from mss.model.errors import MssError
 from mss.model.ids import MailAddress
 from mss.model.verdict import Reason
@@ -116,11 +117,11 @@ class Link:
     def is_open(self) -> bool:
         return self._client.is_connected
 
-    async def send(self, sender: MailAddress | None, recipients: tuple[MailAddress, ...], message: bytes) -> Sent:
+    async def send(self, envelope: OutgoingEnvelope, message: bytes) -> Sent:
         """Hand a message over. Raises LinkFailed; afterwards a link that is still open may be used again."""
-        sent = Sent(self.host.name)
+        sent = Sent(self.host.name, takes_wishes=self._client.supports_extension("dsn"))
         try:
-            await self._send(sent, sender, recipients, message)
+            await self._send(sent, envelope, message)
         except BaseException as problem:
             self._client.close()
             if (setback := _setback_of(problem)) is not None:
@@ -128,19 +129,18 @@ class Link:
             raise
         return sent
 
-    async def _send(
-        self, sent: Sent, sender: MailAddress | None, recipients: tuple[MailAddress, ...], message: bytes
-    ) -> None:
-        if (room := self._room()) and len(message) > room:
-            sent.put(recipients, Words(552, f"5.3.4 The other server takes at most {room} octets"))
+    async def _send(self, sent: Sent, envelope: OutgoingEnvelope, message: bytes) -> None:
+        recipients = envelope.recipients
+        if (why_not := self._why_not(message)) is not None:
+            sent.put(recipients, why_not)
             return
-        mail = await self._ask(b"MAIL", b"FROM:" + _path(sender), *self._options(message))
+        mail = await self._ask(b"MAIL", b"FROM:" + _path(envelope.sender), *self._options(envelope, message))
         if not mail.is_yes:
             sent.put(recipients, mail)
             return
         taken: list[MailAddress] = []
         for recipient in recipients:
-            words = await self._ask(b"RCPT", b"TO:" + _path(recipient))
+            words = await self._ask(b"RCPT", b"TO:" + _path(recipient), *self._wishes(envelope, recipient))
             if words.is_yes:
                 taken.append(recipient)
             else:
@@ -164,13 +164,38 @@ class Link:
         said = self._client.esmtp_extensions.get("size", "")
         return int(said) if said.isascii() and said.isdigit() and len(said) <= 20 else 0
 
-    def _options(self, message: bytes) -> list[bytes]:
+    def _why_not(self, message: bytes) -> Words | None:
+        """What this server said at EHLO that it does not take is not tried.
+
+        8-bit text is never sent to a server that did not announce it, nor is it rewritten (RFC 6152 §3 leaves both
+        open): a rewritten message is not the one that was signed, and whose seal breaks on the way is not believed.
+        """
+        if (room := self._room()) and len(message) > room:
+            return Words(552, f"5.3.4 The other server takes at most {room} octets")
+        if not message.isascii() and not self._client.supports_extension("8bitmime"):
+            return Words(554, "5.6.3 The other server takes no 8-bit text")
+        return None
+
+    def _options(self, envelope: OutgoingEnvelope, message: bytes) -> list[bytes]:
         options = []
         if self._client.supports_extension("size"):
             options.append(b"SIZE=%d" % len(message))
         if self._client.supports_extension("8bitmime") and not message.isascii():
             options.append(b"BODY=8BITMIME")
+        if self._client.supports_extension("dsn"):
+            if envelope.wish.returned is not None:
+                options.append(f"RET={envelope.wish.returned}".encode())
+            if envelope.wish.envelope_id:
+                options.append(f"ENVID={envelope.wish.envelope_id}".encode())
         return options
+
+    def _wishes(self, envelope: OutgoingEnvelope, recipient: MailAddress) -> list[bytes]:
+        """NOTIFY and ORCPT as they came (RFC 3461 §5.2.1)."""
+        wish = envelope.wish.of(recipient)
+        if not self._client.supports_extension("dsn"):
+            return []
+        options = [b"NOTIFY=" + ",".join(sorted(wish.notify)).encode()] if wish.notify else []
+        return [*options, f"ORCPT={wish.original}".encode()] if wish.original else options
 
     async def _ask(self, *words: bytes) -> Words:
         response = await self._client.execute_command(*words)

@@ -7,7 +7,7 @@ address, so the queue and the journal get codes only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mss.formats.dsn import Action, RecipientStatus
@@ -26,6 +26,7 @@ _REASONS = {
     "5.2.1": Reason.MAILBOX_CLOSED,
     "5.2.2": Reason.MAILBOX_OVER_QUOTA,
     "5.3.4": Reason.TOO_LARGE,
+    "5.6.3": Reason.NEEDS_8BIT,
 }
 _STATUS_WHEN_EXPIRED = {Reason.PEER_UNREACHABLE: "4.4.1", Reason.PEER_CERTIFICATE_WRONG: "4.7.5"}
 _EXPIRED = "4.4.7"  # RFC 3463 §3.5: delivery time expired
@@ -84,6 +85,8 @@ class Sent:
     """What became of a message for each recipient, after one attempt."""
 
     host: str
+    takes_wishes: bool = False
+    """The host announced DSN: what was asked of reports is its affair now."""
     accepted: tuple[MailAddress, ...] = ()
     refused: dict[MailAddress, Setback] = field(default_factory=dict)
     later: dict[MailAddress, Setback] = field(default_factory=dict)
@@ -118,17 +121,23 @@ def failed(recipient: MailAddress, setback: Setback, host: str, at: datetime) ->
 
 def expired(recipient: MailAddress, setback: Setback, host: str, at: datetime) -> RecipientStatus:
     """For the sender's notice: tried until the time was over."""
+    why = setback.reason if setback.reason in _STATUS_WHEN_EXPIRED else Reason.EXPIRED
     status = _STATUS_WHEN_EXPIRED.get(setback.reason, _EXPIRED)
+    return replace(failed(recipient, setback, host, at), status=status, reason=why)
+
+
+def delayed(recipient: MailAddress, setback: Setback, host: str, at: datetime, until: datetime) -> RecipientStatus:
+    """For the sender's notice: not yet, and how long it will be tried."""
     words = setback.words
-    return RecipientStatus(
-        str(recipient),
-        Action.FAILED,
-        status,
-        diagnostic=str(words) if words else "",
-        remote_mta=host if words else "",
-        last_attempt=at,
-        reason=setback.reason if setback.reason in _STATUS_WHEN_EXPIRED else Reason.EXPIRED,
-    )
+    status = words.enhanced if words else _STATUS_WHEN_EXPIRED.get(setback.reason, _EXPIRED)
+    told = failed(recipient, setback, host, at)
+    reason = setback.reason if setback.reason in _STATUS_WHEN_EXPIRED else None
+    return replace(told, action=Action.DELAYED, status=status, will_retry_until=until, reason=reason)
+
+
+def relayed(recipient: MailAddress, host: str, at: datetime) -> RecipientStatus:
+    """For the sender's receipt: handed to a server that sends none (RFC 3461 §5.2.2)."""
+    return RecipientStatus(str(recipient), Action.RELAYED, "2.0.0", remote_mta=host, last_attempt=at)
 
 
 def _status_of(reason: Reason) -> str:

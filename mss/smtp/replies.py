@@ -122,6 +122,8 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.PEER_UNREACHABLE,
         Reason.PEER_CERTIFICATE_WRONG,
         Reason.PEER_REFUSED,
+        Reason.NEEDS_8BIT,
+        Reason.DROPPED_BY_STAFF,
     }
 )
 """Reasons that no mail door ever has to tell; if one comes all the same, the neutral answers below are given."""

@@ -256,6 +256,7 @@ queue = _owned(
     _col("lease_until_ms", BigInteger, 0),
     _col("attempts", Integer, 0),
     _col("last_reason", String(200), ""),
+    _col("delay_told", SmallInteger, 0),
     Index("ix_queue_due", "lane", "state", "next_try_ms"),
     keys=("id",),
 )

@@ -78,6 +78,7 @@ class NewQueued:
     next_try_ms: int
     expires_ms: int
     attempts: int = 0
+    delay_told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class Queued:
     expires_ms: int
     attempts: int
     last_reason: str
+    delay_told: int
+    """1 once its sender was told that it is late."""
 
 
 def add_task(connection: Connection, owner: int, task: NewTask) -> None:
@@ -193,6 +196,12 @@ def put_back(connection: Connection, table: Table, owner: int, row_id: int, when
     connection.execute(
         update(table).where(owned_by(table), table.c.id == row_id).values(**values), own_parameters(owner)
     )
+
+
+def mark_delay_told(connection: Connection, owner: int, row_id: int) -> None:
+    """The sender of this mail has been told that it is late."""
+    told = update(Q).where(owned_by(Q), Q.c.id == row_id).values(delay_told=1)
+    connection.execute(told, own_parameters(owner))
 
 
 def set_row_state(connection: Connection, table: Table, owner: int, row_id: int, state: RowState, reason: str) -> None:

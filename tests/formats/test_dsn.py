@@ -102,7 +102,7 @@ def test_a_doctor_understands_what_happened_and_what_to_do() -> None:
     assert "Réponse de son serveur : 550 5.2.1 Mailbox disabled" in french
     assert "nos essais continuent" in french
     assert "Derniers essais le 10/01/2026" in french
-    assert "qui n'envoie pas d'accusé" in french
+    assert "pas d'accusé de remise" in french
     assert "This mailbox is closed." in english
     for recipient in DSN.recipients:
         shown = recipient.original_recipient or recipient.final_recipient

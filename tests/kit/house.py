@@ -38,10 +38,10 @@ from mss.mail.submit import HouseMail
 from mss.model.clock import ManualClock, SeededChance, to_ms
 from mss.model.ids import Ins, MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
-from mss.model.message import Envelope
+from mss.model.message import NOTHING_WISHED, DsnWish, Envelope
 from mss.model.people import IdentityStatus, IdentityTraits
 from mss.notices.compose import House as NoticeHouse
-from mss.notices.send import FailureDuties, Notices
+from mss.notices.send import Notices, ReportDuties
 from mss.record.access import Role, Viewer
 from mss.record.service import DocumentView, HistoryLine, Records
 from mss.sandbox.pool import Sandbox
@@ -105,7 +105,7 @@ class House:
         self.read_with(sandbox)
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
         self.notices = Notices(writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock)
-        self.failures = FailureDuties(public.tasks, clock, chance)
+        self.reports = ReportDuties(public.tasks, clock, chance)
         self.taker = QueueTaker(store, below.bodies, below.private.outbound, clock, "test")
 
     def read_with(self, sandbox: Sandbox) -> None:
@@ -141,14 +141,19 @@ class House:
 
     # Mail
 
-    async def deliver(self, raw: bytes, sender: MailAddress | None, *to: MailAddress) -> list[int]:
+    async def deliver(
+        self, raw: bytes, sender: MailAddress | None, *to: MailAddress, wish: DsnWish = NOTHING_WISHED
+    ) -> list[int]:
         """What the relay does once everybody is trusted: the same trace fields, sealing and duties."""
         self.clock.forward(1)  # mail comes one after the other
         envelope = Envelope(sender, to, self.clock.now(), PEER.name, PEER.helo)
         traced = letters.trace_fields(envelope, PEER, self.mail_house.host, "1", protocol="ESMTPS") + raw
-        letter = Letter(traced, summarise(traced, mime.scan(traced)), sender, PEER.name, raw)
+        letter = Letter(traced, summarise(traced, mime.scan(traced)), sender, PEER.name, raw, wish)
         within_s = self.mail_house.unreachable_delay_max_s
-        return await self.delivery.commit(await self.delivery.incoming(letter, to, self.recipients.reachable, within_s))
+        parcels = await self.delivery.incoming(letter, to, self.recipients.reachable, within_s)
+        numbers = await self.delivery.commit(parcels)
+        await self.delivery.owe_receipts(letter, parcels, within_s)
+        return numbers
 
     async def send_documents(self, to: Patient, *contents: bytes, sender: MailAddress = LABORATORY, **more: Any) -> int:
         """A laboratory's mail with its documents in an archive, judged at once. Returns the message's number."""

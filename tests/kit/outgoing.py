@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from mss.crypto import tls
 from mss.crypto.authority import Issued
-from mss.formats.dsn import RecipientStatus
+from mss.formats.dsn import RecipientStatus, wanted
 from mss.mail.queue import Outgoing, OutgoingEnvelope, QueuePutter, QueueTaker
 from mss.model.clock import ManualClock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
+from mss.model.message import NOTHING_WISHED, DsnWish
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.smtp.courier import Courier, Errand
 from mss.smtp.destination import Pace
@@ -57,6 +58,8 @@ class Notes:
     """Recipient and host."""
     failures: list[RecipientStatus] = field(default_factory=list)
     put_off_for: list[str] = field(default_factory=list)
+    told: list[tuple[RecipientStatus, ...]] = field(default_factory=list)
+    """Each report that its sender wants."""
 
     def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
         self.relayed_to += [(str(recipient), host) for recipient in recipients]
@@ -66,6 +69,10 @@ class Notes:
 
     def put_off(self, connection: Connection, mail: Outgoing, why: str) -> None:
         self.put_off_for.append(why)
+
+    def tell(self, connection: Connection, mail: Outgoing, statuses: Sequence[RecipientStatus]) -> None:
+        if told := wanted(mail.envelope.wish, statuses):
+            self.told.append(told)
 
 
 @dataclass
@@ -88,10 +95,11 @@ class Outbox:
         sender: MailAddress | None = SENDER,
         hop: str = "",
         attempts: int = 0,
+        wish: DsnWish = NOTHING_WISHED,
     ) -> None:
         """Queue a message, tried so often already; all recipients are of one domain unless a hop is named."""
         addresses = tuple(map(MailAddress.parse, recipients))
-        envelope = OutgoingEnvelope(sender, addresses, "<1@chu.mssante.example>")
+        envelope = OutgoingEnvelope(sender, addresses, "<1@chu.mssante.example>", wish)
         prepared = await self.putter.prepare(self.owner, hop or addresses[0].domain, envelope, raw)
         tried = replace(prepared, mail=replace(prepared.mail, attempts=attempts))
         await self.cellar.store.write(lane_of(self.owner), tried.put)

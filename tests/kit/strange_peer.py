@@ -12,6 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from mss.crypto import tls
+from mss.crypto.authority import Issued
+from tests.kit.pki import Pki
+
 DIE = "die"
 """Instead of a reply: cut the connection."""
 SILENCE = "silence"
@@ -94,6 +98,11 @@ class StrangePeer:
         writer.write(reply.encode() + b"\r\n")
         await writer.drain()
         return reply
+
+
+def answers_as(pki: Pki, issued: Issued) -> ssl.SSLContext:
+    """A server that shows this certificate."""
+    return tls.relay_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem)
 
 
 @asynccontextmanager

@@ -172,7 +172,7 @@ async def test_a_row_put_on_hold_while_it_is_sent_stays_put(room: MailRoom) -> N
 
 def row_of(created_ms: int, attempts: int) -> Queued:
     expires_ms = created_ms + int(LIFETIME.total_seconds() * 1000)
-    return Queued(7, 1, "x.example", "waiting", b"", b"", 1, b"", created_ms, 0, expires_ms, attempts, "")
+    return Queued(7, 1, "x.example", "waiting", b"", b"", 1, b"", created_ms, 0, expires_ms, attempts, "", 0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mss.formats.dsn import Action, RecipientStatus, read_dsn
-from mss.mail.queue import OutgoingEnvelope
+from mss.mail.queue import Outgoing, OutgoingEnvelope
 from mss.model.clock import to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import AccountState
@@ -71,12 +71,11 @@ async def test_nobody_hears_about_mail_that_nobody_sent(house: House) -> None:
 async def owe(house: House, owner: OwnerId, sender: MailAddress | None, message_id: str = "<a@b.example>") -> None:
     """As the courier does when it gives up."""
     now_ms = to_ms(house.clock.now())
-    row = Queued(owner, 5, COLLEAGUE.domain, "waiting", b"", b"", 1, b"", now_ms, now_ms, now_ms, 3, "")
+    row = Queued(owner, 5, COLLEAGUE.domain, "waiting", b"", b"", 1, b"", now_ms, now_ms, now_ms, 3, "", 0)
     envelope = OutgoingEnvelope(sender, (COLLEAGUE,), message_id)
     header = f"Message-ID: {message_id}\r\nSubject: =?utf-8?q?=C3=A9t=C3=A9?=\r\n\r\n".encode()
-    await house.store.write(
-        lane_of(owner), lambda c: house.failures.failed_delivery(c, row, envelope, (REFUSED,), header)
-    )
+    mail = Outgoing(row, envelope, header)
+    await house.store.write(lane_of(owner), lambda c: house.reports.report(c, mail, [REFUSED]))
 
 
 async def test_a_professional_reads_why_his_mail_was_refused(house: House) -> None:
@@ -123,5 +122,5 @@ async def test_a_failure_is_told_once(house: House, times: int) -> None:
     await owe(house, owner, COLLEAGUE)
     (task,) = await house.due()
     for _ in range(times):
-        await house.notices.undelivered(task)
+        await house.notices.report(task)
     assert len(await house.sent()) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mss.crypto import tls
-from mss.crypto.authority import Fault, Issued
+from mss.crypto.authority import Fault
 from mss.mail.queue import ATTEMPTS_BEFORE_EXPIRY, LEASE_S, LIFETIME, OutgoingEnvelope
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.ids import MailAddress, lane_of
@@ -24,7 +22,7 @@ from tests.kit.outgoing import QUICK, SENDER, Outbox, outbox
 from tests.kit.people import Cellar, cellar
 from tests.kit.pki import LAB_DOMAIN, Pki
 from tests.kit.smtp_wire import MESSAGE, smtp_house
-from tests.kit.strange_peer import DIE, SILENCE, StrangePeer, strange_peer
+from tests.kit.strange_peer import DIE, SILENCE, StrangePeer, answers_as, strange_peer
 
 BIO = f"bio@{LAB_DOMAIN}"
 SECRETARY = f"secretariat@{LAB_DOMAIN}"
@@ -44,11 +42,6 @@ async def out(stocked: Cellar, pki: Pki) -> AsyncIterator[Outbox]:
     """A queue with a courier."""
     async with outbox(stocked, pki) as opened:
         yield opened
-
-
-def answers_as(pki: Pki, issued: Issued) -> ssl.SSLContext:
-    """A server that shows this certificate."""
-    return tls.relay_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem)
 
 
 @pytest.fixture
