@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from mss.model.errors import BadValue
-from mss.model.message import Notify, RecipientWish, Returned
+from mss.model.message import UNLESS_TOLD, Notify, RecipientWish, Returned
 
 ENVELOPE_ID_OCTETS_MAX = 100 - len("ENVID=")  # RFC 3461 §4.4, §5.4: the whole parameter
 ORIGINAL_OCTETS_MAX = 500 - len("ORCPT=")  # RFC 3461 §4.2, §5.4
@@ -19,8 +19,6 @@ _ENVELOPE_ID = re.compile(_XTEXT, re.ASCII)
 _ORIGINAL = re.compile(rf"[A-Za-z0-9][A-Za-z0-9-]*;{_XTEXT}", re.ASCII)  # §4.2, types as IANA registers them
 _ENCODED = re.compile(r"\+([0-9A-F]{2})", re.ASCII)
 _PRINTABLE_FIRST, _PRINTABLE_LAST = 0x20, 0x7E
-
-_DEFAULT = frozenset({Notify.FAILURE, Notify.DELAY})  # RFC 3461 §4.1: what silence may mean
 
 
 def read_returned(text: str) -> Returned:
@@ -59,7 +57,7 @@ def read_original(text: str) -> str:
 
 def of_both(first: RecipientWish, second: RecipientWish) -> RecipientWish:
     """When a recipient is named twice: one copy, and every report that either of them asked for."""
-    asked = (first.notify or _DEFAULT) | (second.notify or _DEFAULT)
+    asked = (first.notify or UNLESS_TOLD) | (second.notify or UNLESS_TOLD)
     if len(asked) > 1:
         asked -= {Notify.NEVER}
     notify = first.notify if first.notify == second.notify else asked
