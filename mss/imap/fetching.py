@@ -16,6 +16,7 @@ from mss.imap import responses
 from mss.imap.backend import Folder, Row
 from mss.imap.commands import Attribute, Binary, Piece, Section
 from mss.imap.replies import Declined, Problem
+from mss.imap.resync import need_qresync, tell_vanished
 from mss.imap.rows import Fields, Need, Page, need_of, render
 from mss.imap.sections import Places, cut, field_chooser, locate
 from mss.imap.state import Disconnected, Session
@@ -30,14 +31,18 @@ BATCH_BYTES_MAX = 1024 * 1024
 
 async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[str, str]:
     selected = session.open_folder()
-    if command.vanished or any(isinstance(item, Binary) for item in command.items):
+    if any(isinstance(item, Binary) for item in command.items):
         raise Declined(Problem.NOT_SUPPORTED)
+    if command.vanished:
+        need_qresync(session)
     positions = selected.view.positions(command.messages, uid=command.uid)
     if positions is None:
         raise Declined(Problem.NO_SUCH_MESSAGE)
     plan = _plan(session, command)
+    if command.vanished and command.changed_since is not None:
+        await tell_vanished(session, command.changed_since, command.messages)
     if command.changed_since is not None:
-        positions = _changed(session, positions, command.changed_since)
+        positions = selected.view.changed_since(positions, command.changed_since)
     newly_seen = await _mark_seen(session, plan, positions)
     told = 0
     for start in range(0, len(positions), PAGE_MESSAGES):
@@ -67,8 +72,8 @@ class _Plan:
 def _plan(session: Session, command: c.Fetch) -> _Plan:
     attributes = [item for item in command.items if isinstance(item, Attribute)]
     sections = tuple(item for item in command.items if isinstance(item, Section))
-    if command.uid and Attribute.UID not in attributes:
-        attributes.insert(0, Attribute.UID)  # RFC 9051 §6.4.9
+    if (command.uid or session.qresync) and Attribute.UID not in attributes:
+        attributes.insert(0, Attribute.UID)  # RFC 9051 §6.4.9; RFC 7162 §3.2.4: clients in QRESYNC live by uids
     if command.changed_since is not None and Attribute.MODSEQ not in attributes:
         attributes.append(Attribute.MODSEQ)  # RFC 7162 §3.1.4.1
     if Attribute.MODSEQ in attributes:
@@ -93,13 +98,6 @@ def _fields(section: Section) -> Fields:
         return Fields(section.label, choose)
     first, count = section.span
     return Fields(section.label, lambda header: choose(header)[first : first + count])
-
-
-def _changed(session: Session, positions: list[int], since: int) -> list[int]:
-    view = session.open_folder().view
-    modseqs = view.snapshot.modseqs
-    pairs = zip(positions, view.indices(positions), strict=True)
-    return [position for position, index in pairs if index >= 0 and modseqs[index] > since]
 
 
 async def _mark_seen(session: Session, plan: _Plan, positions: list[int]) -> frozenset[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from mss.imap import commands as c
-from mss.imap import listing, responses
+from mss.imap import listing, responses, resync
 from mss.imap.backend import Box, Folder, FolderRefused
 from mss.imap.listing import Line, Node
 from mss.imap.names import DELIMITER, INBOX, BadName, check_new_name
@@ -26,7 +26,7 @@ CHILD_INFO = b' ("CHILDINFO" ("SUBSCRIBED"))'
 
 async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, str]:
     if command.resync is not None:
-        raise Declined(Problem.NOT_SUPPORTED)  # QRESYNC is not announced
+        resync.need_qresync(session)
     if session.selected is not None:
         session.let_go()
         session.wire.write(responses.ok_code("CLOSED", "Previous folder closed"))  # RFC 7162 §3.2.11
@@ -43,6 +43,8 @@ async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, s
     view = View(snapshot, (recent,) if recent[0] < recent[1] else ())
     session.selected = Selected(folder, opened, view, read_only)
     session.wire.write(_state(view, read_only))
+    if command.resync is not None:
+        await resync.resume(session, command.resync)
     return ("Opened read-only", "READ-ONLY") if read_only else ("Opened", "READ-WRITE")
 
 

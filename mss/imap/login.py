@@ -28,6 +28,7 @@ _LOGGED_IN = (
     "ESEARCH",
     "WITHIN",
     "CONDSTORE",
+    "QRESYNC",
     "STATUS=SIZE",
 )
 FAILED_LOGINS_MAX = 3
@@ -72,8 +73,9 @@ async def identify(session: Session, _tag: str, _command: c.Id) -> str:
 
 async def enable(session: Session, _tag: str, command: c.Enable) -> str:
     """Unknown extensions are passed over (RFC 5161 §3.1)."""
-    now = [name for name in dict.fromkeys(command.extensions) if name == "CONDSTORE"]
+    now = [name for name in dict.fromkeys(command.extensions) if name in ("CONDSTORE", "QRESYNC")]
     session.wire.write(responses.enabled(now))
+    session.qresync = session.qresync or "QRESYNC" in now
     if now:
         session.use_condstore()
     return "Enabled"

@@ -119,8 +119,7 @@ async def copy(session: Session, _tag: str, command: c.Copy) -> Answer:
         return ("Copied", code) if code else "Nothing to copy"
     if code:
         session.wire.write(responses.tagged("*", "OK", "Moved", code))  # RFC 6851 §4.3: before the expunges
-    await session.tell_news(may_expunge=True, ask=True)
-    return "Moved"
+    return await _removed(session, "Moved")
 
 
 # --- removal
@@ -130,10 +129,15 @@ async def expunge(session: Session, _tag: str, command: c.Expunge) -> Answer:
     selected = session.writable_folder()
     session.need(selected.folder.box, "e")
     await _expunge(session, selected, command)
+    return await _removed(session, "Expunged")
+
+
+async def _removed(session: Session, text: str) -> Answer:
+    """Tell what has gone, and up to which modseq the client now knows everything (RFC 7162 §3.2.7, §3.2.10)."""
     await session.tell_news(may_expunge=True, ask=True)
     if session.condstore and session.selected is not None:
-        return "Expunged", f"HIGHESTMODSEQ {session.selected.view.snapshot.modseq}"  # RFC 7162 §3.2.10, useful here too
-    return "Expunged"
+        return text, f"HIGHESTMODSEQ {session.selected.view.snapshot.modseq}"
+    return text
 
 
 async def close(session: Session, _tag: str, command: c.Close) -> Answer:

@@ -18,6 +18,7 @@ class Problem(StrEnum):
     NOT_LOGGED_IN = "not-logged-in"
     LOGGED_IN = "logged-in"
     NOTHING_SELECTED = "nothing-selected"
+    NOT_ENABLED = "not-enabled"
     TLS_REQUIRED = "tls-required"
     TLS_ALREADY = "tls-already"
     MECHANISM_UNKNOWN = "mechanism-unknown"
@@ -61,6 +62,7 @@ REPLIES: dict[Problem, Reply] = {
     Problem.NOT_LOGGED_IN: Reply("BAD", "Log in first", "CLIENTBUG"),
     Problem.LOGGED_IN: Reply("BAD", "Already logged in", "CLIENTBUG"),
     Problem.NOTHING_SELECTED: Reply("BAD", "Select a folder first", "CLIENTBUG"),
+    Problem.NOT_ENABLED: Reply("BAD", "Use ENABLE first", "CLIENTBUG"),
     Problem.TLS_REQUIRED: Reply("NO", "Use STARTTLS first", "PRIVACYREQUIRED"),
     Problem.TLS_ALREADY: Reply("BAD", "TLS is active already", "CLIENTBUG"),
     Problem.MECHANISM_UNKNOWN: Reply("NO", "Unknown mechanism", "CANNOT"),

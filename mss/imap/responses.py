@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mss.imap.names import DELIMITER, encode_utf7
-from mss.imap.sets import set_text
+from mss.imap.sets import ranges_text, set_text
 from mss.imap.snapshot import Marks
 from mss.model.mailbox import FLAG_NAMES
 
@@ -140,6 +140,11 @@ def recent(count: int) -> bytes:
 
 def expunged(numbers: Iterable[int]) -> bytes:
     return b"".join(b"* %d EXPUNGE\r\n" % number for number in numbers)
+
+
+def vanished(ranges: Iterable[tuple[int, int]], *, earlier: bool = False) -> bytes:
+    """VANISHED (RFC 7162 §3.2.10): uids that are gone now, or, `earlier`, were gone before."""
+    return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", ranges_text(ranges))
 
 
 def ok_code(code: str, text: str) -> bytes:

@@ -158,8 +158,8 @@ def _check(session: Session, when: When) -> None:
 
 async def _tell_news(session: Session, command: c.Command) -> None:
     """What has changed meanwhile, as far as it may be said after this command (RFC 9051 §7.5.1)."""
-    if session.selected is None or session.leaving:
-        return
+    if session.selected is None or session.leaving or isinstance(command, c.Select):
+        return  # the answer to SELECT is a picture of one moment; what changed since comes with the next command
     speaks_in_numbers = isinstance(command, c.Fetch | c.Store | c.Search) and not command.uid
     try:
         await session.tell_news(may_expunge=not speaks_in_numbers)

@@ -63,6 +63,11 @@ class SequenceSet:
                 spans.append((min(low - 1, exists), min(high, exists)))
         return _spread(spans)
 
+    def uid_ranges(self, last: int) -> list[tuple[int, int]]:
+        """The set as rising ranges that do not touch, up to the uid `last`, which `*` means."""
+        ends = ((min(low, last), min(high, last)) for low, high in self.ranges if low <= last or high == STAR)
+        return joined(ends) if last else []
+
     def __contains__(self, number: int) -> bool:
         return any(low <= number <= high for low, high in self.ranges)
 
@@ -90,20 +95,63 @@ def _spread(spans: list[tuple[int, int]]) -> list[int]:
 
 def ranges_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
     """Neighbours joined: [1, 2, 3, 7] is [(1, 3), (7, 7)]. Keeps the order given."""
-    joined: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     first = last = -1
     for number in numbers:
         if number == last + 1 and first >= 0:
             last = number
             continue
         if first >= 0:
-            joined.append((first, last))
+            found.append((first, last))
         first = last = number
     if first >= 0:
-        joined.append((first, last))
-    return joined
+        found.append((first, last))
+    return found
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same numbers as rising ranges that do not touch."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], high))
+        else:
+            found.append((low, high))
+    return found
+
+
+def common(some: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Numbers in both; each as `joined` gives them."""
+    found, one, other = [], 0, 0
+    while one < len(some) and other < len(others):
+        low, high = max(some[one][0], others[other][0]), min(some[one][1], others[other][1])
+        if low <= high:
+            found.append((low, high))
+        if some[one][1] < others[other][1]:
+            one += 1
+        else:
+            other += 1
+    return found
+
+
+def absent(ranges: Iterable[tuple[int, int]], uids: Sequence[int]) -> list[tuple[int, int]]:
+    """What of these ranges is not among `uids` (rising)."""
+    found = []
+    for low, high in ranges:
+        for index in range(bisect_left(uids, low), bisect_right(uids, high)):
+            if uids[index] > low:
+                found.append((low, uids[index] - 1))
+            low = uids[index] + 1
+        if low <= high:
+            found.append((low, high))
+    return found
+
+
+def ranges_text(ranges: Iterable[tuple[int, int]]) -> bytes:
+    """Ranges as a sequence-set."""
+    return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in ranges)
 
 
 def set_text(numbers: Iterable[int]) -> bytes:
     """The shortest sequence-set for numbers, in the order given (COPYUID pairs depend on it)."""
-    return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in ranges_of(numbers))
+    return ranges_text(ranges_of(numbers))

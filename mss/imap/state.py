@@ -18,6 +18,7 @@ from mss.imap.names import DELIMITER
 from mss.imap.reader import Event, Limits, Refused
 from mss.imap.replies import Declined, Problem
 from mss.imap.rows import Page, render
+from mss.imap.sets import ranges_of
 from mss.imap.snapshot import Marks, Snapshot
 from mss.imap.view import NOTHING, News, View
 from mss.model.clock import Clock
@@ -115,6 +116,7 @@ class Session:
     account: Account | None = None
     selected: Selected | None = None
     condstore: bool = False
+    qresync: bool = False
     utf8: bool = False
     leaving: bool = False
     failed_logins: int = 0
@@ -191,7 +193,11 @@ class Session:
             self.wire.write(self._news_text(selected, news))
 
     def _news_text(self, selected: Selected, news: News) -> bytes:
-        parts = [responses.expunged(news.expunged)]
+        parts = []
+        if news.vanished and self.qresync:  # RFC 7162 §3.2.10
+            parts.append(responses.vanished(ranges_of(news.vanished)))
+        else:
+            parts.append(responses.expunged(news.expunged))
         if news.exists is not None:
             parts.append(responses.exists(news.exists))
         if news.recent is not None:

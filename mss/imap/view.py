@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mss.imap.sets import SequenceSet
@@ -23,6 +23,8 @@ class News:
 
     expunged: tuple[int, ...] = ()
     """Falling, so that none shifts another that is yet to be told."""
+    vanished: tuple[int, ...] = ()
+    """The same messages as uids, rising."""
     exists: int | None = None
     recent: int | None = None
     keywords_changed: bool = False
@@ -63,6 +65,12 @@ class View:
             return positions
         return [self.snapshot.index(self.uids[position]) for position in positions]
 
+    def changed_since(self, positions: Sequence[int], modseq: int) -> list[int]:
+        """Those messages, not gone, that changed or came after `modseq`."""
+        modseqs = self.snapshot.modseqs
+        pairs = zip(positions, self.indices(list(positions)), strict=True)
+        return [position for position, index in pairs if index >= 0 and modseqs[index] > modseq]
+
     def is_recent(self, uid: int) -> bool:
         return any(low <= uid < end for low, end in self._recent)
 
@@ -92,7 +100,7 @@ class View:
         self._gone = (*self._gone, *new.gone_since(old))
         arrived = bisect_left(new.uids, old.uidnext)
         new_uids = new.uids[arrived:] if arrived < len(new.uids) else None
-        expunged = self._forget_gone() if may_expunge else ()
+        expunged, vanished = self._forget_gone() if may_expunge else ((), ())
         if not self._gone:
             self.uids = new.uids
         elif new_uids:
@@ -100,16 +108,17 @@ class View:
         self.snapshot = new
         return News(
             expunged=expunged,
+            vanished=vanished,
             exists=len(self.uids) if new_uids else None,
             recent=self.recent_count() if new_uids else None,
             keywords_changed=new.keywords != old.keywords,
             flags=self._changed(old, new, known or {}),
         )
 
-    def _forget_gone(self) -> tuple[int, ...]:
-        numbers = tuple(sorted((self.position(uid) + 1 for uid in self._gone), reverse=True))
+    def _forget_gone(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        uids = tuple(sorted(self._gone))
         self._gone = ()
-        return numbers
+        return tuple(self.position(uid) + 1 for uid in reversed(uids)), uids
 
     def _changed(self, old: Snapshot, new: Snapshot, known: Mapping[int, Marks | None]) -> tuple[int, ...]:
         positions = []

@@ -92,7 +92,9 @@ class PictureClient:
             whole += await asyncio.wait_for(self.reader.readexactly(int(announced[1])), REPLY_S)
 
     def _take_in(self, line: bytes, *, may_expunge: bool) -> None:
-        if line.startswith(b"* SEARCH"):
+        if line.startswith(b"* VANISHED"):
+            self._vanish(line, may_expunge=may_expunge)
+        elif line.startswith(b"* SEARCH"):
             self.found = [int(number) for number in line.split()[2:]]
         told = _NUMBERED.match(line)
         if told is None:
@@ -108,6 +110,9 @@ class PictureClient:
         elif word == b"FETCH":
             assert 1 <= number <= len(self.messages), "FETCH of what is not there"
             self._learn(self.messages[number - 1], inside)
+
+    def _vanish(self, line: bytes, *, may_expunge: bool) -> None:
+        raise AssertionError("VANISHED without QRESYNC")
 
     def _learn(self, message: Seen, inside: bytes) -> None:
         if uid := _UID.search(inside):

@@ -7,8 +7,10 @@ import random
 
 import pytest
 
+from mss.model.clock import ManualClock
 from mss.model.mailbox import Flag
 from tests.imap.picture import PictureClient, agree
+from tests.imap.resyncing import ResyncClient
 from tests.kit.imap_house import DOCTOR, ImapHouse, letter, numbered
 
 ROUNDS = {"small": 40, "full": 1500}
@@ -67,6 +69,62 @@ async def test_clients_at_once_all_have_the_truth_in_the_end(house: ImapHouse, c
     finally:
         for client in clients:
             await client.close()
+
+
+async def test_clients_that_come_back_have_the_truth(house: ImapHouse, campaign_size: str) -> None:
+    """Three of five go away at any moment and resume with what they knew; their pictures never leave the truth."""
+    await house.put(*numbered(10))
+    clients: list[PictureClient] = [await ResyncClient.arrive(house, DOCTOR) for _ in range(3)]
+    for _ in range(2):
+        clients.append(await PictureClient.connect(house, DOCTOR))
+        await clients[-1].select()
+    resumed = 0
+
+    async def live(seed: int) -> None:
+        nonlocal resumed
+        chance = random.Random(seed)
+        for _ in range(ROUNDS[campaign_size]):
+            client = clients[seed]
+            if isinstance(client, ResyncClient) and chance.random() < 0.15:
+                clients[seed] = await client.come_back(house, DOCTOR)
+                resumed += 1
+            elif isinstance(client, ResyncClient) and chance.random() < 0.3:
+                await client.command("UID FETCH 1:* (FLAGS)")
+            else:
+                await _act(client, chance)
+
+    try:
+        await asyncio.gather(*(live(seed) for seed in range(CLIENTS)))
+        assert resumed > 5
+        assert await agree(clients)
+        for number in range(3):
+            client = clients[number]
+            assert isinstance(client, ResyncClient)
+            await clients[3].command("STORE 1 +FLAGS ($Label1)")
+            clients[number] = await client.come_back(house, DOCTOR)
+        await agree(clients)
+    finally:
+        for client in clients:
+            await client.close()
+
+
+@pytest.mark.parametrize("keeper", ["sqlite"], indirect=True)
+async def test_who_stays_away_too_long_is_told_all_that_is_gone(house: ImapHouse, clock: ManualClock) -> None:
+    """What vanished is forgotten after half a year; a client that comes back later compares, and knows the same."""
+    await house.put(*numbered(6))
+    one, other = await ResyncClient.arrive(house, DOCTOR), await PictureClient.connect(house, DOCTOR)
+    await other.select()
+    for number in (5, 2):
+        await other.command(f"STORE {number} +FLAGS (\\Deleted)")
+        await other.command("EXPUNGE")
+        clock.forward(200 * 24 * 3600)
+    folder = await house.store.folder(house.keeper.boxes[DOCTOR], "INBOX")
+    assert await house.store.changes(folder, one.modseq) is None
+    one = await one.come_back(house, DOCTOR)
+    assert [seen.uid for seen in one.messages] == [1, 3, 4, 6]
+    await agree([one, other])
+    await one.close()
+    await other.close()
 
 
 async def test_mail_that_is_expunged_by_two_is_gone_once(house: ImapHouse) -> None:
