@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from mss.accounts.service import IDENTITY_KIND, identity_from_bytes
 from mss.bridge import claims
-from mss.bridge.matching import DocumentFacts, Identity, Known, MessageFacts, Standing, same_author
+from mss.bridge.matching import DocumentFacts, Identity, Known, Label, MessageFacts, Standing, same_author
+from mss.bridge.names import Called, label_of_file, label_of_subject
 from mss.bridge.reading import ReadDocument, Reader, Reading
 from mss.formats import headers, mime
 from mss.formats.parts import Structure
@@ -42,6 +43,8 @@ class Case:
     reading: Reading
     addressee: tuple[Identity, ...]
     content_hmacs: tuple[bytes, ...]
+    former: tuple[Identity, ...] = ()
+    """Identities of hers that have ended."""
     targets: dict[str, int] = field(default_factory=dict)
     """Entry ids of documents of the record that archives name, with their numbers."""
 
@@ -58,6 +61,29 @@ class Case:
     @property
     def subject(self) -> str:
         return headers.decode_words(self.structure.header("Subject") or "")
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The words that should name the patient. A report's are those of the mail that it is about."""
+        if self.structure.root.content_type == "multipart/report":
+            return ()
+        told = [Label("subject", label_of_subject(self.subject))]
+        told += [Label("file name", label_of_file(name)) for name in self.reading.file_names]
+        return tuple(label for label in told if label.text)
+
+    @property
+    def called(self) -> tuple[Called, ...]:
+        """What the patient may be called: as we know her, and with the names in use that her documents tell."""
+        headers_of = [document.header.patient for document in self.reading.documents if document.header]
+        used = [one.used_name for one in headers_of], [one.used_given_name for one in headers_of]
+        return tuple(
+            Called(
+                tuple(filter(None, (one.traits.birth_name, *used[0]))),
+                tuple(filter(None, (*one.traits.given_names, *used[1]))),
+                one.traits.birth_date,
+            )
+            for one in (*self.addressee, *self.former)
+        )
 
 
 class Cases:
@@ -83,27 +109,30 @@ class Cases:
         structure = await asyncio.to_thread(mime.scan, raw)
         reading = await self._reader.read(owner, raw, structure)
         contents = [document.content for document in reading.documents]
+        addressee, former = await self._identities(keys)
         hmacs = await asyncio.to_thread(lambda: tuple(self._records.content_hmac(owner, one) for one in contents))
         return Case(
             keys=keys,
             stored=stored,
             structure=structure,
             reading=reading,
-            addressee=await self._addressee(keys),
+            addressee=addressee,
             content_hmacs=hmacs,
+            former=former,
             targets=await self._targets(keys, reading),
         )
 
-    async def _addressee(self, keys: OwnerKeys) -> tuple[Identity, ...]:
-        """The identities that are valid now. One that ended may have been somebody else's: a human decides."""
+    async def _identities(self, keys: OwnerKeys) -> tuple[tuple[Identity, ...], tuple[Identity, ...]]:
+        """The identities that are valid now, and those that have ended, of which a human decides."""
         now_ms = to_ms(self._clock.now())
         rows = await self._store.read(lambda c: patients.identities(c, keys.owner))
-        found = []
+        valid: list[Identity] = []
+        former: list[Identity] = []
         for row in rows:
-            if row.valid_until_ms == 0 or row.valid_until_ms > now_ms:
-                ins, traits = identity_from_bytes(keys.open_small(IDENTITY_KIND, row.identity, row.identity_sealed))
-                found.append(Identity(ins, traits, row.status == IdentityStatus.QUALIFIED))
-        return tuple(found)
+            ins, traits = identity_from_bytes(keys.open_small(IDENTITY_KIND, row.identity, row.identity_sealed))
+            kept = valid if row.valid_until_ms == 0 or row.valid_until_ms > now_ms else former
+            kept.append(Identity(ins, traits, row.status == IdentityStatus.QUALIFIED))
+        return tuple(valid), tuple(former)
 
     async def _targets(self, keys: OwnerKeys, reading: Reading) -> dict[str, int]:
         """Where archives name a document of the record by its entry id, the only way is to look through the record."""
@@ -124,7 +153,7 @@ class Cases:
             + [flag for row in standing if row is not None for flag in row.visibility.split(",")]
         )
         documents = tuple(self._document(connection, case, index, row, flags) for index, row in enumerate(standing))
-        return MessageFacts(documents, checked_by_human=checked_by_human)
+        return MessageFacts(documents, None, checked_by_human, case.labels, case.called)
 
     def _document(
         self, connection: Connection, case: Case, index: int, row: DocumentRow | None, flags: frozenset[str]
@@ -148,6 +177,7 @@ class Cases:
             must_replace=document.must_replace,
             replaced=None if standing else self._replaced(connection, case, document),
             newer=None if standing else self._newer(connection, case, document),
+            former=case.former,
         )
 
     def _replaced(self, connection: Connection, case: Case, document: ReadDocument) -> Known | None:

@@ -122,8 +122,7 @@ class Filing:
                 case Hold():
                     self._hold(connection, case, verdict)
                 case Leave():
-                    self._conversations.reveal(connection, case.keys, current, case.structure)
-                    self.note(connection, case, "bridge.left", ACTOR, number)
+                    self.leave(connection, case, ACTOR)
             self._reseal(connection, case.keys)
             return verdict
 
@@ -168,6 +167,14 @@ class Filing:
             answer = Answer(number, Fate.FILED, None, told)
             self.note(connection, case, "bridge.filed", actor, number, str(len(told)))
         self.owe(connection, case.keys.owner, replace(answer, is_first=actor == ACTOR))
+
+    def leave(self, connection: Connection, case: Case, actor: str) -> None:
+        """Nothing for the record: show the message. A sender who was told that it is held hears that it is not."""
+        number = case.stored.message
+        self._conversations.reveal(connection, case.keys, case.stored, case.structure)
+        if actor != ACTOR:
+            self.owe(connection, case.keys.owner, Answer(number, Fate.SHOWN, is_first=False))
+        self.note(connection, case, "bridge.left", actor, number)
 
     def _file(
         self, connection: Connection, case: Case, prepared: Prepared, verdict: Deliver

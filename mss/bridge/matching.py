@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mss.bridge.claims import Claimed, InsClaim
+from mss.bridge.names import Called, names_another
 from mss.model.document import Author, DocumentStatus, Visibility
 from mss.model.ids import REAL_INS_OIDS, Ins
 from mss.model.people import IdentityTraits
@@ -31,9 +32,11 @@ A_HUMAN_MAY_SAY_YES = frozenset(
         Reason.TRAITS_INCOMPLETE,
         Reason.IDENTITY_NOT_QUALIFIED,
         Reason.INS_SAID_NOT_QUALIFIED,
+        Reason.INS_FORMER,
+        Reason.NAME_UNLIKE,
     }
 )
-"""What somebody who looked may decide otherwise. Never an INS: that would be somebody else's record."""
+"""What somebody who looked may decide otherwise. Never an INS that was never hers: that would be somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,21 @@ class DocumentFacts:
     replaced: Known | None = None
     newer: Known | None = None
     """A later version of the same document that came first."""
+    former: tuple[Identity, ...] = ()
+    """Identities of the addressee that have ended: an NIA that became an NIR, a number that INSi corrected."""
+    by_application: bool = False
+    """It came to an application mailbox: `addressee` is the record that METADATA names, none when nobody has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Words of the message that should name the patient. `where`: "subject" or "file name"."""
+
+    where: str
+    text: str
+
+    def __repr__(self) -> str:  # never in a log
+        return f"Label({self.where})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,9 @@ class MessageFacts:
     documents: tuple[DocumentFacts, ...] = ()
     problem: Problem | None = None
     checked_by_human: bool = False
+    labels: tuple[Label, ...] = ()
+    called: tuple[Called, ...] = ()
+    """What the addressee may be called in them."""
 
 
 # Verdicts
@@ -185,20 +206,32 @@ def ins_key_fits(facts: DocumentFacts) -> Hold | None:
     return None
 
 
+def record_is_known(facts: DocumentFacts) -> Hold | None:
+    """An application mailbox belongs to nobody: the INS must lead to a record of this house."""
+    is_nobodys = facts.by_application and not facts.addressee and not facts.former
+    return Hold(Reason.PATIENT_UNKNOWN) if is_nobodys else None
+
+
 def ins_is_the_addressees(facts: DocumentFacts) -> Hold | None:
-    """Every INS that is claimed, number and authority, is hers; archive and header share one."""
+    """Every INS that is claimed, number and authority, is hers; archive and header share one. A number that was hers
+    once (an NIA that became an NIR, but perhaps one that INSi took away as somebody else's) is for a human."""
+    is_former = False
     for claim in _claims(facts):
-        if not any(claim.is_of(identity.ins) for identity in facts.addressee):
-            return Hold(Reason.INS_MISMATCH, "not the addressee's")
+        if any(claim.is_of(identity.ins) for identity in facts.addressee):
+            continue
+        if not any(claim.is_of(identity.ins) for identity in facts.former):
+            is_same_number = any(claim.value.upper() == identity.ins.value for identity in facts.addressee)
+            return Hold(Reason.INS_MISMATCH, "another authority" if is_same_number else "not the addressee's")
+        is_former = True
     if facts.metadata_ins is not None and facts.cda_ins is not None and _identity(facts) is None:
         return Hold(Reason.INS_MISMATCH, "METADATA and CDA")
-    return None
+    return Hold(Reason.INS_FORMER) if is_former else None
 
 
 def _identity(facts: DocumentFacts) -> Identity | None:
     """The identity that archive and header both name."""
     in_metadata = [claim for claim in facts.metadata_ins or () if claim is not None]
-    for identity in facts.addressee:
+    for identity in (*facts.addressee, *facts.former):
         by_archive = facts.metadata_ins is None or all(claim.is_of(identity.ins) for claim in in_metadata)
         by_header = facts.cda_ins is None or any(claim.is_of(identity.ins) for claim in facts.cda_ins)
         if by_archive and by_header:
@@ -278,6 +311,7 @@ def replacement_fits(facts: DocumentFacts) -> Hold | None:
 RULES: tuple[Rule, ...] = (
     ins_is_given,
     ins_key_fits,
+    record_is_known,
     ins_is_the_addressees,
     identity_is_qualified,
     sender_is_sure,
@@ -292,19 +326,26 @@ RULES: tuple[Rule, ...] = (
 
 
 def judge(facts: MessageFacts) -> Verdict:
-    """Ask each rule about each document; one objection holds the whole message."""
+    """Ask each rule about each document, then look at the message's own words; one objection holds all of it."""
     if facts.problem is not None:
         return Hold(facts.problem.reason, facts.problem.detail)
+    objections = (rule(document) for document in facts.documents for rule in RULES)
+    for hold in (*objections, labels_name_the_addressee(facts)):
+        if hold is not None and not (facts.checked_by_human and hold.reason in A_HUMAN_MAY_SAY_YES):
+            return hold
     if not facts.documents:
         return Leave()
-    for document in facts.documents:
-        for rule in RULES:
-            hold = rule(document)
-            if hold is not None and not (facts.checked_by_human and hold.reason in A_HUMAN_MAY_SAY_YES):
-                return hold
     visibility = visibility_of(facts.documents[0].flags)
     assert visibility is not None, "a rule has held unknown flags"
     return Deliver(tuple(_step(document) for document in facts.documents), visibility)
+
+
+def labels_name_the_addressee(facts: MessageFacts) -> Hold | None:
+    """A subject or a readable copy that names somebody else: two letters in each other's envelopes."""
+    for label in facts.labels:
+        if names_another(label.text, facts.called):
+            return Hold(Reason.NAME_UNLIKE, label.where)
+    return None
 
 
 def _step(facts: DocumentFacts) -> Step:

@@ -87,6 +87,8 @@ class Reading:
 
     documents: tuple[ReadDocument, ...] = ()
     problem: Problem | None = None
+    file_names: tuple[str, ...] = ()
+    """Of every part that has one, as people read them."""
 
 
 class Reader:
@@ -98,6 +100,10 @@ class Reader:
 
     async def read(self, owner: int, raw: bytes, structure: Structure) -> Reading:
         """Find and open. Raises SandboxIll, SandboxBusy: the duty is then done later."""
+        names = tuple(dict.fromkeys(part.filename for part in structure.root.walk() if part.filename))
+        return replace(await self._read(owner, raw, structure), file_names=names)
+
+    async def _read(self, owner: int, raw: bytes, structure: Structure) -> Reading:
         attachments = await asyncio.to_thread(find_attachments, raw, structure)
         if any(attachment.is_forwarded for attachment in attachments):
             return Reading(problem=Problem(Reason.LOOSE_DOCUMENT, "inside a forwarded message"))

@@ -12,7 +12,7 @@ from datetime import datetime
 from mss.bridge.cases import Cases
 from mss.bridge.explain import Explanation, held_context
 from mss.bridge.filing import Filing
-from mss.bridge.matching import Deliver, Hold, Verdict, judge
+from mss.bridge.matching import Hold, Leave, judge
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
 from mss.mail.answers import Answer, Fate
@@ -88,7 +88,7 @@ class Triage:
         return self._item(row, explanation), explanation
 
     async def file(self, number: int, actor: str) -> int:
-        """Somebody checked: file the documents of that message. Returns how many they are.
+        """Somebody checked: file the documents of that message, or show a message that has none. Returns how many.
 
         Raises NotFound, NotDecidable, NotFileable (the objection stands), RecordChanged (try again).
         """
@@ -101,10 +101,13 @@ class Triage:
 
         def act(connection: Connection) -> int:
             verdict = judge(self._cases.facts(connection, case, checked_by_human=True))
-            if not isinstance(verdict, Deliver):
-                raise _objection(verdict)
+            if isinstance(verdict, Hold):
+                raise NotFileable(verdict.reason, verdict.detail)
             self._decide(connection, row, HeldState.FILED)
             audit.write(connection, [self._act(row, actor, "held.filed", row.reason)])
+            if isinstance(verdict, Leave):
+                self._filing.leave(connection, case, actor)
+                return 0
             self._filing.deliver(connection, case, prepared, verdict, actor)
             return len(verdict.steps)
 
@@ -158,9 +161,3 @@ class Triage:
     def _tell(self, owner: int) -> None:
         self._bus.publish(changes.FOLDER, owner)
         self._bus.publish(changes.TASK)
-
-
-def _objection(verdict: Verdict) -> NotFileable:
-    if isinstance(verdict, Hold):
-        return NotFileable(verdict.reason, verdict.detail)
-    return NotFileable(Reason.LOOSE_DOCUMENT, "nothing to file")

@@ -30,6 +30,8 @@ class Fate(StrEnum):
     KEPT_BACK = "kept-back"
     HELD = "held"
     REFUSED = "refused"
+    SHOWN = "shown"
+    """It was held and has no document for the record: the patient reads the message now."""
 
 
 @dataclass(frozen=True, slots=True)

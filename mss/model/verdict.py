@@ -68,7 +68,9 @@ class Reason(StrEnum):
     INS_MISSING = "ins-missing"  # 903
     INS_KEY_WRONG = "ins-key-wrong"  # 903
     INS_MISMATCH = "ins-mismatch"  # 904: addressee, METADATA and CDA do not agree
+    INS_FORMER = "ins-former"  # 904: it was this patient's number once
     TRAITS_MISMATCH = "traits-mismatch"  # 904
+    NAME_UNLIKE = "name-unlike"  # 904: subject or file name
     TRAITS_INCOMPLETE = "traits-incomplete"  # 905
     IDENTITY_NOT_QUALIFIED = "identity-not-qualified"  # 904
     INS_SAID_NOT_QUALIFIED = "ins-said-not-qualified"  # X-MSS-INS: N, 904

@@ -43,6 +43,7 @@ _FATES: dict[Fate, tuple[str, str]] = {
         "reçu, NON intégré : en attente d'une vérification humaine, rien n'est visible du patient",
         "received, NOT filed: waiting for a human check, nothing is visible to the patient",
     ),
+    Fate.SHOWN: ("remis au patient, sans document à intégrer", "given to the patient, with no document to file"),
     Fate.REFUSED: ("refusé après vérification humaine, NON intégré", "refused after a human check, NOT filed"),
 }
 

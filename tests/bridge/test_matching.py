@@ -54,6 +54,11 @@ HONEST = DocumentFacts(
     flags=frozenset({"N"}),
     authors=(LAB,),
 )
+NIA = Identity(Ins.parse("779035121518933", InsOid.NIA), TRAITS, is_qualified=True)
+"""Her number before she had an NIR."""
+NIA_CLAIM = InsClaim(NIA.ins.value, NIA.ins.oid)
+DEMO = InsClaim(INS.value, InsOid.NIR_DEMO)
+CORSE = Ins.parse("279032A12151849", InsOid.NIR_TEST)
 APPROVED = Known(7, DocumentStatus.APPROVED, (LAB,))
 
 
@@ -94,6 +99,16 @@ FILED: list[tuple[str, DocumentFacts, object]] = [
      Replace(7)),
     ("action C with its original", changed(replaced=APPROVED, must_replace=True, action="C"), Replace(7)),
     ("its header tells of an original elsewhere", changed(replaced=None), File()),
+    ("apostrophe of a word processor", changed(addressee=known(birth_name="L'ÉPREUVE"),
+     traits=claims(birth_name="L\u2019EPREUVE"), metadata_traits=Claimed()), File()),
+    ("ligature", changed(addressee=known(given_names=("Cœlia",)), traits=claims(first_given_name="COELIA"),
+     metadata_traits=Claimed()), File()),
+    ("born in Corsica, number in small letters", changed(addressee=known(ins=CORSE),
+     metadata_ins=(InsClaim(CORSE.value.lower(), CORSE.oid),), cda_ins=(InsClaim(CORSE.value, CORSE.oid),)), File()),
+    ("her NIA of before is known, the NIR of today is told", changed(former=(NIA,)), File()),
+    ("NIA that is valid", changed(addressee=(NIA,), metadata_ins=(NIA_CLAIM,), cda_ins=(NIA_CLAIM,)), File()),
+    ("by an application mailbox, the record is known", changed(by_application=True), File()),
+    ("DICOM or PDF by an application mailbox, METADATA alone", changed(by_application=True, cda_ins=None), File()),
     ("a newer version stands", changed(newer=Known(8, DocumentStatus.APPROVED, (LAB,))), File(newer=8)),
 ]  # fmt: skip
 
@@ -114,6 +129,30 @@ HELD: list[tuple[str, DocumentFacts, Reason]] = [
     ("both of somebody else", changed(metadata_ins=(OTHER,), cda_ins=(OTHER,)), Reason.INS_MISMATCH),
     ("test number, real patient", changed(addressee=known(ins=REAL)), Reason.INS_MISMATCH),
     ("real number, test patient", changed(metadata_ins=(REAL_CLAIM,), cda_ins=(REAL_CLAIM,)), Reason.INS_MISMATCH),
+    ("demo number, test patient", changed(metadata_ins=(DEMO,), cda_ins=(DEMO,)), Reason.INS_MISMATCH),
+    ("demo number, real patient", changed(addressee=known(ins=REAL), metadata_ins=(DEMO,), cda_ins=(DEMO,)),
+     Reason.INS_MISMATCH),
+    ("NIA in place of the NIR, never hers", changed(cda_ins=(NIA_CLAIM,), metadata_ins=(NIA_CLAIM,)),
+     Reason.INS_MISMATCH),
+    ("same digits, but of the NIA", changed(addressee=known(ins=REAL), cda_ins=(InsClaim(REAL.value, InsOid.NIA),),
+     metadata_ins=(InsClaim(REAL.value, InsOid.NIA),)), Reason.INS_MISMATCH),
+    ("NIA that became an NIR", changed(former=(NIA,), metadata_ins=(NIA_CLAIM,), cda_ins=(NIA_CLAIM,)),
+     Reason.INS_FORMER),
+    ("NIA in the header, NIR around it", changed(former=(NIA,), cda_ins=(NIA_CLAIM,)), Reason.INS_MISMATCH),
+    ("a number that was hers once, beside today's", changed(former=(NIA,), cda_ins=(CLAIM, NIA_CLAIM)),
+     Reason.INS_FORMER),
+    ("Corsica, the other half", changed(addressee=known(ins=CORSE),
+     metadata_ins=(InsClaim("279032B12151876", CORSE.oid),), cda_ins=(InsClaim("279032B12151876", CORSE.oid),)),
+     Reason.INS_MISMATCH),
+    ("local number alone", changed(metadata_ins=(None,), cda_ins=()), Reason.INS_MISSING),
+    ("by an application mailbox, nobody has that number", changed(by_application=True, addressee=()),
+     Reason.PATIENT_UNKNOWN),
+    ("by an application mailbox, archive and document differ", changed(by_application=True, cda_ins=(OTHER,)),
+     Reason.INS_MISMATCH),
+    ("by an application mailbox, a twin", changed(by_application=True, traits=claims(first_given_name="CLAUDE")),
+     Reason.TRAITS_MISMATCH),
+    ("half of a double name", changed(traits=claims(birth_name="PAT")), Reason.TRAITS_MISMATCH),
+    ("name in use as birth name", changed(traits=claims(birth_name="PAT-TROIS DURAND")), Reason.TRAITS_MISMATCH),
     ("archive and header name two numbers of hers", changed(addressee=known() + known(ins=REAL),
      metadata_ins=(CLAIM,), cda_ins=(REAL_CLAIM,)), Reason.INS_MISMATCH),
     ("no identity is valid", changed(addressee=()), Reason.INS_MISMATCH),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
+from mss.bridge.triage import NotFileable
 from mss.model.ids import Ins, InsOid, MailAddress, lane_of
 from mss.model.people import IdentityStatus
 from mss.store.messages import MessageState
@@ -143,14 +145,59 @@ async def test_no_ins_at_all(house: House) -> None:
 
 
 async def test_a_number_that_was_hers_once(house: House) -> None:
-    """It may have been withdrawn because it was somebody else's: a human decides."""
+    """It may have been withdrawn because it was somebody else's: a human decides, of hers alone."""
     zoe = await house.enrol(ZOE)
     new = replace(ZOE, ins=an_ins("2900299999002"))
     await end_identities(house, zoe)
     await house.send_documents(zoe, make_cda(ZOE))
     await house.send_documents(zoe, make_cda(new))
     assert await house.sees_nothing(zoe)
-    assert await held_reasons(house) == [("ins-mismatch", 904)] * 2
+    assert await held_reasons(house) == [("ins-former", 904), ("ins-mismatch", 904)]
+    former, foreign = await house.triage.held_list()
+    assert await house.triage.file(former.id, "staff:1") == 1
+    with pytest.raises(NotFileable):
+        await house.triage.file(foreign.id, "staff:1")
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        {"subject": "XDM/1.0/DDM+CR L'EPREUVE Hugo"},
+        {"subject": "XDM/1.0/DDM+CR MARCHAND ESSAI Hugo"},
+        {"subject": "XDM/1.0/DDM+CR MARCHAND-ESSAI Zoé 03/02/1991"},
+        {"pdfs": (("20260105_CR_EPREUVE_Hugo.pdf", make_pdf()),)},
+    ],
+    ids=["subject", "first name of another", "birth date of another", "readable copy"],
+)
+async def test_words_that_name_somebody_else(house: House, mail: dict[str, Any]) -> None:
+    """Archive and document are hers, but another person's name stands where people read: held, and fileable."""
+    zoe = await house.enrol(ZOE)
+    await house.send_documents(zoe, make_cda(ZOE), **mail)
+    assert await house.sees_nothing(zoe)
+    assert await held_reasons(house) == [("name-unlike", 904)]
+    (item,) = await house.triage.held_list()
+    assert await house.triage.file(item.id, "staff:1") == 1
+
+
+async def test_a_lone_copy_that_names_somebody_else(house: House) -> None:
+    """No archive, no INS: the name of the file is all that there is."""
+    zoe = await house.enrol(ZOE)
+    await house.send_documents(zoe, pdfs=(("20260105_CR_EPREUVE_Hugo.pdf", make_pdf()),))
+    assert await house.sees_nothing(zoe)
+    assert await held_reasons(house) == [("name-unlike", 904)]
+    (item,) = await house.triage.held_list()
+    assert await house.triage.file(item.id, "staff:1") == 0
+    await house.run_tasks()
+    assert await house.unread(zoe) == 1
+    assert "given to the patient" in words_of((await house.sent())[1])
+
+
+async def test_her_name_in_use_is_her_name(house: House) -> None:
+    """The control: married women's results carry both names, and readable copies either."""
+    zoe = await house.enrol(ZOE)
+    copies = (("20260105_CR_ECHANTILLON_Zoe_4711.pdf", make_pdf()),)
+    await house.send_documents(zoe, make_cda(ZOE), pdfs=copies, subject="XDM/1.0/DDM+CR ÉCHANTILLON ZOÉ 03/02/1990")
+    assert len(await house.documents(zoe)) == 1
 
 
 async def end_identities(house: House, patient: Patient) -> None:
