@@ -59,7 +59,7 @@ class SoftwareLogin:
         offered = verifier_of(self._lookup, secret[:SECRET_CHARS_MAX])
 
         def ask(connection: Connection) -> OwnerId | None:
-            owner = owners.find(connection, hashed)
+            owner = owners.find(connection, hashed, way=owners.Way.OPEN)
             if owner is None or not _may_sign_in(connection, owner):
                 return None
             known = accounts.credentials(connection, owner, CredentialKind.APPLICATION_PASSWORD)

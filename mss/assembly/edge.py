@@ -14,6 +14,7 @@ from mss.foundation import Foundation
 from mss.mail.intake import Intake
 from mss.mail.reception import Peer
 from mss.mail.submit import Submission
+from mss.model.ids import MailAddress
 from mss.smtp import journal
 from mss.smtp.limits import Limits
 from mss.smtp.server import RelayServer
@@ -86,7 +87,7 @@ def _mail_login(ground: Foundation) -> Authenticate:
     login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
 
     async def authenticate(attempt: Attempt) -> Peer | None:
-        name = attempt.username
+        address = None
         if attempt.mechanism == EXTERNAL:
             if attempt.certificate_der is None:
                 return None
@@ -94,8 +95,11 @@ def _mail_login(ground: Foundation) -> Authenticate:
             owner = await login.certificate(name)
         else:
             owner = await login.application_password(attempt.username, attempt.secret)
+            address = None if owner is None else MailAddress.parse(attempt.username.strip())
         if owner is None:
             return None
-        return Peer(f"login:{owner}", account=owner, remote_address=attempt.remote_address, helo=attempt.helo)
+        return Peer(
+            f"login:{owner}", account=owner, address=address, remote_address=attempt.remote_address, helo=attempt.helo
+        )
 
     return authenticate

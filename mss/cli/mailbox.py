@@ -1,4 +1,4 @@
-"""`mss mailbox create|list|password`: mailboxes of professionals, teams and software."""
+"""`mss mailbox create|list|password|suspend|resume|close|reopen`: mailboxes of professionals, teams and software."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_bytes
 from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
+from mss.cli.boxes import Address, kind_of, owner_of, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.cli.mailboxnames import alias, delegate, quota
 from mss.config import Config
 from mss.foundation import Foundation
 from mss.model.errors import BadValue
@@ -20,8 +22,6 @@ from mss.store.accounts import CredentialKind
 from mss.vault.opener import Opener
 
 app = typer.Typer(no_args_is_help=True, help="Mailboxes of professionals, teams and software.")
-
-Address = Annotated[str, typer.Argument(help="The mailbox's address.")]
 
 
 @app.command()
@@ -49,7 +49,7 @@ async def _create(
         raise BadValue(f"{parsed.domain} is not among this operator's domains")
     async with open_house(config) as ground:
         service = _service(ground)
-        accounts_of_members = [await _professional(ground, member) for member in members]
+        accounts_of_members = [await professional(ground, member) for member in members]
         if certificate:
             hashed = certificate_hash(ground.public.lookup, certificate)
             if await ground.store.read(lambda c: owners.find(c, hashed)) is not None:
@@ -71,7 +71,7 @@ def password(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 async def _password(config: Config, address: str) -> str:
     async with open_house(config) as ground:
-        owner = await _professional(ground, address)
+        owner = await professional(ground, address)
         kind = CredentialKind.APPLICATION_PASSWORD
         await ground.store.write(lane_of(owner), lambda c: accounts.delete_credentials(c, owner, kind))
         return await _new_password(ground, _service(ground), owner)
@@ -126,30 +126,31 @@ def resume(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
     print(f"{address}: active")
 
 
+@app.command()
+def close(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Its holder has left: mail is refused for good (550), nobody signs in. Nobody else ever gets the address."""
+    finish(_pass(settings(config), address, LifeEvent.CLOSE))
+    print(f"{address}: closed")
+
+
+@app.command()
+def reopen(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Undo close."""
+    finish(_pass(settings(config), address, LifeEvent.REOPEN))
+    print(f"{address}: active")
+
+
 async def _pass(config: Config, address: str, event: LifeEvent) -> None:
     async with open_house(config) as ground:
         owner = await owner_of(ground, address)
+        if event in (LifeEvent.CLOSE, LifeEvent.REOPEN) and await kind_of(ground, owner) is MailboxKind.PATIENT:
+            raise BadValue("a patient's space is closed and reopened under mss patient, not here")
         await _service(ground).live_on(owner, event)
-
-
-async def _professional(ground: Foundation, address: str) -> OwnerId:
-    """The owner of a person's mailbox. Raises BadValue: teams and software do not sign in with passwords, and
-    patients at their pages only."""
-    owner = await owner_of(ground, address)
-    box = await ground.store.read(lambda c: owners.mailbox(c, owner))
-    if box is None or box.kind not in (MailboxKind.PERSONAL, MailboxKind.OFFICE):
-        raise BadValue(f"{address} is not a professional's mailbox")
-    return owner
-
-
-async def owner_of(ground: Foundation, address: str) -> OwnerId:
-    """The owner behind an address. Raises BadValue."""
-    hashed = ground.public.lookup.address(MailAddress.parse(address).key)
-    owner = await ground.store.read(lambda c: owners.find(c, hashed))
-    if owner is None:
-        raise BadValue(f"{address}: no such mailbox here")
-    return owner
 
 
 def _service(ground: Foundation) -> Accounts:
     return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
+
+
+for _command in (alias, delegate, quota):
+    app.command()(_command)

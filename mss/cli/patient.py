@@ -111,7 +111,7 @@ def show(
 
 
 async def _show(config: Config, address: str) -> dict[str, Any]:
-    from mss.cli.mailbox import owner_of
+    from mss.cli.boxes import owner_of
 
     async with open_house(config) as ground:
         owner = await owner_of(ground, address)
@@ -136,7 +136,7 @@ def activate(
 
 
 async def _activate(config: Config, address: str, login: str, password: str) -> str:
-    from mss.cli.mailbox import owner_of
+    from mss.cli.boxes import owner_of
 
     faults = faults_of(password, login)
     if faults:

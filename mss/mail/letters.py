@@ -82,7 +82,13 @@ def header_facts(structure: Structure) -> HeaderFacts:
 
 
 def message_facts(
-    structure: Structure, envelope: Envelope, *, by_login: bool, may_use: frozenset[str] = frozenset()
+    structure: Structure,
+    envelope: Envelope,
+    *,
+    by_login: bool,
+    may_use: frozenset[str] = frozenset(),
+    own: frozenset[str] = frozenset(),
+    login: MailAddress | None = None,
 ) -> MessageFacts:
     """Facts for `policy.judge_message`."""
     seen = header_facts(structure)
@@ -91,6 +97,8 @@ def message_facts(
         recipients=len(envelope.recipients),
         by_login=by_login,
         may_use=may_use,
+        own=own,
+        login_has_a_name=login is not None,
         from_addresses=seen.from_addresses,
         from_is_readable=seen.from_is_readable,
         sender_addresses=seen.senders,

@@ -27,7 +27,7 @@ class SenderFacts:
 
 
 def sender_belongs_to_the_login(facts: SenderFacts) -> Verdict | None:
-    """A login writes under its own addresses, or those of a team it belongs to."""
+    """A login writes under its own addresses, those of a team it belongs to, or of somebody who lets it."""
     if facts.sender is None or facts.sender.key in facts.may_use:
         return None
     return Refuse(Reason.SENDER_NOT_OF_LOGIN)
@@ -98,6 +98,10 @@ class MessageFacts:
     received_fields: int
     long_line_number: int
     """Number of the longest line over 998 octets (RFC 5322 §2.1.1), 0 when there is none."""
+    own: frozenset[str] = frozenset()
+    """Submission: those of `may_use` that are the login's or its teams' own, not lent to it."""
+    login_has_a_name: bool = True
+    """Submission: whether we know an address of whoever signed in, to name a delegate."""
     header_is_broken: bool = False
     """The header ends at a line that is no field: what readers see behind it differs from reader to reader."""
 
@@ -134,9 +138,17 @@ def from_belongs_to_the_login(facts: MessageFacts) -> Verdict | None:
 
 
 def sender_field_is_not_somebody_else(facts: MessageFacts) -> Verdict | None:
-    """Submission: a Sender field may only repeat addresses of the login. (A peer's is shown to nobody.)"""
-    own = facts.senders_are_readable and all(sender.key in facts.may_use for sender in facts.sender_addresses)
+    """Submission: Sender says who pressed the button, so it names the login or its team, never whoever lent a name.
+    (A peer's is shown to nobody.)"""
+    own = facts.senders_are_readable and all(sender.key in facts.own for sender in facts.sender_addresses)
     return None if own or not facts.by_login else Refuse(Reason.FROM_NOT_OF_LOGIN)
+
+
+def delegate_is_named(facts: MessageFacts) -> Verdict | None:
+    """Who writes in another's name is named in Sender (RFC 5322 §3.6.2): by himself, else by us, who must know him."""
+    if not facts.by_login or facts.from_addresses[0].key in facts.own or facts.sender_addresses:
+        return None
+    return None if facts.login_has_a_name else Refuse(Reason.FROM_NOT_OF_LOGIN)
 
 
 def lines_can_be_sent_on(facts: MessageFacts) -> Verdict | None:
@@ -159,6 +171,7 @@ MESSAGE_RULES: tuple[Callable[[MessageFacts], Verdict | None], ...] = (
     from_is_one_address,
     from_belongs_to_the_login,
     sender_field_is_not_somebody_else,
+    delegate_is_named,
     lines_can_be_sent_on,
 )
 

@@ -25,6 +25,8 @@ class Peer:
     serial: str = ""
     domains: frozenset[str] = frozenset()
     account: OwnerId | None = None
+    address: MailAddress | None = None
+    """Of a login that gave one: what a delegate is called."""
     remote_address: str = ""
     helo: str = ""
     certificate_der: bytes = b""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from mss.accounts import lifecycle
 from mss.accounts.lifecycle import Wish
@@ -14,7 +15,7 @@ from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.verdict import Accept
 from mss.store import owners
 from mss.store.database import Store
-from mss.store.owners import MailboxRow
+from mss.store.owners import WRITES, MailboxRow, Way
 from mss.store.sql import Connection
 
 POSTMASTER = "postmaster"
@@ -43,6 +44,20 @@ class House:
             return Matricule(address.local)
         except BadValue:
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pens:
+    """Under which addresses (keys) a login may write."""
+
+    own: set[str] = field(default_factory=set)
+    """Its own, its aliases, and those of teams of which it is a member."""
+    lent: dict[str, OwnerId] = field(default_factory=dict)
+    """Of mailboxes whose holders let it write in their name."""
+
+    @property
+    def all(self) -> frozenset[str]:
+        return frozenset(self.own) | frozenset(self.lent)
 
 
 class Recipients:
@@ -90,17 +105,31 @@ class Recipients:
             return None
         return box
 
-    async def own_addresses(self, account: int) -> list[MailboxRow]:
-        """Mailboxes whose address a login may use: its own, and the teams it is a member of."""
+    async def may_write_as(self, account: OwnerId, addresses: Collection[MailAddress]) -> Pens:
+        """Which of these addresses a login may write under, and by what right, now."""
+        hashed = {one.key: self._lookup.address(one.key) for one in addresses}
 
-        def ask(connection: Connection) -> list[MailboxRow]:
-            own = owners.mailbox(connection, account)
-            teams = [owners.mailbox(connection, team) for team, _ in owners.memberships(connection, account)]
-            return [b for b in (own, *teams) if b is not None and _may_send(b)]
+        def ask(connection: Connection) -> Pens:
+            pens = Pens()
+            if not _may_send(connection, account):
+                return pens
+            rights = dict(owners.memberships(connection, account))
+            for key, hmac in hashed.items():
+                owner = owners.find(connection, hmac, way=Way.OPEN)
+                if owner is None or not (owner == account or (owner in rights and _may_send(connection, owner))):
+                    continue
+                if rights.get(owner) == WRITES:
+                    pens.lent[key] = owner
+                else:
+                    pens.own.add(key)
+            return pens
 
         return await self._store.read(ask)
 
 
-def _may_send(box: MailboxRow) -> bool:
+def _may_send(connection: Connection, owner: int) -> bool:
     """A patient writes through her pages, where she may only answer."""
-    return box.kind is not MailboxKind.PATIENT and isinstance(lifecycle.judge(box.state, Wish.SEND), Accept)
+    box = owners.mailbox(connection, owner)
+    if box is None or box.kind is MailboxKind.PATIENT:
+        return False
+    return isinstance(lifecycle.judge(box.state, Wish.SEND), Accept)

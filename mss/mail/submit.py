@@ -25,6 +25,7 @@ from mss.model.errors import Malformed, StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.message import Envelope
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
+from mss.store import audit
 
 NOT_SENT_ON = ("Bcc", "Resent-Bcc", "Return-Path")
 """Who was copied in secret stays secret; the return path is for the last server to write."""
@@ -51,15 +52,10 @@ class Submission:
         self._clock = clock
         self._chance = chance
 
-    async def _may_use_of(self, peer: Peer, *addresses: MailAddress) -> frozenset[str]:
-        """Those that belong to the login: its own address, or one of a team of which it is a member."""
-        assert peer.account is not None, "the door asks for a login first"
-        own = {box.address_hmac for box in await self._recipients.own_addresses(peer.account)}
-        return frozenset(one.key for one in addresses if self._lookup.address(one.key) in own)
-
     async def sender(self, peer: Peer, sender: MailAddress | None) -> Verdict:
-        may_use = await self._may_use_of(peer, *([sender] if sender else []))
-        return policy.judge_sender(SenderFacts(sender, may_use))
+        assert peer.account is not None, "the door asks for a login first"
+        pens = await self._recipients.may_write_as(peer.account, [sender] if sender else [])
+        return policy.judge_sender(SenderFacts(sender, pens.all))
 
     async def recipient(self, peer: Peer, sender: MailAddress | None, recipient: MailAddress) -> Verdict:
         is_trusted = self._is_trusted(recipient.domain)
@@ -73,11 +69,16 @@ class Submission:
         try:
             structure = await letters.scan(raw)
             seen = letters.header_facts(structure)
-            may_use = await self._may_use_of(peer, *seen.from_addresses, *seen.senders)
-            verdict = policy.judge_message(letters.message_facts(structure, envelope, by_login=True, may_use=may_use))
+            pens = await self._recipients.may_write_as(peer.account, (*seen.from_addresses, *seen.senders))
+            facts = letters.message_facts(
+                structure, envelope, by_login=True, may_use=pens.all, own=frozenset(pens.own), login=peer.address
+            )
+            verdict = policy.judge_message(facts)
             if not isinstance(verdict, Accept):
                 return Receipt(verdict)
-            finished = self._trace(peer, envelope, number) + self._completed(raw, structure, seen.from_addresses[0])
+            shown = seen.from_addresses[0]
+            writer = peer.address if shown.key in pens.lent and not seen.senders else None
+            finished = self._trace(peer, envelope, number) + self._completed(raw, structure, shown, writer)
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
             repeated = raw if _says(structure, "Message-ID") else finished
             summary = summarise(finished, await letters.scan(finished))
@@ -85,7 +86,8 @@ class Submission:
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         try:
-            await self._dispatch.send(peer.account, letter, envelope.recipients)
+            also = self._trace_of_delegation(peer, letter, pens.lent.get(shown.key))
+            await self._dispatch.send(peer.account, letter, envelope.recipients, also=also)
         except StorageUnavailable:
             return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
         return Receipt(Accept(), int(number, 16))
@@ -95,9 +97,23 @@ class Submission:
         anonymous = Envelope(envelope.sender, envelope.recipients, envelope.received_at, helo=self._house.host)
         return letters.trace_fields(anonymous, Peer(peer.name), self._house.host, number, protocol="ESMTPSA")
 
-    def _completed(self, raw: bytes, structure: Structure, shown_from: MailAddress) -> bytes:
-        """RFC 6409 §8: add Date and Message-ID when missing; RFC 5322 §3.6.3, §3.6.6: no Bcc goes out."""
+    def _trace_of_delegation(self, peer: Peer, letter: Letter, holder: OwnerId | None) -> Also:
+        """What somebody wrote in another's name is told in the other's trail."""
+        if holder is None:
+            return nothing_more
+        hashed = self._lookup.message_id(letter.message_id)
+        act = audit.Act(self._clock.now(), peer.name, "mail.written-for", holder, 0, hashed)
+        return lambda connection: audit.write(connection, [act])
+
+    def _completed(
+        self, raw: bytes, structure: Structure, shown_from: MailAddress, writer: MailAddress | None
+    ) -> bytes:
+        """RFC 6409 §8: add Date and Message-ID when missing; RFC 5322 §3.6.3, §3.6.6: no Bcc goes out; §3.6.2: a
+        delegate is named in Sender."""
         added, gone = "", [*NOT_SENT_ON]
+        if writer is not None:
+            added += f"Sender: {writer}\r\n"
+            gone.append("Sender")
         if not _says(structure, "Date"):
             added += f"Date: {format_datetime(self._clock.now().astimezone(PARIS))}\r\n"
             gone.append("Date")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -16,6 +17,18 @@ from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
 L = schema.lookup
 B = schema.mailbox
 N = schema.membership
+WRITES = "writes"
+"""Rights of a delegate: to write in a mailbox's name, not to open it."""
+
+
+class Way(IntEnum):
+    """What a look-up is good for."""
+
+    OPEN = 0
+    RECEIVES = 1
+    """A previous address: its mail arrives, nobody writes or signs in under it."""
+    RETIRED = 2
+    """Leads nowhere, and is kept from everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +46,9 @@ class MailboxRow:
     used_bytes: int
 
 
-_FIND = select(L.c.owner).where(L.c.lane == bindparam("at_lane"), L.c.hmac == bindparam("at_hmac"))
+_FIND = select(L.c.owner).where(
+    L.c.lane == bindparam("at_lane"), L.c.hmac == bindparam("at_hmac"), L.c.way <= bindparam("at_way")
+)
 _BOX = select(
     B.c.owner,
     B.c.kind,
@@ -55,22 +70,23 @@ def lanes_of_installation(connection: Connection) -> int:
     return 0 if value is None else int(value)
 
 
-def find(connection: Connection, hashed: bytes) -> OwnerId | None:
-    """The owner to whom a keyed hash (of an address, a login, an INS) leads."""
-    parameters = {"at_lane": lane_of_hash(hashed, LANES), "at_hmac": hashed}
+def find(connection: Connection, hashed: bytes, *, way: Way = Way.RECEIVES) -> OwnerId | None:
+    """The owner to whom a keyed hash (of an address, a login, an INS) leads; by default also a previous address."""
+    parameters = {"at_lane": lane_of_hash(hashed, LANES), "at_hmac": hashed, "at_way": way}
     found = connection.execute(_FIND, parameters).scalar_one_or_none()
     return None if found is None else OwnerId(found)
 
 
-def point(connection: Connection, hashed: bytes, owner: int) -> bool:
-    """Let a keyed hash lead to an owner. False when it leads to somebody else already."""
-    row = {"lane": lane_of_hash(hashed, LANES), "hmac": hashed, "owner": owner}
+def point(connection: Connection, hashed: bytes, owner: int, way: Way = Way.OPEN) -> bool:
+    """Let a keyed hash lead to an owner. False when it leads, or ever led, to somebody else: mail that is late would
+    reach a stranger."""
+    row = {"lane": lane_of_hash(hashed, LANES), "hmac": hashed, "owner": owner, "way": way}
     insert_ignoring(connection, L, [row])
-    return find(connection, hashed) == owner
-
-
-def unpoint(connection: Connection, hashed: bytes) -> None:
-    connection.execute(delete(L).where(L.c.lane == lane_of_hash(hashed, LANES), L.c.hmac == hashed))
+    if find(connection, hashed, way=Way.RETIRED) != owner:
+        return False
+    change = update(L).where(L.c.lane == row["lane"], L.c.hmac == hashed).values(way=way)
+    connection.execute(change)
+    return True
 
 
 def _mailbox(row: object) -> MailboxRow:
@@ -117,6 +133,10 @@ def set_state(connection: Connection, owner: int, state: AccountState) -> None:
 _USE = update(B).where(owned_by(B)).values(used_bytes=B.c.used_bytes + bindparam("d_bytes"))
 
 
+def set_quota(connection: Connection, owner: int, quota_bytes: int) -> None:
+    connection.execute(update(B).where(owned_by(B)).values(quota_bytes=quota_bytes), own_parameters(owner))
+
+
 def add_used(connection: Connection, owner: int, size_bytes: int) -> None:
     connection.execute(_USE, own_parameters(owner) | {"d_bytes": size_bytes})
 
@@ -125,6 +145,16 @@ def add_member(connection: Connection, owner: int, account: int, rights: str) ->
     """Let an account open a mailbox that is not its own; kept on both sides, since lanes differ."""
     insert_ignoring(connection, schema.member, [own(owner) | {"account": account, "rights": rights}])
     insert_ignoring(connection, N, [own(account) | {"of_owner": owner, "rights": rights}])
+
+
+def remove_member(connection: Connection, owner: int, account: int, rights: str) -> bool:
+    """Take rights back; False when the account had not these."""
+    m = schema.member
+    gone = delete(m).where(owned_by(m), m.c.account == account, m.c.rights == rights)
+    if connection.execute(gone, own_parameters(owner)).rowcount == 0:
+        return False
+    connection.execute(delete(N).where(owned_by(N), N.c.of_owner == owner), own_parameters(account))
+    return True
 
 
 def memberships(connection: Connection, account: int) -> list[tuple[OwnerId, str]]:

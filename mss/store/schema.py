@@ -56,9 +56,11 @@ lookup = Table(
     Column("lane", SmallInteger, primary_key=True, autoincrement=False),
     Column("hmac", Bytes, primary_key=True),
     _col("owner", Id),
+    _col("way", SmallInteger, 0),
     sqlite_with_rowid=False,
 )
-"""The one way from an address, a login or an INS to its owner. The lane comes from the hash."""
+"""The one way from an address, a login or an INS to its owner. The lane comes from the hash. `way`: 0 open, 1 mail
+arrives but nobody writes under it (a previous address), 2 retired. Rows stay for ever: nobody else gets the address."""
 
 mailbox = _owned(
     "mailbox",
@@ -75,8 +77,20 @@ mailbox = _owned(
 )
 """One row for each owner: a mailbox, or a patient (whose record hangs from the same owner)."""
 
+alias = _owned(
+    "alias",
+    _col("address_hmac", Bytes),
+    _col("address_sealed", Bytes),
+    _col("way", SmallInteger),
+    _col("added_ms", BigInteger),
+    _col("retired_ms", BigInteger, 0),
+    keys=("alias",),
+)
+"""Other addresses of a mailbox, as `lookup` leads to it."""
+
 member = _owned("member", _col("rights", Word), keys=("account",))
-"""Who may open a team mailbox or a child's space: account is an owner too."""
+"""Who may open a team mailbox or a child's space, or (rights `writes`) write in a mailbox's name without opening it:
+account is an owner too."""
 
 membership = _owned("membership", _col("rights", Word), keys=("of_owner",))
 """The same seen from the account: owner is the account, of_owner what it may open."""

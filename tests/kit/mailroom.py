@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mss.accounts.names import Names
 from mss.crypto.certs import Examiner
 from mss.directory.feed import FileSource, ListTrust, TrustFeed
 from mss.formats import mime
@@ -126,6 +127,7 @@ class MailRoom:
         self.conversations = Conversations(public.lookup, clock, chance)
         self.inbox = PatientInbox(store, below.opener, clock)
         self.taker = QueueTaker(store, below.bodies, below.private.outbound, clock, "test")
+        self.names = Names(store, public.lookup, clock, chance)
 
     # Mail
 
@@ -144,11 +146,16 @@ class MailRoom:
         return await self.intake.recipient(self.peer, LAB, one)
 
     async def submit(
-        self, login: OwnerId, raw: bytes, *to: MailAddress | str, sender: MailAddress | None = None
+        self,
+        login: OwnerId,
+        raw: bytes,
+        *to: MailAddress | str,
+        sender: MailAddress | None = None,
+        signed_in_as: MailAddress | None = None,
     ) -> Receipt:
         """What the submission door asks at the end of DATA; a second passes."""
         self.clock.forward(1)
-        peer = Peer(f"login:{login}", account=login)
+        peer = Peer(f"login:{login}", account=login, address=signed_in_as)
         return await self.submission.message(peer, self.envelope(sender, *to), raw)
 
     # People
@@ -158,6 +165,12 @@ class MailRoom:
 
     async def patient(self, name: str = "Claire MARTIN") -> Person:
         return await self.cellar.enrol(name)
+
+    async def alias(self, owner: OwnerId, name: str, *, is_previous: bool = False) -> MailAddress:
+        """Another address of a mailbox."""
+        added = address(name)
+        await self.names.add_alias(await self.cellar.keys(owner), added, is_previous=is_previous)
+        return added
 
     # What is kept
 

@@ -46,7 +46,12 @@ FROM_PEER = MessageFacts(
     received_fields=1,
     long_line_number=0,
 )
-FROM_LOGIN = replace(FROM_PEER, by_login=True, may_use=frozenset({OWN.key, TEAM.key}))
+FROM_LOGIN = replace(
+    FROM_PEER, by_login=True, may_use=frozenset({OWN.key, TEAM.key}), own=frozenset({OWN.key, TEAM.key})
+)
+IN_ANOTHERS_NAME = replace(
+    FROM_LOGIN, may_use=frozenset({OWN.key, TEAM.key, OTHER.key}), from_addresses=(OTHER,), sender_addresses=(OWN,)
+)
 
 SENDERS: list[tuple[str, SenderFacts, Verdict]] = [
     ("own address", SenderFacts(OWN, frozenset({OWN.key})), Accept()),
@@ -110,6 +115,18 @@ MESSAGES: list[tuple[str, MessageFacts, Verdict]] = [
         Refuse(Reason.FROM_NOT_OF_LOGIN),
     ),
     ("a Sender that is a riddle", replace(FROM_LOGIN, senders_are_readable=False), Refuse(Reason.FROM_NOT_OF_LOGIN)),
+    ("in another's name, named", IN_ANOTHERS_NAME, Accept()),
+    ("in another's name, to be named by us", replace(IN_ANOTHERS_NAME, sender_addresses=()), Accept()),
+    (
+        "in another's name by nobody whom we can name",
+        replace(IN_ANOTHERS_NAME, sender_addresses=(), login_has_a_name=False),
+        Refuse(Reason.FROM_NOT_OF_LOGIN),
+    ),
+    (
+        "a Sender that hides the delegate",
+        replace(IN_ANOTHERS_NAME, sender_addresses=(OTHER,)),
+        Refuse(Reason.FROM_NOT_OF_LOGIN),
+    ),
     ("a peer's Sender", replace(FROM_PEER, sender_addresses=(OTHER,), senders_are_readable=False), Accept()),
     ("a peer's long line", replace(FROM_PEER, long_line_number=7), Accept()),
     ("a login's long line", replace(FROM_LOGIN, long_line_number=7), Refuse(Reason.LINE_TOO_LONG, "7")),
