@@ -121,6 +121,35 @@ class Web(_Section):
         return wanted
 
 
+class Antivirus(_Section):
+    """clamd, asked about every message before anybody sees it. Set its StreamMaxLength to 40M or more."""
+
+    socket: Path | None = None
+    """Its Unix socket (LocalSocket in clamd.conf)."""
+    tcp: Listen | None = Field(None, validate_default=True)
+    """Or its port, on the loopback only: messages go there in clear."""
+    scan_s_max: float = Field(20.0, ge=1, le=120)
+    """A scan that takes longer is given up, and the message is held until it was scanned."""
+
+    @field_validator("tcp")
+    @classmethod
+    def _one_of_two(cls, tcp: Listen | None, info: ValidationInfo) -> Listen | None:
+        if (tcp is None) == (info.data.get("socket") is None):
+            raise ValueError("name clamd's socket or its tcp port, one of the two")
+        if tcp is not None and not tcp.host.startswith("127."):
+            raise ValueError("messages go to clamd in clear: on 127.0.0.1 only")
+        return tcp
+
+
+class Alarms(_Section):
+    """Who hears that something is held and waits."""
+
+    to: str = ""
+    """Address of ours; empty: the postmaster."""
+    by_domain: dict[str, str] = {}
+    """Domain of ours = address of the structure's own staff."""
+
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -156,6 +185,8 @@ class Config(BaseSettings):
     imap: Imap | None = None
     web: Web | None = None
     ops: Listen | None = None
+    antivirus: Antivirus | None = None
+    alarms: Alarms = Field(Alarms(), validate_default=True)
     log_level: str = "info"
     """debug, info, warning or error."""
 
@@ -192,6 +223,15 @@ class Config(BaseSettings):
         parsed = MailAddress.parse(address)
         _ours(parsed.domain, info)
         return str(parsed)
+
+    @field_validator("alarms")
+    @classmethod
+    def _alarms(cls, alarms: Alarms, info: ValidationInfo) -> Alarms:
+        for address in filter(None, (alarms.to, *alarms.by_domain.values())):
+            _ours(MailAddress.parse(address).domain, info)
+        for domain in alarms.by_domain:
+            _ours(domain, info)
+        return alarms
 
     @field_validator("keys_dir")
     @classmethod
@@ -267,7 +307,7 @@ def run_directory(config: Config) -> Path:
 _PATHS = frozenset(
     (
         *("state_dir", "keys_dir", "run_dir", "certificate", "key", "authorities", "trust_list"),
-        *("client_authorities", "revocation_lists"),
+        *("client_authorities", "revocation_lists", "socket"),
     )
 )
 

@@ -12,11 +12,14 @@ from mss.config import Config, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.directory.feed import FileSource, ListTrust, RevocationFeed, TrustFeed
+from mss.mail.clamd import Loopback, Unix
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
+from mss.mail.holding import Holder
 from mss.mail.peers import TrustGate
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
+from mss.mail.screening import ClamdScreening, NoScreening, Screening
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
@@ -44,6 +47,8 @@ class Foundation:
     delivery: Delivery
     putter: QueuePutter
     dispatch: Dispatch
+    holder: Holder
+    screening: Screening
 
     async def close(self) -> None:
         """Finish what is being written and let go."""
@@ -72,10 +77,36 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
     sealer = Sealer(clock, chance)
     delivery = Delivery(store, bodies, public, sealer, bus, clock, chance)
     putter = QueuePutter(bodies, public, clock, chance)
-    dispatch = Dispatch(house, store, recipients, delivery, putter, public.lookup, bus, clock)
+    holder = Holder(public, clock, chance)
+    dispatch = Dispatch(house, store, recipients, delivery, putter, public.lookup, bus, clock, holder)
     return Foundation(
-        config, clock, chance, store, bodies, bus, public, house, recipients, sealer, delivery, putter, dispatch
+        config=config,
+        clock=clock,
+        chance=chance,
+        store=store,
+        bodies=bodies,
+        bus=bus,
+        public=public,
+        house=house,
+        recipients=recipients,
+        sealer=sealer,
+        delivery=delivery,
+        putter=putter,
+        dispatch=dispatch,
+        holder=holder,
+        screening=screening_of(config, clock),
     )
+
+
+def screening_of(config: Config, clock: Clock) -> Screening:
+    """The antivirus, when one is configured."""
+    section = config.antivirus
+    if section is None:
+        return NoScreening()
+    if section.socket is not None:
+        return ClamdScreening(Unix(section.socket), section.scan_s_max, clock)
+    assert section.tcp is not None, "the settings name one of the two"
+    return ClamdScreening(Loopback(section.tcp.host, section.tcp.port), section.scan_s_max, clock)
 
 
 def house_of(config: Config) -> House:

@@ -15,7 +15,7 @@ from contextlib import suppress
 import structlog
 
 from mss.model.clock import Clock, to_ms
-from mss.model.errors import StorageUnavailable
+from mss.model.errors import NotYet, StorageUnavailable
 from mss.model.ids import lane_of
 from mss.store import schema, tasks
 from mss.store.changes import ChangeBus
@@ -116,21 +116,27 @@ class Runner:
             async with asyncio.timeout(HANDLER_S):
                 await self._handlers[task.kind](task)
             await self._store.write(lane_of(task.owner), lambda c: tasks.finish(c, schema.task, task.owner, [task.id]))
+        except NotYet as later:
+            log.info("task.not-yet", kind=task.kind, task=task.id, why=str(later))
+            await self._put_back(task, str(later), after_s=later.after_s)
         except Exception as problem:  # noqa: BLE001 — one duty fails, the house goes on
             log.warning(
                 "task.failed", kind=task.kind, task=task.id, attempts=task.attempts, error=type(problem).__name__
             )
             await self._put_back(task, type(problem).__name__)
 
-    async def _put_back(self, task: Task, reason: str) -> None:
-        when_ms = to_ms(self._clock.now()) + int(retry_after_s(task.attempts) * 1000)
-        gives_up = task.attempts >= ATTEMPTS_MAX
+    async def _put_back(self, task: Task, reason: str, *, after_s: float | None = None) -> None:
+        """Again after the backoff; with `after_s` then, and it was no attempt."""
+        pause_s = retry_after_s(task.attempts) if after_s is None else after_s
+        when_ms = to_ms(self._clock.now()) + int(pause_s * 1000)
+        gives_up = after_s is None and task.attempts >= ATTEMPTS_MAX
+        attempts = None if after_s is None else 0
 
         def act(connection: Connection) -> None:
             if gives_up:
                 tasks.set_row_state(connection, schema.task, task.owner, task.id, RowState.FAILED, reason)
             else:
-                tasks.put_back(connection, schema.task, task.owner, task.id, when_ms, reason)
+                tasks.put_back(connection, schema.task, task.owner, task.id, when_ms, reason, attempts=attempts)
 
         try:
             await self._store.write(lane_of(task.owner), act)

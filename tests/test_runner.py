@@ -13,7 +13,7 @@ import pytest
 
 from mss import runner
 from mss.model.clock import ManualClock, SeededChance, to_ms
-from mss.model.errors import StorageUnavailable
+from mss.model.errors import NotYet, StorageUnavailable
 from mss.model.ids import OwnerId, lane_of
 from mss.runner import ATTEMPTS_MAX, LEASE_S, Handler, Runner, retry_after_s
 from mss.store import changes, schema, tasks
@@ -177,6 +177,27 @@ async def test_one_that_keeps_failing_waits_for_a_human(house: House) -> None:
     async with house.runner():
         await asyncio.sleep(0.05)
     assert {row[:2] for row in (await house.rows()).values()} == {(RowState.FAILED, ATTEMPTS_MAX)}
+
+
+async def test_one_that_cannot_be_done_yet_never_gives_up(house: House) -> None:
+    """A daemon that is away for a day uses up nobody's patience: asked after each pause, done when it is back."""
+    asked = 0
+
+    async def waits(task: Task) -> None:
+        nonlocal asked
+        asked += 1
+        if asked <= 2 * ATTEMPTS_MAX:
+            raise NotYet(60, "daemon away")
+        house.done.append(task.id)
+
+    async with house.runner(waits=waits):
+        number = await house.owe(kind="waits")
+        for times in range(1, 2 * ATTEMPTS_MAX + 1):
+            await house.until(lambda times=times: asked == times)  # type: ignore[misc]
+            await until_row(house, number, attempts=0)
+            house.later(60)
+        await house.until_empty()
+    assert house.done == [number]
 
 
 async def test_one_that_kills_its_process_is_parked_in_the_end(house: House) -> None:

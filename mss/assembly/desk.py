@@ -69,7 +69,9 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         profiles=Profiles(store),
         opener=opener,
         inbox=PatientInbox(store, opener, clock),
-        replies=PatientReplies(ground.house, store, opener, ground.delivery, ground.dispatch, clock, chance),
+        replies=PatientReplies(
+            ground.house, store, opener, ground.delivery, ground.dispatch, clock, chance, ground.screening
+        ),
         records=Records(store, opener, ground.bodies, lookup, clock, chance),
         sandbox=sandbox,
         lookup=lookup,

@@ -42,7 +42,7 @@ async def _relay_in(process: Process, listen: Listen) -> None:
         hostname=process.config.host,
         tls=lambda: holder.current,
         judge=gate,
-        reception=Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance),
+        reception=Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening),
         clock=ground.clock,
         limits=Limits(connections_per_address_max=relay.connections_per_peer_max),
         postmaster=ground.house.postmaster,
@@ -63,6 +63,7 @@ async def _submission(process: Process) -> None:
         gate.is_trusted,
         ground.clock,
         ground.chance,
+        ground.screening,
     )
     holder = process.service_tls(section.tls, section.client_authorities)
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mss.assembly.process import Process
 from mss.config import Relay
 from mss.crypto.keys import PrivateKeys
@@ -9,6 +11,9 @@ from mss.crypto.tls import TlsHolder, relay_client_context
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
 from mss.store.workers import free_leases_of_the_dead, worker_name
+
+if TYPE_CHECKING:
+    from mss.notices.watch import Staff
 
 
 async def build(process: Process) -> None:
@@ -27,9 +32,12 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.bridge.filing import Filing
     from mss.bridge.reading import Reader
     from mss.mail.conversations import Conversations
+    from mss.mail.quarantine import Quarantine
+    from mss.mail.queue import QueueTaker
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.send import Notices
+    from mss.notices.watch import HeldWatch
     from mss.record.service import Records
     from mss.runner import Runner
 
@@ -43,8 +51,33 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     mail = HouseMail(ground.house, ground.dispatch)
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
     notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
-    runner = Runner(store, ground.bus, clock, worker_name(), {**filing.handlers, **notices.handlers})
+    taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
+    quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
+    watch = HeldWatch(
+        House(ground.house.host, writer),
+        _staff(process),
+        store,
+        opener,
+        keys,
+        lookup,
+        mail,
+        ground.recipients,
+        taker,
+        ground.holder,
+        clock,
+    )
+    handlers = {**filing.handlers, **notices.handlers, **quarantine.handlers, **watch.handlers}
+    runner = Runner(store, ground.bus, clock, worker_name(), handlers)
     process.keep(runner.run())
+
+
+def _staff(process: Process) -> Staff:
+    """Who hears that something waits: the structure's own people, else the operator's."""
+    from mss.notices.watch import Staff
+
+    alarms, postmaster = process.config.alarms, process.ground.house.postmaster
+    by_domain = {domain: MailAddress.parse(address) for domain, address in alarms.by_domain.items()}
+    return Staff(MailAddress.parse(alarms.to) if alarms.to else postmaster, by_domain)
 
 
 def _routes(relay: Relay) -> dict[str, tuple[str, int] | None]:
@@ -78,7 +111,16 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
         outcomes=CourierNotes(ReportDuties(ground.public.tasks, clock, chance), clock),
     )
     first_s = relay.retry_first_s
-    taker = QueueTaker(ground.store, ground.bodies, keys.outbound, clock, worker_name(), retry_first_s=first_s)
+    taker = QueueTaker(
+        ground.store,
+        ground.bodies,
+        keys.outbound,
+        clock,
+        worker_name(),
+        retry_first_s=first_s,
+        holder=ground.holder,
+        staff_domain=ground.house.postmaster.domain,
+    )
     courier = Courier(taker, ground.putter, errand, clock)
     ground.bus.on_task(courier.wake)
     process.keep(courier.run())

@@ -99,6 +99,11 @@ class Cases:
         self._house = house
         self._clock = clock
 
+    @property
+    def domain(self) -> str:
+        """Of the patients, whose staff hear of what is held."""
+        return self._house.patient_domain
+
     async def open(self, owner: OwnerId, number: int, actor: str) -> Case | None:
         """Open and read a message. None when there is none. Raises SandboxIll, SandboxBusy, SealBroken."""
         keys = await self._opener.open(owner, actor, "file")

@@ -1,15 +1,14 @@
 """What does a human read who must decide about a held message? One sentence for each reason, and the facts.
 
-The facts are sealed to the house's `held` pair: only staff with its private half read them.
+The facts become part of an `Explanation` (mss/mail/holding.py), which only staff can open.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 from mss.bridge.reading import ReadDocument
+from mss.mail.holding import ClaimedDocument
 from mss.model.verdict import Reason
 
 EXPLANATIONS: dict[Reason, str] = {
@@ -38,43 +37,6 @@ EXPLANATIONS: dict[Reason, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedDocument:
-    """A document as its sender describes it."""
-
-    title: str
-    type: str
-    unique_id: str
-    author: str
-    ins: tuple[str, ...]
-    """`number|authority` of each claim."""
-    birth_name: str
-    first_given_name: str
-    birth_date: str
-    sex: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Everything that staff need, and nobody else may read."""
-
-    explanation: str
-    detail: str
-    message_id: str
-    subject: str
-    sender: str
-    documents: tuple[ClaimedDocument, ...] = ()
-
-    def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self), ensure_ascii=False).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Explanation:
-        values = json.loads(data)
-        documents = tuple(ClaimedDocument(**one | {"ins": tuple(one["ins"])}) for one in values.pop("documents"))
-        return cls(**values, documents=documents)
-
-
 def claimed(documents: Sequence[ReadDocument]) -> tuple[ClaimedDocument, ...]:
     """What the documents say, side by side with nothing: the comparison is the human's."""
     return tuple(_claimed(document) for document in documents)
@@ -96,8 +58,3 @@ def _claimed(document: ReadDocument) -> ClaimedDocument:
         birth_date=traits.birth_date.isoformat() if traits.birth_date else "",
         sex=traits.sex.value if traits.sex else "",
     )
-
-
-def held_context(number: int) -> bytes:
-    """What binds a sealed explanation to its row."""
-    return b"held %d" % number

@@ -13,26 +13,25 @@ from dataclasses import dataclass, replace
 import structlog
 
 from mss.bridge.cases import Case, Cases, place_in_message
-from mss.bridge.explain import EXPLANATIONS, Explanation, claimed, held_context
+from mss.bridge.explain import EXPLANATIONS, claimed
 from mss.bridge.matching import Already, Deliver, Hold, Leave, Replace, Verdict, judge
-from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.formats import mdn
 from mss.mail import answers
 from mss.mail.answers import Answer, Fate
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import TASK_FILE, TASK_RESEAL
-from mss.model.clock import Chance, Clock, to_ms
+from mss.mail.holding import AGAIN, Explanation, Held, Holder
+from mss.model.clock import Chance, Clock
 from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
 from mss.record.service import Actor, PreparedDocument, Records
-from mss.store import audit, changes, messages, records, schema, sealing, tasks
+from mss.store import audit, changes, messages, schema, sealing, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
-from mss.store.ids import new_id
 from mss.store.messages import MessageState
-from mss.store.records import HeldRow, HeldState
+from mss.store.records import HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import Task
 from mss.vault.opener import Opener, OwnerKeys
@@ -83,6 +82,7 @@ class Filing:
         self._bus = bus
         self._clock = clock
         self._chance = chance
+        self._holder = Holder(public, clock, chance)
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -207,13 +207,22 @@ class Filing:
         number = case.stored.message
         messages.set_state(connection, case.keys.owner, number, MessageState.HELD)
         code = mdn.CODES.get(hold.reason, mdn.ErrorCode.OTHER)
-        self._wait(connection, case, hold, code, HeldState.WAITING)
         told = tuple((document.entry.title, Fate.HELD) for document in case.reading.documents)
+        self._wait(connection, case, hold, code, HeldState.WAITING, told)
         self.owe(connection, case.keys.owner, Answer(number, Fate.HELD, hold.reason, told))
         self.note(connection, case, "bridge.held", ACTOR, number, hold.reason)
 
-    def _wait(self, connection: Connection, case: Case, hold: Hold, code: int, state: HeldState) -> None:
-        number = new_id(self._clock, self._chance)
+    def _wait(
+        self,
+        connection: Connection,
+        case: Case,
+        hold: Hold,
+        code: int,
+        state: HeldState,
+        told: tuple[tuple[str, Fate], ...] = (),
+    ) -> None:
+        owner, number, hashed = case.keys.owner, case.stored.message, self._public.lookup.message_id(case.message_id)
+        held = Held(owner, HeldWhat.MESSAGE, number, hold.reason, self._cases.domain, hashed, code)
         explanation = Explanation(
             explanation=EXPLANATIONS.get(hold.reason, hold.reason.value),
             detail=hold.detail,
@@ -222,20 +231,7 @@ class Filing:
             sender=case.structure.header("From") or "",
             documents=claimed(case.reading.documents),
         )
-        sealed = seal.seal_to(self._public.held, explanation.to_bytes(), held_context(number), self._chance)
-        row = HeldRow(
-            owner=case.keys.owner,
-            id=number,
-            state=state,
-            message=case.stored.message,
-            reason=hold.reason,
-            code=code,
-            message_id_hmac=self._public.lookup.message_id(case.message_id),
-            held_ms=to_ms(self._clock.now()),
-            decided_ms=0,
-            detail_sealed=sealed,
-        )
-        records.insert_held(connection, row)
+        self._holder.prepare(held, explanation, told, first=AGAIN, state=state).put(connection)
 
     def owe(self, connection: Connection, owner: int, answer: Answer) -> None:
         """The duty to answer the sender, in the verdict's transaction."""

@@ -10,23 +10,28 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mss.bridge.cases import Cases
-from mss.bridge.explain import Explanation, held_context
 from mss.bridge.filing import Filing
 from mss.bridge.matching import Hold, Leave, judge
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
 from mss.mail.answers import Answer, Fate
-from mss.model.clock import Clock, from_ms, to_ms
+from mss.mail.holding import FIRST, Explanation, Holder, Watch, held_context
+from mss.mail.quarantine import go_on
+from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.errors import MssError, NotFound
 from mss.model.ids import OwnerId, lane_of
+from mss.model.mailbox import MailboxKind
 from mss.model.verdict import Reason
-from mss.store import audit, changes, messages, records
+from mss.store import audit, changes, messages, owners, records, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.messages import MessageState
-from mss.store.records import HeldRow, HeldState
+from mss.store.records import HeldRow, HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.vault.opener import open_house
+
+ON_THE_WAY = frozenset({Reason.VIRUS_FOUND, Reason.NOT_SCANNED, Reason.KEPT_BY_STAFF, Reason.PARKED})
+"""Held before it was judged, or before it left: a human's word lets it go on, and nothing is filed by that."""
 
 
 class NotDecidable(MssError):
@@ -51,6 +56,9 @@ class HeldItem:
     reason: str
     code: int
     held_at: datetime
+    told: str = ""
+    """Who has been told that it waits, last at `told_at`."""
+    told_at: datetime | None = None
 
 
 class Triage:
@@ -65,6 +73,7 @@ class Triage:
         filing: Filing,
         bus: ChangeBus,
         clock: Clock,
+        chance: Chance,
     ) -> None:
         self._store = store
         self._public = public
@@ -73,6 +82,8 @@ class Triage:
         self._filing = filing
         self._bus = bus
         self._clock = clock
+        self._chance = chance
+        self._holder = Holder(public, clock, chance)
 
     async def held_list(self) -> list[HeldItem]:
         """What waits for a human, oldest first."""
@@ -90,9 +101,14 @@ class Triage:
     async def file(self, number: int, actor: str) -> int:
         """Somebody checked: file the documents of that message, or show a message that has none. Returns how many.
 
+        What was held on its way goes on, to the bridge, into the inbox or into the queue (0).
+
         Raises NotFound, NotDecidable, NotFileable (the objection stands), RecordChanged (try again).
         """
         row = await self._waiting(number)
+        if row.reason in ON_THE_WAY:
+            await self._let_go(row, actor)
+            return 0
         owner = OwnerId(row.owner)
         case = await self._cases.open(owner, row.message, actor)
         if case is None:
@@ -118,6 +134,9 @@ class Triage:
     async def reject(self, number: int, actor: str, why: str) -> None:
         """Refuse for good; the sender is told `why`. Raises NotFound, NotDecidable."""
         row = await self._waiting(number)
+        if not await self._store.read(lambda c: _is_of_a_patient(c, row)):
+            await self._refuse(row, actor, why)
+            return
         explanation = self._open(row)
         told = tuple((document.title, Fate.REFUSED) for document in explanation.documents)
         answer = Answer(row.message, Fate.REFUSED, Reason.REFUSED_BY_STAFF, told, is_first=False, why=why)
@@ -126,6 +145,30 @@ class Triage:
             self._decide(connection, row, HeldState.REFUSED)
             messages.set_state(connection, row.owner, row.message, MessageState.REFUSED)
             self._filing.owe(connection, row.owner, answer)
+            audit.write(connection, [self._act(row, actor, "held.refused", row.reason)])
+
+        await self._store.write(lane_of(row.owner), act)
+        self._tell(row.owner)
+
+    async def _let_go(self, row: HeldRow, actor: str) -> None:
+        def act(connection: Connection) -> None:
+            self._decide(connection, row, HeldState.RELEASED)
+            go_on(connection, row, self._clock, self._chance)
+            audit.write(connection, [self._act(row, actor, "held.released", row.reason)])
+
+        await self._store.write(lane_of(row.owner), act)
+        self._tell(row.owner)
+
+    async def _refuse(self, row: HeldRow, actor: str, why: str) -> None:
+        """Mail to a professional or to another operator: its sender reads a delivery status (notices/watch.py)."""
+        watch = Watch(row.id, Reason.REFUSED_BY_STAFF, FIRST, ((why, Fate.REFUSED),))
+        duty = self._holder.watch(watch, to_ms(self._clock.now()))
+
+        def act(connection: Connection) -> None:
+            self._decide(connection, row, HeldState.REFUSED)
+            if row.what == HeldWhat.MESSAGE:
+                messages.set_state(connection, row.owner, row.message, MessageState.REFUSED)
+            tasks.add_task(connection, row.owner, duty)
             audit.write(connection, [self._act(row, actor, "held.refused", row.reason)])
 
         await self._store.write(lane_of(row.owner), act)
@@ -153,7 +196,9 @@ class Triage:
     def _item(self, row: HeldRow, explanation: Explanation) -> HeldItem:
         document = explanation.documents[0] if explanation.documents else None
         title = (document.title or document.unique_id) if document else ""
-        return HeldItem(row.id, explanation.message_id, title, row.reason, row.code, from_ms(row.held_ms))
+        told_at = from_ms(row.told_ms) if row.told_ms else None
+        at = from_ms(row.held_ms)
+        return HeldItem(row.id, explanation.message_id, title, row.reason, row.code, at, row.told, told_at)
 
     def _act(self, row: HeldRow, actor: str, act: str, result: str) -> audit.Act:
         return audit.Act(self._clock.now(), actor, act, row.owner, row.message, row.message_id_hmac, result)
@@ -161,3 +206,8 @@ class Triage:
     def _tell(self, owner: int) -> None:
         self._bus.publish(changes.FOLDER, owner)
         self._bus.publish(changes.TASK)
+
+
+def _is_of_a_patient(connection: Connection, row: HeldRow) -> bool:
+    box = owners.mailbox(connection, row.owner)
+    return row.what == HeldWhat.MESSAGE and box is not None and box.kind is MailboxKind.PATIENT

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from mss.bridge.cases import Cases
-from mss.bridge.explain import Explanation
 from mss.bridge.filing import Filing
 from mss.bridge.reading import Reader
 from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, Triage
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
 from mss.mail.conversations import Conversations
+from mss.mail.holding import Explanation
+from mss.model.clock import SystemClock
 from mss.model.errors import MssError, NotFound
 from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
@@ -41,7 +42,7 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
             cases = Cases(store, opener, Reader(sandbox, chance), records, ground.house, clock)
             conversations = Conversations(lookup, clock, chance)
             filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
-            yield Triage(store, ground.public, keys.held, cases, filing, ground.bus, clock)
+            yield Triage(store, ground.public, keys.held, cases, filing, ground.bus, clock, chance)
     except NotFound as problem:
         raise MssError("nothing that is held bears that id: see mss held list") from problem
     except NotDecidable as problem:
@@ -56,7 +57,7 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
 def list_held(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """What waits, oldest first."""
     rows = [_fields(item) for item in finish(_list(settings(config)))]
-    columns = ("id", "held_at", "code", "reason", "document", "message_id")
+    columns = ("id", "held_at", "age", "code", "reason", "told", "document", "message_id")
     show(rows, as_json=as_json, columns=columns, empty="nothing waits")
 
 
@@ -67,7 +68,16 @@ async def _list(config: Config) -> list[HeldItem]:
 
 def _fields(item: HeldItem) -> dict[str, Any]:
     """An id is a text in JSON: it has 63 bits, and many readers keep 53."""
-    return asdict(item) | {"id": str(item.id), "held_at": item.held_at.isoformat(timespec="seconds")}
+    told_at = None if item.told_at is None else item.told_at.isoformat(timespec="seconds")
+    age_s = int((SystemClock().now() - item.held_at).total_seconds())
+    times = {"held_at": item.held_at.isoformat(timespec="seconds"), "told_at": told_at, "age": _age(age_s)}
+    return asdict(item) | {"id": str(item.id)} | times
+
+
+def _age(seconds: int) -> str:
+    """Days and hours, hours and minutes: what a person compares with 24 and 72."""
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"{hours // 24} d {hours % 24} h" if hours >= 48 else f"{hours} h {minutes % 60} min"
 
 
 @app.command("show")
@@ -92,9 +102,9 @@ async def _show(config: Config, number: int) -> tuple[HeldItem, Explanation]:
 
 @app.command()
 def file(number: Number, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Somebody has checked who it is: file the documents and show the message to the patient."""
+    """Somebody has checked: file the documents and show the message, or let go what was held on its way."""
     count = finish(_file(settings(config), number))
-    print(f"{number}: {count} filed; the sender is told")
+    print(f"{number}: {count} filed; the sender is told" if count else f"{number}: let go on its way")
 
 
 async def _file(config: Config, number: int) -> int:

@@ -11,7 +11,8 @@ from mss.config import Config
 from mss.model.clock import from_ms, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
-from mss.store import audit, changes, schema, tasks
+from mss.store import audit, changes, records, schema, tasks
+from mss.store.records import HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import Queued, RowState
 
@@ -71,9 +72,13 @@ async def _set(config: Config, number: int, state: RowState, act: str) -> None:
         if row is None:
             raise NotFound(f"{number} is not in the queue")
         now = ground.clock.now()
+        hold = ground.holder.kept_by_staff(row, ground.house.postmaster.domain) if state is RowState.HELD else None
 
         def write(connection: Connection) -> None:
             tasks.set_row_state(connection, schema.queue, row.owner, row.id, state, act)
+            records.let_go(connection, row.owner, HeldWhat.OUTGOING, row.id, to_ms(now))
+            if hold is not None:
+                hold.put(connection)
             if state is RowState.WAITING:
                 tasks.put_back(connection, schema.queue, row.owner, row.id, to_ms(now), act)
             done = audit.Act(now, "staff:command", act, row.owner, row.id, row.message_id_hmac)

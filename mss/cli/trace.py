@@ -40,6 +40,8 @@ SENTENCES = {
     "record.open": "opened the document in the record",
     "bridge.filed": "judged by the bridge: filed in the record and shown to the patient ({result})",
     "bridge.left": "judged by the bridge: nothing to file, shown to the patient",
+    "mail.held": "held, seen by nobody ({result})",
+    "held.released": "let go on its way ({result})",
     "bridge.held": "held for a human, shown to nobody ({result})",
     "bridge.kept-back": "filed hidden, message kept back until it is announced ({result})",
     "held.shown": "looked at by a human ({result})",

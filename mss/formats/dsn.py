@@ -87,10 +87,14 @@ class Dsn:
             raise BadValue("a notification about nobody, or about too many")
 
 
-def write_dsn(heading: Heading, dsn: Dsn, original: bytes, *, whole: bool = False) -> bytes:
-    """The notification. By default the header alone comes back: the sender has the message, and it may be large."""
+def write_dsn(
+    heading: Heading, dsn: Dsn, original: bytes, *, whole: bool = False, opening: tuple[str, str] | None = None
+) -> bytes:
+    """The notification. By default the header alone comes back: the sender has the message, and it may be large.
+
+    `opening`: other first words than those of the action, French and English."""
     groups = [_message_fields(dsn), *(_recipient_fields(recipient) for recipient in dsn.recipients)]
-    return write(heading, _words(dsn), Machine(REPORT_TYPE, MEDIA_TYPE, groups), original, whole=whole)
+    return write(heading, _words(dsn, opening), Machine(REPORT_TYPE, MEDIA_TYPE, groups), original, whole=whole)
 
 
 def unreachable(address: str, original_recipient: str = "") -> RecipientStatus:
@@ -235,6 +239,28 @@ _EXPLAINED: dict[Reason, _Words] = {
         "L'opérateur a retiré le message de la file d'attente. Il ne sera pas envoyé.",
         "The operator has taken the message out of the queue. It will not be sent.",
     ),
+    Reason.VIRUS_FOUND: (
+        "Notre antivirus y a trouvé un contenu suspect. Une personne décide de la suite. Vérifiez le poste d'où il"
+        " vient ; si c'est urgent, joignez le destinataire par un autre moyen.",
+        "Our antivirus found something suspicious in it. A person decides what follows. Check the computer that it came"
+        " from; if it is urgent, reach the recipient by other means.",
+    ),
+    Reason.NOT_SCANNED: (
+        "Notre antivirus n'a pas encore pu l'examiner. Il sera remis de lui-même dès que ce sera fait.",
+        "Our antivirus could not look at it yet. It will be delivered by itself as soon as that is done.",
+    ),
+    Reason.KEPT_BY_STAFF: (
+        "Notre équipe le retient pour le moment.",
+        "Our staff keep it back for the moment.",
+    ),
+    Reason.PARKED: (
+        "Un défaut de notre serveur empêche son départ. Notre équipe est prévenue.",
+        "A fault of our server keeps it from leaving. Our staff have been told.",
+    ),
+    Reason.REFUSED_BY_STAFF: (
+        "Après vérification, notre équipe a décidé de ne pas le remettre.",
+        "After a check our staff decided not to deliver it.",
+    ),
     Reason.PEER_REFUSED: (
         "Le serveur du destinataire a refusé le message.",
         "The recipient's server refused the message.",
@@ -276,17 +302,17 @@ def explain(recipient: RecipientStatus) -> _Words:
     return _OF_ACTION[recipient.action]
 
 
-def _words(dsn: Dsn) -> str:
-    french, english = ("\n".join(_in_language(dsn, language)) for language in (0, 1))
+def _words(dsn: Dsn, opening: _Words | None = None) -> str:
+    french, english = ("\n".join(_in_language(dsn, language, opening)) for language in (0, 1))
     return f"Bonjour,\n\n{french}\n-- English --\n\n{english}"
 
 
-def _in_language(dsn: Dsn, language: int) -> Iterable[str]:
+def _in_language(dsn: Dsn, language: int, opening: _Words | None) -> Iterable[str]:
     for action in Action:
         concerned = [recipient for recipient in dsn.recipients if recipient.action is action]
         if not concerned:
             continue
-        yield _OPENINGS[action][language] + "\n"
+        yield (opening or _OPENINGS[action])[language] + "\n"
         for recipient in concerned:
             yield from _about(recipient, language)
     yield _CLOSING[language] + "\n"

@@ -11,12 +11,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.formats.summary import Summary
 from mss.mail.answers import task_context
+from mss.mail.holding import Doubt, Held, Holder, PreparedHold
+from mss.mail.recipients import NOBODY
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind, SpecialUse
@@ -28,6 +30,7 @@ from mss.store.database import Store
 from mss.store.ids import new_id
 from mss.store.messages import Direction, MessageState
 from mss.store.owners import MailboxRow
+from mss.store.records import HeldWhat
 from mss.store.sealing import IntakeKey, Sealer
 from mss.store.sql import Connection
 
@@ -63,6 +66,8 @@ class Letter:
     """What the sender asked of delivery reports."""
     fingerprint: bytes = field(init=False)
     """Of those, once for all recipients."""
+    doubt: Doubt | None = None
+    """What keeps it from being seen: it is put, and held."""
 
     def __post_init__(self, digest_source: bytes) -> None:
         object.__setattr__(self, "fingerprint", hashlib.sha256(digest_source).digest())
@@ -117,6 +122,7 @@ class Delivery:
         self._bus = bus
         self._clock = clock
         self._chance = chance
+        self._holder = Holder(public, clock, chance)
         self._thrown: set[asyncio.Task[None]] = set()
 
     async def incoming(
@@ -130,8 +136,9 @@ class Delivery:
                 parcel = await self._for_patient(letter, recipient, box, notice_within_s)
                 parcel.passed_on_to.append(recipient)
             else:
-                parcel = parcels.get(box.owner) or await self.copy(letter, box, INCOMING, Placing())
-                parcel.delivered_to.append(recipient)
+                parcel = parcels.get(box.owner) or await self._for_professional(letter, recipient, box)
+                if letter.doubt is None:
+                    parcel.delivered_to.append(recipient)
             parcels[parcel.owner] = parcel
         return list(parcels.values())
 
@@ -144,6 +151,7 @@ class Delivery:
         answer nor its time tells who exists.
         """
         number = new_id(self._clock, self._chance)
+        hold = self._hold(letter, NOBODY if box is None else box.owner, recipient, number)
         notice = self._notice(letter, recipient, number, notice_within_s)  # made for everybody, kept for nobody
         owner, public_key = self._nobody(recipient)
         if box is None:
@@ -152,7 +160,21 @@ class Delivery:
             return parcel
         payload, now_ms = json.dumps({"message": number}).encode(), to_ms(self._clock.now())
         duty = tasks.NewTask(new_id(self._clock, self._chance), TASK_FILE, payload, now_ms)
-        return await self._parcel(letter, box.owner, box.public_key, INCOMING, Placing(), number, duty)
+        return await self._parcel(letter, box.owner, box.public_key, INCOMING, Placing(), number, duty, hold)
+
+    async def _for_professional(self, letter: Letter, recipient: MailAddress, box: MailboxRow) -> Parcel:
+        number = new_id(self._clock, self._chance)
+        hold = self._hold(letter, box.owner, recipient, number)
+        return await self._parcel(letter, box.owner, box.public_key, INCOMING, Placing(), number, None, hold)
+
+    def _hold(self, letter: Letter, owner: int, recipient: MailAddress, number: int) -> PreparedHold | None:
+        """For a letter in doubt: made for everybody, like the notice, and put where somebody is."""
+        if letter.doubt is None:
+            return None
+        hashed = self._public.lookup.message_id(letter.message_id)
+        held = Held(owner, HeldWhat.MESSAGE, number, letter.doubt.reason, recipient.domain, hashed)
+        sender, subject = str(letter.sender or ""), letter.summary.subject
+        return self._holder.quarantine(held, letter.doubt, sender, letter.message_id, subject)
 
     async def copy(self, letter: Letter, box: MailboxRow, addressed_to: str, placing: Placing) -> Parcel:
         """A letter that stands in a folder as soon as it is put. Raises StorageUnavailable."""
@@ -229,6 +251,7 @@ class Delivery:
         placing: Placing,
         number: int,
         duty: tasks.NewTask | None,
+        hold: PreparedHold | None = None,
     ) -> Parcel:
         key = self._sealer.key_for(owner, public_key)
         blob = new_id(self._clock, self._chance)
@@ -247,7 +270,7 @@ class Delivery:
             body_size_bytes=len(body),
             body_inline=inline,
             body_place=place,
-            state=MessageState.VISIBLE if duty is None else MessageState.PENDING,
+            state=MessageState.HELD if hold else MessageState.VISIBLE if duty is None else MessageState.PENDING,
             direction=placing.direction,
             received_ms=to_ms(self._clock.now()),
             conversation=placing.conversation,
@@ -255,7 +278,7 @@ class Delivery:
         digested = received.digest(letter.peer_name, str(letter.sender or ""), addressed_to, letter.fingerprint)
 
         def put(connection: Connection) -> int:
-            return self._put(connection, new, key, digested, placing, duty, letter.peer_name)
+            return self._put(connection, new, key, digested, placing, hold or duty, letter.peer_name)
 
         return Parcel(owner, new, key, put)
 
@@ -266,7 +289,7 @@ class Delivery:
         key: IntakeKey,
         digested: bytes,
         placing: Placing,
-        duty: tasks.NewTask | None,
+        duty: tasks.NewTask | PreparedHold | None,
         actor: str,
     ) -> int:
         owner, now = key.owner, self._clock.now()
@@ -279,7 +302,9 @@ class Delivery:
             return standing
         messages.insert_message(connection, owner, new)
         owners.add_used(connection, owner, new.size_bytes)
-        if duty is not None:
+        if isinstance(duty, PreparedHold):
+            duty.put(connection)
+        elif duty is not None:
             tasks.add_task(connection, owner, duty)
         else:
             folder = folders.folder_by_use(connection, owner, placing.folder)
@@ -287,7 +312,10 @@ class Delivery:
             entry = folders.NewEntry(new.message, placing.flags, 0, new.received_ms, new.size_bytes)
             folders.append_entries(connection, owner, folder.folder, [entry], new.received_ms)
         act = "mail.sent" if placing.direction == Direction.OUT else "mail.received"
-        audit.write(connection, [audit.Act(now, actor, act, owner, new.message, new.message_id_hmac)])
+        acts = [audit.Act(now, actor, act, owner, new.message, new.message_id_hmac)]
+        if isinstance(duty, PreparedHold):
+            acts.append(replace(acts[0], act="mail.held", result=duty.row.reason))
+        audit.write(connection, acts)
         return new.message
 
     def message_id_hmac(self, message_id: str) -> bytes:
@@ -310,7 +338,7 @@ class Delivery:
         for parcel in parcels:
             parcel.key.kept = True
             self._bus.publish(changes.FOLDER, parcel.owner)
-        if any(parcel.new.state is MessageState.PENDING for parcel in parcels):
+        if any(parcel.new.state is not MessageState.VISIBLE for parcel in parcels):
             self._bus.publish(changes.TASK)
 
     def _throw_away(self, place: str) -> None:

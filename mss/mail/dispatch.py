@@ -7,18 +7,22 @@ message changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mss.crypto.keys import Lookup
 from mss.mail import letters
 from mss.mail.delivery import Delivery, Letter, Parcel
+from mss.mail.holding import Doubt, Held, Holder
 from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.store import audit, changes, received
+from mss.store import audit, changes, received, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
+from mss.store.records import HeldWhat
 from mss.store.sql import Connection
+from mss.store.tasks import RowState
 
 Also = Callable[[Connection], None]
 
@@ -40,6 +44,7 @@ class Dispatch:
         lookup: Lookup,
         bus: ChangeBus,
         clock: Clock,
+        holder: Holder,
     ) -> None:
         self._house = house
         self._store = store
@@ -49,6 +54,7 @@ class Dispatch:
         self._lookup = lookup
         self._bus = bus
         self._clock = clock
+        self._holder = holder
 
     async def send(
         self,
@@ -105,6 +111,21 @@ class Dispatch:
                 now, letter.peer_name, "mail.queued", origin, mail.mail.id, message_id_hmac, mail.mail.next_hop
             )
             audit.write(connection, [act])
+            if letter.doubt is not None:
+                self._hold(connection, letter, letter.doubt, mail, act)
         if own_copy is not None:
             own_copy.put(connection)
         also(connection)
+
+    def _hold(
+        self, connection: Connection, letter: Letter, doubt: Doubt, mail: PreparedMail, queued: audit.Act
+    ) -> None:
+        """What the antivirus objects to stays in the queue until it is decided."""
+        row = mail.mail
+        domain = letter.sender.domain if letter.sender else ""
+        ours = domain if domain in self._house.domains else self._house.postmaster.domain
+        held = Held(mail.owner, HeldWhat.OUTGOING, row.id, doubt.reason, ours, row.message_id_hmac)
+        sender, subject = str(letter.sender or ""), letter.summary.subject
+        self._holder.quarantine(held, doubt, sender, letter.message_id, subject).put(connection)
+        tasks.set_row_state(connection, schema.queue, mail.owner, row.id, RowState.HELD, doubt.reason)
+        audit.write(connection, [replace(queued, act="mail.held", result=doubt.reason)])

@@ -12,6 +12,7 @@ from mss.mail.delivery import Delivery, Letter
 from mss.mail.peers import TrustGate
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
+from mss.mail.screening import NoScreening, Screening
 from mss.model.clock import Chance
 from mss.model.errors import Malformed, StorageUnavailable
 from mss.model.ids import MailAddress
@@ -23,13 +24,20 @@ class Intake:
     """The relay's `Reception`: mail from peers to our mailboxes."""
 
     def __init__(
-        self, house: House, gate: TrustGate, recipients: Recipients, delivery: Delivery, chance: Chance
+        self,
+        house: House,
+        gate: TrustGate,
+        recipients: Recipients,
+        delivery: Delivery,
+        chance: Chance,
+        screening: Screening | None = None,
     ) -> None:
         self._house = house
         self._gate = gate
         self._recipients = recipients
         self._delivery = delivery
         self._chance = chance
+        self._screening = screening or NoScreening()
 
     async def sender(self, peer: Peer, sender: MailAddress | None) -> Verdict:
         return self._gate.speaks(peer, sender)
@@ -53,7 +61,10 @@ class Intake:
             verdict = self._gate.speaks(peer, envelope.sender, facts.from_addresses[0])
         if not isinstance(verdict, Accept):
             return Receipt(verdict)
-        letter = Letter(traced, summarise(traced, structure), envelope.sender, peer.name, raw, envelope.wish)
+        doubt = await self._screening.doubt(raw)
+        letter = Letter(
+            traced, summarise(traced, structure), envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
+        )
         try:
             return await self._keep(letter, envelope)
         except StorageUnavailable:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
+from mss.mail.holding import Holder
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
@@ -173,7 +174,12 @@ class QueueTaker:
         worker: str,
         *,
         retry_first_s: float = RETRY_FIRST_S,
+        holder: Holder | None = None,
+        staff_domain: str = "",
     ) -> None:
+        """`holder`, `staff_domain`: so that what is parked is watched; without, it only waits."""
+        self._holder = holder
+        self._staff_domain = staff_domain
         self._store = store
         self._bodies = bodies
         self._outbound = outbound
@@ -251,8 +257,12 @@ class QueueTaker:
         await self._store.write(lane_of(row.owner), act)
 
     async def park(self, row: Queued, reason: str) -> None:
-        """Something of ours is wrong with this row: keep it for a human."""
-        await self._store.write(
-            lane_of(row.owner),
-            lambda c: tasks.set_row_state(c, schema.queue, row.owner, row.id, RowState.FAILED, reason),
-        )
+        """Something of ours is wrong with this row: keep it for a human, who is told."""
+        hold = self._holder.parked(row, reason, self._staff_domain) if self._holder else None
+
+        def act(connection: Connection) -> None:
+            tasks.set_row_state(connection, schema.queue, row.owner, row.id, RowState.FAILED, reason)
+            if hold is not None:
+                hold.put(connection)
+
+        await self._store.write(lane_of(row.owner), act)

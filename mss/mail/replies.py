@@ -21,6 +21,7 @@ from mss.mail.delivery import Delivery, Letter, Placing
 from mss.mail.dispatch import Dispatch
 from mss.mail.reception import Receipt
 from mss.mail.recipients import House
+from mss.mail.screening import NoScreening, Screening
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import Malformed, MssError, NotFound, StorageUnavailable
 from mss.model.ids import MailAddress
@@ -68,7 +69,9 @@ class PatientReplies:
         dispatch: Dispatch,
         clock: Clock,
         chance: Chance,
+        screening: Screening | None = None,
     ) -> None:
+        self._screening = screening or NoScreening()
         self._house = house
         self._store = store
         self._opener = opener
@@ -166,8 +169,8 @@ class PatientReplies:
     ) -> Receipt:
         owner, now = keys.owner, self._clock.now()
         kept, leaves = [
-            Letter(octets, summarise(octets, await letters.scan(octets)), sender, f"login:{owner}", raw)
-            for octets in (raw, letters.return_path(sender) + raw)
+            Letter(octets, summarise(octets, await letters.scan(octets)), sender, f"login:{owner}", raw, doubt=doubt)
+            for octets, doubt in ((raw, None), (letters.return_path(sender) + raw, await self._screening.doubt(raw)))
         ]
         placing = Placing(SpecialUse.SENT, Flag.SEEN, Direction.OUT, conversation)
         copy = await self._delivery.copy(kept, box, "sent", placing)

@@ -20,6 +20,7 @@ from mss.mail.letters import PARIS
 from mss.mail.policy import SenderFacts
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
+from mss.mail.screening import NoScreening, Screening
 from mss.model.clock import Chance, Clock
 from mss.model.errors import Malformed, StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
@@ -43,7 +44,9 @@ class Submission:
         is_trusted: Callable[[str], bool],
         clock: Clock,
         chance: Chance,
+        screening: Screening | None = None,
     ) -> None:
+        self._screening = screening or NoScreening()
         self._house = house
         self._recipients = recipients
         self._dispatch = dispatch
@@ -82,7 +85,8 @@ class Submission:
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
             repeated = raw if _says(structure, "Message-ID") else finished
             summary = summarise(finished, await letters.scan(finished))
-            letter = Letter(finished, summary, envelope.sender, peer.name, repeated, envelope.wish)
+            doubt = await self._screening.doubt(raw)
+            letter = Letter(finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         try:

@@ -43,3 +43,12 @@ class SealBroken(MssError):
 
 class SandboxFailed(MssError):
     """The sandbox worker died, ran out of time or memory, or answered nonsense. The item is held."""
+
+
+class NotYet(MssError):
+    """A duty cannot be done now for a reason that is not its own (a daemon is down): again after `after_s` seconds,
+    however often."""
+
+    def __init__(self, after_s: float, why: str) -> None:
+        super().__init__(why)
+        self.after_s = after_s

@@ -87,6 +87,11 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # the sandbox failed on it
     LOOSE_DOCUMENT = "loose-document"
     REFUSED_BY_STAFF = "refused-by-staff"
+    # held on its way: by the antivirus, or in the queue
+    VIRUS_FOUND = "virus-found"
+    NOT_SCANNED = "not-scanned"
+    KEPT_BY_STAFF = "kept-by-staff"
+    PARKED = "parked"
     # delivery
     UNREACHABLE = "unreachable"
     EXPIRED = "expired"

@@ -99,9 +99,11 @@ class Original:
         )
 
 
-def answer(owed: Answer, original: Original, house: House, message_id: str, at: datetime) -> bytes | None:
+def answer(
+    owed: Answer, original: Original, house: House, message_id: str, at: datetime, *, returns_failed: bool = True
+) -> bytes | None:
     """The answer that is owed, or None when nobody is to be answered: no sender, a report, an automaton's answer, or
-    a success that nobody asked about."""
+    a success that nobody asked about. `returns_failed`: what failed comes back whole, as ANS has it."""
     to = original.return_path
     is_failure = owed.fate in _FAILURES
     if to is None or original.structure.root.content_type == "multipart/report":
@@ -119,7 +121,7 @@ def answer(owed: Answer, original: Original, house: House, message_id: str, at: 
     )
     heading = _heading(original, house, to, _subject(owed, original, error), message_id, at)
     write = mdn.write_mdn if by_mdn else mdn.write_letter
-    return write(heading, told, original.raw, details=details(owed), whole=is_failure)
+    return write(heading, told, original.raw, details=details(owed), whole=is_failure and returns_failed)
 
 
 def _is_always_told(owed: Answer) -> bool:

@@ -7,6 +7,7 @@ Answers go through the house's own mail (mss/mail/submit.py) with an empty rever
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from mss.model.message import DsnWish, Notify, RecipientWish, Returned
 from mss.model.verdict import Reason
 from mss.notices import compose
 from mss.notices.compose import DeliveryReport, House, Original
-from mss.store import audit, messages, schema, tasks
+from mss.store import audit, messages, records, schema, tasks
 from mss.store.database import Store
 from mss.store.ids import new_id
 from mss.store.sql import Connection
@@ -171,7 +172,10 @@ class Notices:
         which = "first" if owed.is_first else owed.fate.value
         message_id = self._message_id(f"answer {owner}/{owed.message}/{which}")
         at = self._clock.now().astimezone(PARIS)
-        written = await asyncio.to_thread(compose.answer, owed, original, self._house, message_id, at)
+        hold = await self._store.read(lambda c: records.held_of_message(c, owner, owed.message))
+        is_safe = hold is None or hold.reason not in (Reason.VIRUS_FOUND, Reason.NOT_SCANNED)
+        write = functools.partial(compose.answer, owed, original, self._house, message_id, at, returns_failed=is_safe)
+        written = await asyncio.to_thread(write)
         if written is None or original.return_path is None:
             await self._store.write(lane_of(owner), lambda c: tasks.finish(c, schema.task, owner, [task.id]))
             log.info("notice.nobody-to-tell", message=owed.message, fate=owed.fate.value)
@@ -242,6 +246,8 @@ class Notices:
         def also(connection: Connection) -> None:
             if tasks.finish(connection, schema.task, task.owner, [task.id]):
                 audit.write(connection, [act])
+                if number:
+                    records.mark_message_told(connection, task.owner, number, "sender", to_ms(self._clock.now()))
 
         await self._mail.send(OwnerId(task.owner), None, (to,), written, also=also)
         log.info("notice.sent", task=task.id, kind=task.kind, told=told)

@@ -116,6 +116,11 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.UNREADABLE,
         Reason.LOOSE_DOCUMENT,
         Reason.REFUSED_BY_STAFF,
+        # after the 250 too: held, and told in a notice
+        Reason.VIRUS_FOUND,
+        Reason.NOT_SCANNED,
+        Reason.KEPT_BY_STAFF,
+        Reason.PARKED,
         # delivery: told in a notice, never in a reply
         Reason.UNREACHABLE,
         Reason.EXPIRED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from mss.store import schema
 from mss.store.sql import own, own_parameters, owned_by
@@ -113,6 +113,15 @@ class HeldState(StrEnum):
     KEPT_BACK = "kept-back"
     FILED = "filed"
     REFUSED = "refused"
+    RELEASED = "released"
+    """It went on its way: scanned after all, or let go by staff."""
+
+
+class HeldWhat(StrEnum):
+    """What kind of thing waits: a message of a mailbox, or mail in the queue (`message` is then its number there)."""
+
+    MESSAGE = "message"
+    OUTGOING = "outgoing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,12 @@ class HeldRow:
     held_ms: int
     decided_ms: int
     detail_sealed: bytes
+    what: str = HeldWhat.MESSAGE
+    domain: str = ""
+    """The one of ours whose staff hear of it."""
+    told: str = ""
+    """Who has been told that it waits (`sender, staff`), last at `told_ms`."""
+    told_ms: int = 0
 
 
 _HELD = tuple(H.c[name] for name in HeldRow.__slots__)
@@ -144,15 +159,24 @@ def held(connection: Connection, number: int) -> HeldRow | None:
     return None if row is None else HeldRow(**row._mapping)
 
 
-def held_of_message(connection: Connection, owner: int, message: int) -> HeldRow | None:
-    query = select(*_HELD).where(owned_by(H), H.c.message == message)
-    row = connection.execute(query, own_parameters(owner)).one_or_none()
+def held_of(connection: Connection, owner: int, number: int) -> HeldRow | None:
+    row = connection.execute(select(*_HELD).where(owned_by(H), H.c.id == number), own_parameters(owner)).one_or_none()
     return None if row is None else HeldRow(**row._mapping)
 
 
-def list_held(connection: Connection, states: tuple[str, ...]) -> list[HeldRow]:
-    """What waits, oldest first: `mss held list`."""
-    query = select(*_HELD).where(H.c.state.in_(states)).order_by(H.c.held_ms, H.c.id)
+def held_of_message(connection: Connection, owner: int, message: int) -> HeldRow | None:
+    """The last time that a message was held: the antivirus may come before the bridge."""
+    query = select(*_HELD).where(owned_by(H), H.c.message == message).order_by(H.c.held_ms.desc(), H.c.id.desc())
+    row = connection.execute(query.limit(1), own_parameters(owner)).one_or_none()
+    return None if row is None else HeldRow(**row._mapping)
+
+
+def list_held(
+    connection: Connection, states: tuple[str, ...], *, domain: str = "", limit: int | None = None
+) -> list[HeldRow]:
+    """What waits, oldest first: `mss held list`. `domain`: for the staff of one of ours only."""
+    query = select(*_HELD).where(H.c.state.in_(states)).order_by(H.c.held_ms, H.c.id).limit(limit)
+    query = query.where(H.c.domain == domain) if domain else query
     return [HeldRow(**row._mapping) for row in connection.execute(query)]
 
 
@@ -162,3 +186,29 @@ def decide_held(connection: Connection, owner: int, number: int, state: HeldStat
     change = update(H).where(owned_by(H), H.c.id == number, H.c.state.in_(open_states))
     values = {"state": state, "decided_ms": decided_ms}
     return connection.execute(change.values(**values), own_parameters(owner)).rowcount == 1
+
+
+def _waiting(connection: Connection, owner: int, condition: ColumnElement[bool], values: dict[str, object]) -> int:
+    change = update(H).where(owned_by(H), H.c.state == HeldState.WAITING, condition).values(**values)
+    return connection.execute(change, own_parameters(owner)).rowcount
+
+
+def mark_told(connection: Connection, owner: int, number: int, told: str, told_ms: int) -> bool:
+    """Note who has been told that it waits. False when it does not wait any more."""
+    return _waiting(connection, owner, H.c.id == number, {"told": told, "told_ms": told_ms}) == 1
+
+
+def mark_message_told(connection: Connection, owner: int, message: int, told: str, told_ms: int) -> None:
+    """The same for whatever holds that message."""
+    _waiting(connection, owner, H.c.message == message, {"told": told, "told_ms": told_ms})
+
+
+def find_out(connection: Connection, owner: int, number: int, reason: str, detail_sealed: bytes) -> bool:
+    """It waits for another reason than was thought. False when it does not wait any more."""
+    return _waiting(connection, owner, H.c.id == number, {"reason": reason, "detail_sealed": detail_sealed}) == 1
+
+
+def let_go(connection: Connection, owner: int, what: HeldWhat, number: int, decided_ms: int) -> int:
+    """End what holds a message or mail of the queue, if anything does: it goes on its way."""
+    which = and_(H.c.what == what, H.c.message == number)
+    return _waiting(connection, owner, which, {"state": HeldState.RELEASED, "decided_ms": decided_ms})

@@ -301,9 +301,16 @@ held = _owned(
     _col("held_ms", BigInteger),
     _col("decided_ms", BigInteger, 0),
     _col("detail_sealed", Bytes),
+    _col("what", Word, "message"),
+    _col("domain", String(253), ""),
+    _col("told", Word, ""),
+    _col("told_ms", BigInteger, 0),
+    Index("ix_held_state", "state", "held_ms"),
     keys=("id",),
 )
-"""What waits for a human. State: waiting, filed, refused, released. Detail sealed to the house's `held` key."""
+"""What waits for a human. State: waiting, filed, refused, released. Detail sealed to the house's `held` key.
+What: a message of the mailbox, or mail in the queue whose number `message` then is. Domain: the one of ours whose staff
+hear of it. Told: who has been told that it waits, last at `told_ms`."""
 
 patient = _owned("patient", _col("state", Word), _col("profile_sealed", Bytes))
 """A person with a record. Profile: sealed JSON under the shelf key (display name, language)."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from mss.store import schema
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
 
 T = schema.task
 Q = schema.queue
@@ -103,6 +103,12 @@ class Queued:
 def add_task(connection: Connection, owner: int, task: NewTask) -> None:
     row = {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms}
     connection.execute(insert(T), own(owner) | row | {"state": RowState.WAITING})
+
+
+def add_task_once(connection: Connection, owner: int, task: NewTask) -> None:
+    """The same for a duty whose number follows from its cause: one that waits already stays as it is."""
+    row = {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms}
+    insert_ignoring(connection, T, [own(owner) | row | {"state": RowState.WAITING}])
 
 
 def add_queued(connection: Connection, owner: int, mail: NewQueued) -> None:
@@ -189,10 +195,21 @@ def finish(connection: Connection, table: Table, owner: int, ids: Sequence[int])
     return connection.execute(delete(table).where(owned_by(table), table.c.id.in_(ids)), own_parameters(owner)).rowcount
 
 
-def put_back(connection: Connection, table: Table, owner: int, row_id: int, when_ms: int, reason: str) -> None:
-    """Give a row back, to be tried again at `when_ms`."""
+def put_back(
+    connection: Connection,
+    table: Table,
+    owner: int,
+    row_id: int,
+    when_ms: int,
+    reason: str,
+    *,
+    attempts: int | None = None,
+) -> None:
+    """Give a row back, to be tried again at `when_ms`. `attempts`: count from there, when this one was no attempt."""
     moment = "due_ms" if table is T else "next_try_ms"
     values = {moment: when_ms, "lease_until_ms": 0, "lease_owner": "", "last_reason": reason[:200]}
+    if attempts is not None:
+        values["attempts"] = attempts
     connection.execute(
         update(table).where(owned_by(table), table.c.id == row_id).values(**values), own_parameters(owner)
     )
@@ -240,6 +257,12 @@ def free_leases(connection: Connection, table: Table, lane: int, worker: str) ->
 def list_queue(connection: Connection) -> list[Queued]:
     """All mail that has not left, oldest first: `mss queue list`."""
     return [_queued(row) for row in connection.execute(select(Q).order_by(Q.c.created_ms))]
+
+
+def queued(connection: Connection, owner: int, row_id: int) -> Queued | None:
+    """One mail of the queue."""
+    row = connection.execute(select(Q).where(owned_by(Q), Q.c.id == row_id), own_parameters(owner)).one_or_none()
+    return None if row is None else _queued(row)
 
 
 def failed_tasks(connection: Connection) -> list[Task]:

@@ -28,20 +28,25 @@ from mss.mail.conversations import Conversations
 from mss.mail.delivery import Delivery, Letter
 from mss.mail.dispatch import Dispatch
 from mss.mail.healthmail import Sending
+from mss.mail.holding import Holder
 from mss.mail.mailboxes import ConversationView, PatientInbox
+from mss.mail.quarantine import Quarantine
 from mss.mail.queue import QueuePutter, QueueTaker
 from mss.mail.reception import Peer
 from mss.mail.recipients import House as MailHouse
 from mss.mail.recipients import Recipients
 from mss.mail.replies import PatientReplies
+from mss.mail.screening import NoScreening, Screening
 from mss.mail.submit import HouseMail
 from mss.model.clock import ManualClock, SeededChance, to_ms
+from mss.model.errors import NotYet
 from mss.model.ids import Ins, MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.message import NOTHING_WISHED, DsnWish, Envelope
 from mss.model.people import IdentityStatus, IdentityTraits
 from mss.notices.compose import House as NoticeHouse
 from mss.notices.send import Notices, ReportDuties
+from mss.notices.watch import HeldWatch, Staff
 from mss.record.access import Role, Viewer
 from mss.record.service import DocumentView, HistoryLine, Records
 from mss.sandbox.pool import Sandbox
@@ -95,7 +100,15 @@ class House:
         self.delivery = Delivery(store, below.bodies, public, Sealer(clock, chance), self.bus, clock, chance)
         putter = QueuePutter(below.bodies, public, clock, chance)
         self.dispatch = Dispatch(
-            self.mail_house, store, self.recipients, self.delivery, putter, public.lookup, self.bus, clock
+            self.mail_house,
+            store,
+            self.recipients,
+            self.delivery,
+            putter,
+            public.lookup,
+            self.bus,
+            clock,
+            Holder(public, clock, chance),
         )
         self.house_mail = HouseMail(self.mail_house, self.dispatch)
         self.conversations = Conversations(public.lookup, clock, chance)
@@ -106,7 +119,35 @@ class House:
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
         self.notices = Notices(writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock)
         self.reports = ReportDuties(public.tasks, clock, chance)
-        self.taker = QueueTaker(store, below.bodies, below.private.outbound, clock, "test")
+        holder = Holder(public, clock, chance)
+        self.taker = QueueTaker(
+            store, below.bodies, below.private.outbound, clock, "test", holder=holder, staff_domain=HOSPITAL
+        )
+        self.screening: Screening = NoScreening()
+        self.staff = Staff(POSTMASTER, {})
+        self.watch = HeldWatch(
+            writes_as,
+            self.staff,
+            store,
+            below.opener,
+            below.private,
+            public.lookup,
+            self.house_mail,
+            self.recipients,
+            self.taker,
+            holder,
+            clock,
+        )
+        self.scan_with(self.screening)
+
+    def scan_with(self, screening: Screening) -> None:
+        """Have everything looked at by an antivirus from now on."""
+        below, clock, chance = self.cellar, self.clock, self.cellar.chance
+        self.screening = screening
+        holder, held = Holder(below.public, clock, chance), below.private.held
+        self.quarantine = Quarantine(
+            self.store, below.opener, self.taker, screening, holder, held, self.bus, clock, chance
+        )
 
     def read_with(self, sandbox: Sandbox) -> None:
         """Build the bridge over a sandbox; again over another one."""
@@ -116,12 +157,17 @@ class House:
         self.filing = Filing(
             store, below.opener, public, cases, self.records, self.conversations, self.bus, clock, below.chance
         )
-        self.triage = Triage(store, public, below.private.held, cases, self.filing, self.bus, clock)
+        self.triage = Triage(store, public, below.private.held, cases, self.filing, self.bus, clock, below.chance)
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
         """Every duty of the works process."""
-        return {**self.filing.handlers, **self.notices.handlers}
+        return {
+            **self.filing.handlers,
+            **self.notices.handlers,
+            **self.watch.handlers,
+            **self.quarantine.handlers,
+        }
 
     # People
 
@@ -148,7 +194,8 @@ class House:
         self.clock.forward(1)  # mail comes one after the other
         envelope = Envelope(sender, to, self.clock.now(), PEER.name, PEER.helo)
         traced = letters.trace_fields(envelope, PEER, self.mail_house.host, "1", protocol="ESMTPS") + raw
-        letter = Letter(traced, summarise(traced, mime.scan(traced)), sender, PEER.name, raw, wish)
+        doubt = await self.screening.doubt(raw)
+        letter = Letter(traced, summarise(traced, mime.scan(traced)), sender, PEER.name, raw, wish, doubt=doubt)
         within_s = self.mail_house.unreachable_delay_max_s
         parcels = await self.delivery.incoming(letter, to, self.recipients.reachable, within_s)
         numbers = await self.delivery.commit(parcels)
@@ -210,10 +257,23 @@ class House:
             if not due:
                 return done
             for task in due:
-                await self.handlers[task.kind](task)
-                await self.finish(task)
-                done += 1
+                done += await self._do(task)
         raise AssertionError("duties without end")
+
+    async def _do(self, task: Task) -> bool:
+        """As the runner does: what cannot be done yet waits, and is no duty done."""
+        try:
+            await self.handlers[task.kind](task)
+        except NotYet as later:
+            when_ms, why = to_ms(self.clock.now()) + int(later.after_s * 1000), str(later)
+
+            def again(connection: Connection) -> None:
+                tasks.put_back(connection, schema.task, task.owner, task.id, when_ms, why, attempts=0)
+
+            await self.store.write(lane_of(task.owner), again)
+            return False
+        await self.finish(task)
+        return True
 
     async def due(self) -> list[Task]:
         """The duties that wait, with their attempts counted as by the runner."""

@@ -19,6 +19,7 @@ from mss.formats import mime
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
+from mss.mail.holding import Holder
 from mss.mail.intake import Intake
 from mss.mail.mailboxes import ConversationDetail, ConversationView, PatientInbox
 from mss.mail.peers import TrustGate
@@ -116,7 +117,15 @@ class MailRoom:
         self.delivery = Delivery(store, below.bodies, public, Sealer(clock, chance), self.bus, clock, chance)
         self.putter = QueuePutter(below.bodies, public, clock, chance)
         self.dispatch = Dispatch(
-            HOUSE, store, self.recipients, self.delivery, self.putter, public.lookup, self.bus, clock
+            HOUSE,
+            store,
+            self.recipients,
+            self.delivery,
+            self.putter,
+            public.lookup,
+            self.bus,
+            clock,
+            Holder(public, clock, chance),
         )
         self.intake = Intake(HOUSE, self.gate, self.recipients, self.delivery, chance)
         self.submission = Submission(

@@ -140,7 +140,7 @@ class Cluster:
 
     def _serve(self) -> None:
         for _ in range(START_ATTEMPTS_MAX):
-            self.port = _free_port()
+            self.port = free_port()
             settings = self._settings | {"port": str(self.port), "unix_socket_directories": str(self.directory)}
             command: list[str | Path] = [self._bin / "postgres", "-D", self.directory / "data"]
             for name, value in settings.items():
@@ -201,7 +201,7 @@ def _ordinary_user_when_root() -> pwd.struct_passwd | None:
     raise RuntimeError("root may not run PostgreSQL, and neither postgres nor nobody exists here")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -14,6 +14,7 @@ import pytest
 
 PACKAGES = {
     "chromium": "chromium",
+    "clamd": "clamav-daemon",
     "curl": "curl",
     "gpg": "gnupg",
     "initdb": "postgresql",
@@ -32,7 +33,7 @@ def find(program: str) -> Path | None:
         versions = [d for d in DEBIAN_POSTGRESQL.glob("*") if d.name.isdigit() and (d / "bin" / program).is_file()]
         if versions:
             return max(versions, key=lambda d: int(d.name)) / "bin" / program
-    found = shutil.which(program)
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin")  # Debian keeps daemons outside PATH
     return Path(found).resolve() if found else None
 
 

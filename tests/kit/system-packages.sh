@@ -8,6 +8,7 @@ set -euo pipefail
 # program | package | the tests that use it. tests/kit/programs.py knows the same pairs; a test compares the two.
 WANTED='
 chromium|chromium|pages in a real browser
+clamd|clamav-daemon|a real antivirus before and behind the mail
 curl|curl|IMAP and web round trips with curl
 gpg|gnupg|OpenPGP
 initdb|postgresql|everything on PostgreSQL
@@ -19,6 +20,7 @@ APT_S_MAX=900 # a slow mirror may take minutes; a dead one must not hold the bui
 
 is_here() {
     command -v "$1" >/dev/null && return 0
+    [ -x "/usr/sbin/$1" ] && return 0 # daemons, outside the PATH of most
     # Debian keeps PostgreSQL's own programs outside PATH.
     [ "$1" = initdb ] && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }

@@ -22,6 +22,7 @@ from mss.formats.summary import summarise
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import Delivery, Letter
 from mss.mail.dispatch import Dispatch
+from mss.mail.holding import Holder
 from mss.mail.mailboxes import PatientInbox
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
@@ -70,7 +71,9 @@ class Site:
         self._delivery = Delivery(store, house.bodies, house.public, sealer, bus, clock, chance)
         recipients = Recipients(store, lookup, HOUSE)
         putter = QueuePutter(house.bodies, house.public, clock, chance)
-        dispatch = Dispatch(HOUSE, store, recipients, self._delivery, putter, lookup, bus, clock)
+        dispatch = Dispatch(
+            HOUSE, store, recipients, self._delivery, putter, lookup, bus, clock, Holder(house.public, clock, chance)
+        )
         self._conversations = Conversations(lookup, clock, chance)
         self.records = Records(store, house.opener, house.bodies, lookup, clock, chance)
         self.rooms = Rooms(

@@ -1,0 +1,70 @@
+"""What do people read about something that is held? Senders: that it arrived and is still not where it should be.
+Staff: which numbers wait, why and since when, and nothing of what is in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mss.formats import dsn, headers, report
+from mss.formats.dsn import Dsn
+from mss.formats.report import Heading
+from mss.mail.letters import PARIS
+from mss.model.clock import from_ms
+from mss.model.ids import MailAddress
+from mss.notices.compose import SENDER_NAME, DeliveryReport, House, header_of
+from mss.store.records import HeldRow
+
+HELD_SUBJECT = "[Message retenu] reçu, NON remis"
+STILL_HELD_SUBJECT = "[Message retenu] reçu, TOUJOURS PAS remis"
+STAFF_SUBJECT = "[Alerte] messages retenus : {count}"
+
+
+def still(hours: int) -> str:
+    """For a sender of documents."""
+    if not hours:
+        return "le message est retenu / the message is held"
+    return f"reçu, TOUJOURS PAS intégré après {hours} h / received, still NOT filed after {hours} h"
+
+
+def held(about: DeliveryReport, house: House, message_id: str, at: datetime, hours: int) -> bytes:
+    """A delivery status (delayed) for mail that is held."""
+    told = Dsn(house.host, about.recipients, about.arrival)
+    subject = STILL_HELD_SUBJECT if hours else HELD_SUBJECT
+    heading = Heading(message_id, at, house.sender, SENDER_NAME, about.to, subject, about.message_id)
+    opening = (
+        f"Votre message est reçu, mais n'est TOUJOURS PAS remis après {hours} h. Il est conservé. Destinataires :",
+        f"Your message was received, but is still NOT delivered after {hours} h. It is kept. Recipients:",
+    )
+    first = (
+        "Votre message est reçu, mais NON remis. Il est conservé. Destinataires concernés :",
+        "Your message was received, but NOT delivered. It is kept. Recipients concerned:",
+    )
+    return dsn.write_dsn(heading, told, about.content, opening=opening if hours else first)
+
+
+def message_id_of(header: bytes) -> str:
+    """The Message-ID in a header block; empty when there is none."""
+    for line in header.split(b"\r\n"):
+        if line[:11].lower() == b"message-id:":
+            return next(iter(headers.parse_message_ids(line[11:].decode("ascii", "replace"))), "")
+    return ""
+
+
+def for_staff(
+    rows: Sequence[HeldRow], count: int, to: MailAddress, house: House, message_id: str, at: datetime
+) -> bytes:
+    """The list: numbers, reasons, moments; a `+` where more wait than are listed."""
+    more = "+" if count > len(rows) else ""
+    lines = [f"  {row.id}  {from_ms(row.held_ms).astimezone(PARIS):%d/%m/%Y %H:%M}  {row.reason}" for row in rows]
+    shown = f"{len(rows)}{more}"
+    words = (
+        f"Bonjour,\n\nRetenus, en attente d'une décision : {shown}. Rien n'en est visible, rien n'expire.\n"
+        "Que faire : mss held list, show, file, reject.\n\n" + "\n".join(lines) + "\n\n-- English --\n\n"
+        f"Held and waiting for a decision: {shown}. Nothing of it is visible, nothing expires.\n"
+        "What to do: mss held list, show, file, reject.\n"
+    )
+    subject = STAFF_SUBJECT.format(count=shown)
+    heading = Heading(message_id, at.astimezone(PARIS), house.sender, SENDER_NAME, to, subject)
+    return report.write(heading, words, None, header_of([("Subject", subject)]), whole=False)
