@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from mss.imap.searchkeys import SearchKey
 from mss.imap.sets import SequenceSet
+from mss.imap.sortkeys import Criterion
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,23 @@ class Search:
     returns: frozenset[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """SORT, UID SORT (RFC 5256 §3)."""
+
+    criteria: tuple[Criterion, ...]
+    key: SearchKey
+    uid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """THREAD, UID THREAD by references (RFC 5256 §3)."""
+
+    key: SearchKey
+    uid: bool = False
+
+
 Command = (
     Capability
     | Noop
@@ -320,6 +338,8 @@ Command = (
     | Store
     | Copy
     | Search
+    | Sort
+    | Thread
 )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from mss.imap import commands as c
 from mss.imap.fetchgrammar import fetch
 from mss.imap.foldergrammar import create, list_folders, lsub, select, status
-from mss.imap.searchgrammar import search
+from mss.imap.searchgrammar import search, sort, thread
 from mss.imap.tokens import Bad, Cursor
 from mss.model.errors import BadValue
 
@@ -221,6 +221,8 @@ _VERBS: dict[bytes, Callable[[Cursor], c.Command]] = {
     b"COPY": _copy(uid=False, move=False),
     b"MOVE": _copy(uid=False, move=True),
     b"SEARCH": search(uid=False),
+    b"SORT": sort(uid=False),
+    b"THREAD": thread(uid=False),
 }
 _UID_VERBS: dict[bytes, Callable[[Cursor], c.Command]] = {
     b"EXPUNGE": _uid_expunge,
@@ -229,4 +231,6 @@ _UID_VERBS: dict[bytes, Callable[[Cursor], c.Command]] = {
     b"COPY": _copy(uid=True, move=False),
     b"MOVE": _copy(uid=True, move=True),
     b"SEARCH": search(uid=True),
+    b"SORT": sort(uid=True),
+    b"THREAD": thread(uid=True),
 }

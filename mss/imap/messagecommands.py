@@ -153,8 +153,11 @@ async def _expunge(session: Session, selected: Selected, command: c.Expunge) -> 
     snapshot = await selected.opened.current(selected.folder)
     kinds = {number for number, (flags, _) in enumerate(snapshot.palette) if flags & Flag.DELETED}
     marked = [uid for uid, kind in zip(snapshot.uids, snapshot.kinds, strict=True) if kind in kinds]
-    known = selected.view.position
-    uids = [uid for uid in marked if known(uid) >= 0 and (command.uids is None or uid in command.uids)]
+    known, uids = selected.view.position, marked
+    if command.uids is not None:
+        named = selected.view.positions(command.uids, uid=True) or ()
+        uids = sorted({selected.view.uids[position] for position in named} & set(marked))
+    uids = [uid for uid in uids if known(uid) >= 0]
     if uids:
         await session.store.expunge(selected.folder, uids)
 

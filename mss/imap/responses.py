@@ -182,6 +182,16 @@ def esearch(tag: str, numbers: Sequence[int], returns: frozenset[str], *, uid: b
     return b" ".join(parts) + CRLF
 
 
+def sorted_numbers(numbers: Sequence[int]) -> bytes:
+    """SORT (RFC 5256 §4)."""
+    return b"* SORT" + b"".join(b" %d" % number for number in numbers) + CRLF
+
+
+def threads(lists: bytes) -> bytes:
+    """THREAD (RFC 5256 §4)."""
+    return b"* THREAD" + (b" " + lists if lists else b"") + CRLF
+
+
 def copied(uidvalidity: int, pairs: Sequence[tuple[int, int]]) -> bytes:
     """The code COPYUID (RFC 4315 §3): sources and their copies in the same order."""
     sources, copies = set_text(a for a, _ in pairs), set_text(b for _, b in pairs)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mss.imap import searchkeys as k
-from mss.imap.commands import Search
+from mss.imap.commands import Search, Sort, Thread
+from mss.imap.sortkeys import Criterion, SortBy
 from mss.imap.tokens import Bad, Cursor
 from mss.model.mailbox import Flag
 
@@ -22,7 +23,9 @@ CHARSETS = {
     b"ISO-8859-15": "iso8859-15",
 }
 BAD_CHARSET = "BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15)"
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT"})  # RFC 4731 §3.1
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})  # RFC 4731 §3.1, RFC 5182 §2.1
+CRITERIA_MAX = 20
+"""Sort criteria of one command; there are nine."""
 FOREVER = 1 << 40
 """A day number after every date: the open end of SINCE."""
 
@@ -37,6 +40,47 @@ def search(uid: bool) -> Callable[[Cursor], Search]:
         return Search(_Keys(cursor, charset).until_end(), uid, returns)
 
     return read
+
+
+def sort(uid: bool) -> Callable[[Cursor], Sort]:
+    """Reader of SORT's arguments, or UID SORT's."""
+
+    def read(cursor: Cursor) -> Sort:
+        cursor.space()
+        criteria = _criteria(cursor)
+        cursor.space()
+        return Sort(criteria, _Keys(cursor, _charset(cursor)).until_end(), uid)
+
+    return read
+
+
+def thread(uid: bool) -> Callable[[Cursor], Thread]:
+    """Reader of THREAD's arguments, or UID THREAD's."""
+
+    def read(cursor: Cursor) -> Thread:
+        cursor.space()
+        if cursor.word() != b"REFERENCES":
+            cursor.fail("Unknown threading algorithm")
+        cursor.space()
+        return Thread(_Keys(cursor, _charset(cursor)).until_end(), uid)
+
+    return read
+
+
+def _criteria(cursor: Cursor) -> tuple[Criterion, ...]:
+    cursor.open()
+    criteria: list[Criterion] = []
+    while True:
+        reverse = cursor.skip_word(b"REVERSE")
+        name = cursor.word().decode("ascii")
+        if name not in SortBy.__members__:
+            cursor.fail("Unknown sort criterion")
+        criteria.append(Criterion(SortBy(name), reverse))
+        if cursor.close():
+            break
+    if len(criteria) > CRITERIA_MAX:
+        cursor.fail("Too many sort criteria")
+    return tuple(criteria)
 
 
 def _returns(cursor: Cursor) -> frozenset[str]:
@@ -86,7 +130,7 @@ class _Keys:
             cursor.fail("Too many search keys")
         if cursor.sees(b"("):
             return self._group()
-        if cursor.line[cursor.at : cursor.at + 1] in b"0123456789*" and not cursor.at_end():
+        if cursor.line[cursor.at : cursor.at + 1] in b"0123456789*$" and not cursor.at_end():
             return k.InSet(cursor.sequence_set())
         word = cursor.word()
         if (plain := _PLAIN.get(word)) is not None:

@@ -15,38 +15,78 @@ from mss.imap import responses
 from mss.imap import searchkeys as k
 from mss.imap.fetching import PAGE_MESSAGES
 from mss.imap.search import Facts, Level, level_of, narrow
+from mss.imap.sets import SequenceSet, ranges_of
 from mss.imap.state import Session
 from mss.model.clock import to_ms
+from mss.model.errors import MssError
+
+NOTHING_SAVED = SequenceSet(())
 
 
 async def search(session: Session, tag: str, command: c.Search) -> str:
-    selected = session.open_folder()
-    view = selected.view
-    asks_modseq = any(isinstance(key, k.ModSeqFrom) for key in _walk(command.key))
-    if asks_modseq:
-        session.use_condstore()
-    positions = list(range(len(view)))
-    now_ms = to_ms(session.clock.now())
-    keys = command.key.keys if isinstance(command.key, k.And) else (command.key,)
-    for key in sorted(keys, key=lambda key: level_of(key, is_usual)):
-        positions = await _narrow(session, key, positions, now_ms)
+    view = session.open_folder().view
+    saves = command.returns is not None and "SAVE" in command.returns
+    asks_modseq = note_modseq(session, command.key)
+    try:
+        positions = await find(session, command.key)
+    except MssError:
+        if saves:
+            view.saved = NOTHING_SAVED  # RFC 5182 §2.1
+        raise
     snapshot = view.snapshot
     indices = [index for index in view.indices(positions) if index >= 0]
     highest = _highest(command, [snapshot.modseqs[index] for index in indices]) if asks_modseq else None
-    numbers = [view.uids[p] for p in positions] if command.uid else [p + 1 for p in positions]
+    numbers = numbers_of(session, positions, uid=command.uid)
     if command.returns is None:
         session.wire.write(responses.search(numbers, highest))
-    else:
+        await session.wire.drain()
+        return "Searched"
+    if saves:
+        kept = [view.uids[p] for p in _kept(positions, command.returns)]
+        view.saved = SequenceSet(tuple(ranges_of(kept)))
+    if command.returns != {"SAVE"}:
         text = responses.esearch(tag, numbers, command.returns, uid=command.uid, modseq=highest)
         session.wire.write(text)
     await session.wire.drain()
     return "Searched"
 
 
+def note_modseq(session: Session, key: k.SearchKey) -> bool:
+    """Whether a search speaks of mod-sequences; its client does so from now on (RFC 7162 §3.1)."""
+    asks = any(isinstance(inner, k.ModSeqFrom) for inner in _walk(key))
+    if asks:
+        session.use_condstore()
+    return asks
+
+
+async def find(session: Session, key: k.SearchKey) -> list[int]:
+    """Positions of messages that match, rising."""
+    positions = list(range(len(session.open_folder().view)))
+    now_ms = to_ms(session.clock.now())
+    keys = key.keys if isinstance(key, k.And) else (key,)
+    for inner in sorted(keys, key=lambda inner: level_of(inner, is_usual)):
+        positions = await _narrow(session, inner, positions, now_ms)
+    return positions
+
+
+def numbers_of(session: Session, positions: list[int], *, uid: bool) -> list[int]:
+    """How an answer names messages."""
+    uids = session.open_folder().view.uids
+    return [uids[p] for p in positions] if uid else [p + 1 for p in positions]
+
+
+def _kept(positions: list[int], returns: frozenset[str]) -> list[int]:
+    """What SAVE keeps: all, or only the first and last when these alone are asked for (RFC 5182 §2.4)."""
+    if returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+        return positions
+    ends = {*(positions[:1] if "MIN" in returns else ()), *(positions[-1:] if "MAX" in returns else ())}
+    return sorted(ends)
+
+
 def _highest(command: c.Search, modseqs: list[int]) -> int:
     """Which mod-sequence a search tells: that of the messages it names when these are the first and last alone
     (RFC 4731 §3.2)."""
-    named = command.returns or frozenset()
+    named = (command.returns or frozenset()) - {"SAVE"}
     if not modseqs or not named or named & {"ALL", "COUNT"}:
         return max(modseqs, default=0)
     return max(modseqs[0 if word == "MIN" else -1] for word in named)

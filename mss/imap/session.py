@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from mss.imap import commands as c
-from mss.imap import fetching, foldercommands, login, messagecommands, responses, searching
+from mss.imap import fetching, foldercommands, login, messagecommands, responses, searching, sorting
 from mss.imap.reader import GoAhead, Refused
 from mss.imap.replies import REPLIES, Declined, Problem
 from mss.imap.state import Disconnected, Session
@@ -64,6 +64,8 @@ _COMMANDS: dict[type, tuple[When, Handler]] = {
     c.Store: (When.SELECTED, messagecommands.store),
     c.Copy: (When.SELECTED, messagecommands.copy),
     c.Search: (When.SELECTED, searching.search),
+    c.Sort: (When.SELECTED, sorting.sort),
+    c.Thread: (When.SELECTED, sorting.thread),
 }
 
 
@@ -160,7 +162,7 @@ async def _tell_news(session: Session, command: c.Command) -> None:
     """What has changed meanwhile, as far as it may be said after this command (RFC 9051 §7.5.1)."""
     if session.selected is None or session.leaving or isinstance(command, c.Select):
         return  # the answer to SELECT is a picture of one moment; what changed since comes with the next command
-    speaks_in_numbers = isinstance(command, c.Fetch | c.Store | c.Search) and not command.uid
+    speaks_in_numbers = isinstance(command, c.Fetch | c.Store | c.Search | c.Sort | c.Thread) and not command.uid
     try:
         await session.tell_news(may_expunge=not speaks_in_numbers)
     except MssError:

@@ -72,6 +72,10 @@ class SequenceSet:
         return any(low <= number <= high for low, high in self.ranges)
 
 
+SAVED = SequenceSet(((-1, -1),))
+"""`$`: the uids that the last SEARCH kept (RFC 5182). A view knows which."""
+
+
 def _number(text: bytes) -> int:
     if text == b"*":
         return STAR

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from mss.imap.commands import Flags
 from mss.imap.names import BadName, read_name, read_pattern
-from mss.imap.sets import SequenceSet
+from mss.imap.sets import SAVED, SequenceSet
 from mss.model.mailbox import Flag
 
 NESTING_MAX = 32
@@ -158,6 +158,8 @@ class Cursor:
         return self.number(MODSEQ_MAX)
 
     def sequence_set(self) -> SequenceSet:
+        if self.skip(b"$"):
+            return SAVED
         text = self._take(_SET, "Message set")
         try:
             return SequenceSet.parse(text)

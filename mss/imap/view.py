@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mss.imap.sets import SequenceSet
+from mss.imap.sets import SAVED, SequenceSet
 from mss.imap.snapshot import Marks, Snapshot
 
 
@@ -42,6 +42,8 @@ class View:
         self.snapshot = snapshot
         self.uids: array[int] = snapshot.uids
         self._recent = recent
+        self.saved = SequenceSet(())
+        """What the last SEARCH kept (RFC 5182), as uids: those that have gone name nothing."""
         self._gone: tuple[int, ...] = ()  # uids that left but still have their number with this client
 
     def __len__(self) -> int:
@@ -52,6 +54,8 @@ class View:
     def positions(self, messages: SequenceSet, *, uid: bool, lenient: bool = False) -> list[int] | None:
         """Positions that a set names, rising. None when it names a message number that does not exist and we are not
         lenient."""
+        if messages == SAVED:
+            return self.saved.uid_positions(self.uids)
         return messages.uid_positions(self.uids) if uid else messages.positions(len(self.uids), lenient=lenient)
 
     def position(self, uid: int) -> int:
