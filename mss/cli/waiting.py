@@ -48,16 +48,16 @@ def _wait(server: SubmissionServer, message_id: str, seconds: float) -> Answer |
                 _, found = client.search(None, "HEADER", "In-Reply-To", f'"{message_id}"')
                 for number in found[0].split():
                     _, data = client.fetch(number, "(BODY.PEEK[])")
-                    if isinstance(data[0], tuple):
-                        return read_answer(data[0][1])
+                    if isinstance(data[0], tuple) and (answer := read_answer(data[0][1])) is not None:
+                        return answer
                 time.sleep(LOOK_EVERY_S)
     except (imaplib.IMAP4.error, OSError) as problem:
         raise BadValue(f"sent, but the answer cannot be read over IMAP: {problem}") from problem
     return None
 
 
-def read_answer(raw: bytes) -> Answer:
-    """An MDN's disposition, or the subject of a notice."""
+def read_answer(raw: bytes) -> Answer | None:
+    """An MDN's disposition, or the subject of a notice; None for a report that it is late or on its way."""
     message = email.message_from_bytes(raw, policy=default)
     for part in message.walk():
         if part.get_content_type() == "message/disposition-notification":
@@ -67,6 +67,7 @@ def read_answer(raw: bytes) -> Answer:
                 return Answer("held", words.partition(":")[2].strip())
             return Answer("filed", "")
         if part.get_content_type() == "message/delivery-status":
-            return Answer("refused", "unreachable")
+            actions = [str(group["Action"] or "") for group in part.walk() if group["Action"]]
+            return Answer("refused", "unreachable") if any(a.startswith("failed") for a in actions) else None
     ko = _KO.search(str(message["Subject"] or ""))
     return Answer("held", ko.group(1) if ko else str(message["Subject"] or ""))

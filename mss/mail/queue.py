@@ -256,6 +256,17 @@ class QueueTaker:
 
         await self._store.write(lane_of(row.owner), act)
 
+    async def bring_forward(self, next_hop: str, reason: str) -> int:
+        """Its host is back: what waited because of that need not wait for its own hour. How much it was."""
+        now_ms, forward = to_ms(self._clock.now()), 0
+        for lane in await self._store.read(lambda c: tasks.lanes_kept_from(c, next_hop, reason)):
+
+            def act(connection: Connection, lane: int = lane) -> int:
+                return tasks.bring_forward(connection, lane, next_hop, reason, now_ms)
+
+            forward += await self._store.write(lane, act)
+        return forward
+
     async def park(self, row: Queued, reason: str) -> None:
         """Something of ours is wrong with this row: keep it for a human, who is told."""
         hold = self._holder.parked(row, reason, self._staff_domain) if self._holder else None

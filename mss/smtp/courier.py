@@ -208,9 +208,11 @@ class Courier:
             for waiting in destination.give_back():
                 await self._settling.put_off_untried(waiting, problem.setback.told)
             return None
-        destination.works()
+        is_back = destination.works()
         try:
             await self._settling.settle(mail, sent)
+            if is_back and await self._queue.bring_forward(row.next_hop, Reason.PEER_UNREACHABLE.value):
+                self._awake.set()
         except BaseException:
             if link is not None:
                 link.drop()

@@ -103,14 +103,16 @@ class Destination:
         self._rests_until_s = now_s + min(self._pace.rest_first_s * 2.0**self._failures, self._pace.rest_max_s)
         self._failures = min(self._failures + 1, 30)
 
-    def works(self) -> None:
-        """Its host answers: as many connections as there is work for."""
+    def works(self) -> bool:
+        """Its host answers: as many connections as there is work for. True when it did not before."""
+        is_back = self._failures > 0
         self._failures = 0
         self._has_worked = True
         while self._waiting and not self._idle and len(self.workers) < self._pace.connections_per_domain_max:
             if len(self.workers) > len(self._waiting):
                 break
             self._hire()
+        return is_back
 
     def is_running_dry(self) -> bool:
         return len(self._waiting) <= self._pace.rows_per_domain_max // 2

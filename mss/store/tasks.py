@@ -242,6 +242,30 @@ def renew_lease(connection: Connection, owner: int, row_id: int, worker: str, un
     return connection.execute(_RENEW, parameters).rowcount == 1
 
 
+def is_leased(connection: Connection, owner: int, row_id: int, now_ms: int) -> bool:
+    """Whether a courier has this mail at this moment."""
+    query = select(Q.c.lease_until_ms).where(owned_by(Q), Q.c.id == row_id)
+    until_ms = connection.execute(query, own_parameters(owner)).scalar_one_or_none()
+    return until_ms is not None and now_ms < until_ms <= now_ms + LEASE_MS_MAX
+
+
+def lanes_kept_from(connection: Connection, next_hop: str, reason: str) -> list[int]:
+    """Lanes in which mail for that hop waits because of that."""
+    query = select(Q.c.lane).distinct().where(_kept_from(next_hop, reason))
+    return [row.lane for row in connection.execute(query)]
+
+
+def bring_forward(connection: Connection, lane: int, next_hop: str, reason: str, now_ms: int) -> int:
+    """Make mail due that waits for that hop because of that. Returns how much it was."""
+    kept = and_(Q.c.lane == lane, Q.c.next_try_ms > now_ms, _kept_from(next_hop, reason))
+    return connection.execute(update(Q).where(kept).values(next_try_ms=now_ms)).rowcount
+
+
+def _kept_from(next_hop: str, reason: str) -> ColumnElement[bool]:
+    is_waiting = and_(Q.c.state == RowState.WAITING, Q.c.lease_owner == "")
+    return and_(is_waiting, Q.c.next_hop == next_hop, Q.c.last_reason.startswith(reason, autoescape=True))
+
+
 def lease_holders(connection: Connection, table: Table) -> list[tuple[int, str]]:
     """(lane, worker) of all leases, those that ran out included."""
     query = select(table.c.lane, table.c.lease_owner).where(table.c.lease_owner != "").distinct()

@@ -230,6 +230,17 @@ async def test_a_stranger_among_the_recipients_is_not_carried_along(out: Outbox,
     assert len(out.notes.failures) == 2
 
 
+def test_there_is_one_door_to_other_operators() -> None:
+    """Who opens a connection judges what answers: nobody else in the house knows how. (`sending.py` hands mail of a
+    hospital to its own submission server.)"""
+    wanted = {"aiosmtplib.SMTP(": ["sending.py"], "Client(hostname": ["link.py"], "Link.open(": ["courier.py"]}
+    files = sorted(Path("mss").rglob("*.py"))
+    for words, where in wanted.items():
+        assert [file.name for file in files if words in file.read_text()] == where
+    called = [str(file) for file in files if "import NotTaken, SubmissionServer, submit" in file.read_text()]
+    assert all(name.startswith(("mss/cli/", "mss/demo/")) for name in called)
+
+
 async def test_an_old_list_makes_mail_wait(out: Outbox, peer: StrangePeer) -> None:
     """Not an open door, and not a bounce."""
     out.trust.is_stale = True
@@ -346,6 +357,29 @@ async def test_a_host_that_is_away_is_left_in_peace(out: Outbox) -> None:
     assert sorted(row.attempts for row in await out.rows()) == [0, 1]
     out.later(61)
     await out.until_put_off()
+
+
+async def test_a_host_that_is_back_gets_all_its_mail_at_once(out: Outbox, pki: Pki) -> None:
+    """What waited because it was away does not wait for its own hour; what waits for another reason does."""
+    async with strange_peer(answers_as(pki, pki.lab)) as peer:
+        out.trust_host(LAB_DOMAIN, peer.port, pki.lab)
+        peer.replies["RCPT"] = ["450 4.2.1 not now"]
+        await out.put(MESSAGE, THIRD, attempts=9)
+        await out.until_put_off()
+        await out.until(lambda: not out.courier._destinations)  # its connection is closed
+        out.routes[LAB_DOMAIN] = ("127.0.0.1", 1)
+        for _ in range(8):
+            await out.put(MESSAGE, BIO, attempts=9)
+        async with asyncio.timeout(20):
+            while sum("peer-unreachable" in row.last_reason for row in await out.rows()) < 8:
+                await asyncio.sleep(0.2)
+                out.later(61)
+        out.routes[LAB_DOMAIN] = ("127.0.0.1", peer.port)
+        out.later(61)  # longer than it rests, shorter than any of them would wait
+        await out.put(MESSAGE, SECRETARY)
+        (kept,) = await out.until_rows(lambda rows: len(rows) == 1)
+        assert kept.last_reason == "peer-refused 450 4.2.1"
+    assert len(out.notes.relayed_to) == 9
 
 
 async def test_a_slow_message_is_given_up(stocked: Cellar, pki: Pki) -> None:
