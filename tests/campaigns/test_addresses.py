@@ -33,6 +33,8 @@ STRINGS = {"small": 20_000, "full": 1_000_000}
 GROUP = 100  # recipients of one message
 FLOOR = 0.1
 """A tenth must pass and a tenth must be refused: a generator of pure rubbish proves nothing."""
+NO_ADDRESS = {501, 555, 500}
+"""What a trap may be called: an address that is none, one with a parameter that is none, a line with NUL."""
 ENDLESS = Limits(errors_max=1 << 30, refusals_max=1 << 30, idle_commands_max=1 << 30, bad_lines_max=1 << 30)
 
 
@@ -96,13 +98,12 @@ def _compare(score: Score, offered: list[str], codes: list[int], notary: Notary)
     expected_handed: list[str] = []
     for text, code in zip(offered, codes, strict=True):
         opinion = second_opinion(text)
-        is_bad_line = "\0" in text
-        expected = 501 if opinion is None else 250 if opinion[1] == HOSPITAL_DOMAIN else 550
-        if code != expected and not (is_bad_line and code == 500):
+        expected = NO_ADDRESS if opinion is None else {250} if opinion[1] == HOSPITAL_DOMAIN else {550}
+        if code not in expected:
             score.wrong.append(f"{text!r}: {code} instead of {expected}")
         if opinion is not None:
             wanted.append(opinion)
-        if expected == 250 and opinion is not None:
+        if opinion is not None and expected == {250}:
             plain = "@".join(opinion)
             if plain.lower() not in keys:
                 expected_handed.append(plain)
