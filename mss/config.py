@@ -21,6 +21,7 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
@@ -39,6 +40,32 @@ class Tls(_Section):
 
     certificate: Path
     key: Path
+
+
+class PeerCaps(_Section):
+    """How much may come with one certificate, and four times as much from one network; the rest is told "later"."""
+
+    messages_per_minute_max: Count = 30_000
+    """On average; a minute's worth may come at once. The same for the other caps."""
+    recipients_per_minute_max: Count = 60_000
+    """Refused ones too."""
+    mb_per_minute_max: Count = 4_000
+    """As on the wire, attachments in base64."""
+    mb_per_hour_max: Count = 60_000
+    """An hour's worth may come at once."""
+
+
+class AccountCaps(_Section):
+    """The same for one login of our own people and software."""
+
+    messages_per_minute_max: Count = 6_000
+    """An application mailbox sends a hospital's letters of the day at once."""
+    recipients_per_minute_max: Count = 12_000
+    """Refused ones too."""
+    mb_per_minute_max: Count = 1_000
+    """As on the wire, attachments in base64."""
+    mb_per_hour_max: Count = 10_000
+    """An hour's worth may come at once."""
 
 
 class Relay(_Section):
@@ -60,7 +87,8 @@ class Relay(_Section):
     look_up_mx: bool = True
     """Ask the DNS for domains without a route. Off: there is no way to them."""
     connections_per_peer_max: int = Field(50, ge=1)
-    """At once, from one address."""
+    """At once, from one address, and with one certificate."""
+    caps: PeerCaps = PeerCaps()
     retry_first_s: float = Field(15.0, gt=0)
     """Pause before a mail that another operator did not take is tried again; it doubles to an hour."""
     unreachable_delay_max_s: int = Field(3000, ge=0)
@@ -80,6 +108,9 @@ class Submission(_Section):
     tls: Tls
     client_authorities: Path | None = None
     """Who issues the certificates of application mailboxes (SASL EXTERNAL)."""
+    connections_per_address_max: int = Field(200, ge=1)
+    """At once; a hospital's people may share one address."""
+    caps: AccountCaps = AccountCaps()
 
 
 class Imap(_Section):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process
-from mss.config import Listen
+from mss.config import AccountCaps, Listen, PeerCaps
 from mss.crypto.certs import load_der, read
 from mss.crypto.tls import TlsHolder, relay_server_context
 from mss.foundation import Foundation
@@ -17,7 +17,9 @@ from mss.mail.submit import Submission
 from mss.model.ids import MailAddress
 from mss.smtp import journal
 from mss.smtp.limits import Limits
+from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import RelayServer
+from mss.smtp.space import DiskSpace
 from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, SubmissionServer
 
 
@@ -44,7 +46,12 @@ async def _relay_in(process: Process, listen: Listen) -> None:
         judge=gate,
         reception=Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening),
         clock=ground.clock,
-        limits=Limits(connections_per_address_max=relay.connections_per_peer_max),
+        limits=Limits(
+            connections_per_address_max=relay.connections_per_peer_max,
+            connections_per_party_max=relay.connections_per_peer_max,
+        ),
+        meter=_meter(process, relay.caps),
+        has_disk_space=_disk(process).has_room,
         postmaster=ground.house.postmaster,
     )
     await server.start(listen.host, listen.port)
@@ -66,6 +73,7 @@ async def _submission(process: Process) -> None:
         ground.screening,
     )
     holder = process.service_tls(section.tls, section.client_authorities)
+    meter, disk = _meter(process, section.caps), _disk(process)
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is None:
             continue
@@ -75,11 +83,31 @@ async def _submission(process: Process) -> None:
             authenticate=_mail_login(ground),
             reception=reception,
             clock=ground.clock,
+            limits=Limits(connections_per_address_max=section.connections_per_address_max),
+            meter=meter,
+            has_disk_space=disk.has_room,
             postmaster=ground.house.postmaster,
             is_tls_from_start=is_implicit,
         )
         await server.start(listen.host, listen.port)
         process.stack.push_async_callback(server.stop)
+
+
+def _meter(process: Process, caps: PeerCaps | AccountCaps) -> Meter:
+    """Who has sent how much lately, at the ports of one kind of door."""
+    mb = 1_000_000
+    allowed = Caps(
+        messages_per_minute=caps.messages_per_minute_max,
+        recipients_per_minute=caps.recipients_per_minute_max,
+        octets_per_minute=caps.mb_per_minute_max * mb,
+        octets_per_hour=caps.mb_per_hour_max * mb,
+    )
+    return Meter(allowed, process.ground.clock)
+
+
+def _disk(process: Process) -> DiskSpace:
+    """Where what arrives is written: bodies, and the database when it is a file of ours."""
+    return DiskSpace([process.config.state_dir], Limits().message_octets_max, process.ground.clock)
 
 
 def _mail_login(ground: Foundation) -> Authenticate:

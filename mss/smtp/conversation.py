@@ -15,6 +15,7 @@ from mss.model.verdict import Reason
 from mss.smtp import commands, journal, replies
 from mss.smtp.blocks import ChunkReader, MessageReader
 from mss.smtp.commands import BadCommand, BadLine
+from mss.smtp.meters import Party
 from mss.smtp.replies import Reply
 from mss.smtp.transaction import Transaction
 from mss.smtp.wire import CutOff, Doorway, HungUp, Visit, Wire
@@ -47,6 +48,11 @@ class MailDoorway(Doorway, Protocol):
 
     handler: Handler
     postmaster: MailAddress | None
+    has_disk_space: Callable[[], bool]
+
+    def claim(self, session: Visit, party: Party) -> bool:
+        """Count a connection as somebody's; False when they have too many."""
+        ...
 
 
 Verb = Callable[["Conversation", str], Awaitable[None]]
@@ -167,6 +173,8 @@ class Conversation(Wire):
             return
         options = list(command.options)
         reply = await self.handler.handle_MAIL(self, self.session, self.envelope, command.sender, options)
+        if reply == replies.TOO_MANY_CONNECTIONS:
+            raise CutOff(reply)
         if not reply.is_positive:
             self._refuse(reply)
             return

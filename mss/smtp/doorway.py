@@ -15,7 +15,8 @@ from mss.model.ids import MailAddress, parse_domain
 from mss.smtp import journal
 from mss.smtp.conversation import Conversation, Handler
 from mss.smtp.limits import ConnectionCounter, Limits, OctetBudget
-from mss.smtp.wire import Wire
+from mss.smtp.meters import Meter, Party
+from mss.smtp.wire import Visit, Wire
 
 LISTEN_BACKLOG = 1024
 """A burst of new connections waits in the kernel instead of being refused by it."""
@@ -24,6 +25,14 @@ STOP_GRACE_S = 10.0
 
 TlsContext = Callable[[], ssl.SSLContext]
 """Asked at each handshake, so that new certificates count at once (`crypto.tls.TlsHolder.current`)."""
+
+DiskHasRoom = Callable[[], bool]
+"""Asked before each message (`smtp.space.DiskSpace.has_room`)."""
+
+
+def always() -> bool:
+    """Whose disk is never full."""
+    return True
 
 
 class MailServer:
@@ -38,7 +47,9 @@ class MailServer:
         hostname: str,
         handler: Handler,
         tls: TlsContext,
+        meter: Meter,
         limits: Limits | None = None,
+        has_disk_space: DiskHasRoom = always,
         postmaster: MailAddress | None = None,
         is_tls_from_start: bool = False,
     ) -> None:
@@ -46,6 +57,8 @@ class MailServer:
         self.hostname = parse_domain(hostname)
         self.handler = handler
         self.limits = limits or Limits()
+        self.meter = meter
+        self.has_disk_space = has_disk_space
         self.postmaster = postmaster
         self.is_tls_from_start = is_tls_from_start
         self.memory = OctetBudget(self.limits.octets_in_memory_max)
@@ -96,8 +109,20 @@ class MailServer:
         self._open.add(wire)
         return True
 
+    def claim(self, session: Visit, party: Party) -> bool:
+        """Somebody is known now: count the connection as theirs; False when they have too many."""
+        if not self.counter.enter_party(party.name):
+            journal.turned_back(self.name, session.remote_address)
+            return False
+        if session.party is not None:
+            self.counter.leave_party(session.party.name)
+        session.party = party
+        return True
+
     def leave(self, wire: Wire) -> None:
         self.counter.leave(wire.session.remote_address)
+        if wire.session.party is not None:
+            self.counter.leave_party(wire.session.party.name)
         self._open.discard(wire)
         if not self._open:
             self._all_left.set()

@@ -23,6 +23,11 @@ def turned_back(door: str, remote_address: str) -> None:
     log.warning("smtp.too-many-connections", door=door, remote=remote_address)
 
 
+def disk(*, has_room: bool) -> None:
+    """The disk has become too full for mail, or has room again."""
+    (log.info if has_room else log.error)("smtp.disk", has_room=has_room)
+
+
 def handshake_refused(refused: RefusedPeer) -> None:
     """A TLS alert ended it; give this to the contexts of `crypto.tls` as `on_refused`."""
     known = refused.certificate

@@ -1,7 +1,8 @@
 """How much may anybody ask of a mail door at once, and how long may it take?
 
-Every number has its reason; a server takes a `Limits` of its own. Connections are counted by address and in all,
-octets of messages in memory over all connections of a door.
+Every number has its reason; a server takes a `Limits` of its own. Connections are counted by address, by certificate
+or account, and in all; octets of messages in memory over all connections of a door. (How much may come in a minute:
+`meters.py`.)
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Limits:
     """27 kB each once encrypted, and a descriptor."""
     connections_per_address_max: int = 50
     """A large operator delivers from a few addresses with some ten connections each."""
+    connections_per_party_max: int = 50
+    """With one certificate or account, from wherever."""
     octets_in_memory_max: int = 256 * 1024 * 1024
     """Messages that are arriving now, over all connections: seven of the largest, thousands of usual ones."""
 
@@ -65,6 +68,7 @@ class ConnectionCounter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_network: Counter[str] = Counter()
+        self._by_party: Counter[str] = Counter()
         self.total = 0
 
     def enter(self, address: str) -> bool:
@@ -84,6 +88,18 @@ class ConnectionCounter:
         self._by_network[network] -= 1
         if self._by_network[network] <= 0:
             del self._by_network[network]
+
+    def enter_party(self, name: str) -> bool:
+        """A connection counted before turns out to be theirs; False, and nothing counted, when it is one too many."""
+        if self._by_party[name] >= self._limits.connections_per_party_max:
+            return False
+        self._by_party[name] += 1
+        return True
+
+    def leave_party(self, name: str) -> None:
+        self._by_party[name] -= 1
+        if self._by_party[name] <= 0:
+            del self._by_party[name]
 
 
 class OctetBudget:

@@ -13,11 +13,12 @@ from mss.mail.reception import Peer, PeerJudge, Receipt, Reception
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress
 from mss.model.message import Envelope
-from mss.model.verdict import Accept, Reason, Refuse, Verdict
+from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.smtp import journal, replies
-from mss.smtp.conversation import Conversation
-from mss.smtp.doorway import MailServer, TlsContext
-from mss.smtp.limits import Limits
+from mss.smtp.conversation import Conversation, MailDoorway
+from mss.smtp.doorway import DiskHasRoom, MailServer, TlsContext, always
+from mss.smtp.limits import Limits, network_of
+from mss.smtp.meters import Caps, Meter, Party
 from mss.smtp.replies import Reply
 from mss.smtp.transaction import Transaction
 from mss.smtp.wire import Visit
@@ -44,13 +45,18 @@ class MailHandler:
     ) -> Reply:
         verdict = await self.admit(session)
         if isinstance(verdict, Accept):
+            verdict = _has_room(server.doorway, session)
+        if isinstance(verdict, Accept):
             verdict = await self._reception.sender(_peer(session), sender)
         return self._told(server, "MAIL", session, verdict, replies.SENDER_OK)
 
     async def handle_RCPT(
         self, server: Conversation, session: Visit, envelope: Transaction, recipient: MailAddress, options: list[str]
     ) -> Reply:
-        verdict = await self._reception.recipient(_peer(session), envelope.sender, recipient)
+        if server.doorway.meter.takes_recipient(_party(session)):
+            verdict = await self._reception.recipient(_peer(session), envelope.sender, recipient)
+        else:
+            verdict = Later(Reason.RATE_LIMITED)
         return self._told(server, "RCPT", session, verdict, replies.RECIPIENT_OK)
 
     async def handle_DATA(self, server: Conversation, session: Visit, envelope: Transaction) -> Reply:
@@ -81,6 +87,21 @@ class MailHandler:
 def _peer(session: Visit) -> Peer:
     assert session.known is not None  # MAIL admits somebody, or nobody gets further
     return session.known
+
+
+def _has_room(doorway: MailDoorway, session: Visit) -> Verdict:
+    """May somebody who is known bring another message now?"""
+    party = Party(_peer(session).name, network_of(session.remote_address))
+    if session.party != party and not doorway.claim(session, party):
+        return Later(Reason.TOO_MANY_CONNECTIONS)
+    if not doorway.has_disk_space():
+        return Later(Reason.DISK_FULL)
+    return Accept() if doorway.meter.takes_message(party) else Later(Reason.RATE_LIMITED)
+
+
+def _party(session: Visit) -> Party:
+    assert session.party is not None  # as above
+    return session.party
 
 
 class RelayHandler(MailHandler):
@@ -115,8 +136,17 @@ class RelayServer(MailServer):
         reception: Reception,
         clock: Clock,
         limits: Limits | None = None,
+        meter: Meter | None = None,
+        has_disk_space: DiskHasRoom = always,
         postmaster: MailAddress | None = None,
     ) -> None:
         """`tls` gives the current `crypto.tls.relay_server_context` (client certificate optional)."""
-        handler = RelayHandler(judge, reception, clock)
-        super().__init__(hostname=hostname, handler=handler, tls=tls, limits=limits, postmaster=postmaster)
+        super().__init__(
+            hostname=hostname,
+            handler=RelayHandler(judge, reception, clock),
+            tls=tls,
+            meter=meter or Meter(Caps(), clock),
+            limits=limits,
+            has_disk_space=has_disk_space,
+            postmaster=postmaster,
+        )

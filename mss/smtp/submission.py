@@ -18,8 +18,9 @@ from mss.model.verdict import Accept, Reason, Refuse, Verdict
 from mss.smtp import commands, replies
 from mss.smtp.commands import BadCommand
 from mss.smtp.conversation import Conversation, Verb
-from mss.smtp.doorway import MailServer, TlsContext
+from mss.smtp.doorway import DiskHasRoom, MailServer, TlsContext, always
 from mss.smtp.limits import Limits
+from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import MailHandler
 from mss.smtp.wire import CutOff, Visit
 
@@ -150,15 +151,20 @@ class SubmissionServer(MailServer):
         reception: Reception,
         clock: Clock,
         limits: Limits | None = None,
+        meter: Meter | None = None,
+        has_disk_space: DiskHasRoom = always,
         postmaster: MailAddress | None = None,
         is_tls_from_start: bool = False,
     ) -> None:
-        """`tls` gives the current `crypto.tls.service_server_context`, with client roots when EXTERNAL is wanted."""
+        """`tls` gives the current `crypto.tls.service_server_context`, with client roots when EXTERNAL is wanted;
+        `meter` may be that of the other port."""
         super().__init__(
             hostname=hostname,
             handler=SubmissionHandler(reception, clock),
             tls=tls,
+            meter=meter or Meter(Caps(), clock),
             limits=limits,
+            has_disk_space=has_disk_space,
             postmaster=postmaster,
             is_tls_from_start=is_tls_from_start,
         )

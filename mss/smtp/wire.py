@@ -23,6 +23,7 @@ from mss.smtp import journal, replies
 from mss.smtp.blocks import BlockReader, ChunkReader, MessageReader
 from mss.smtp.commands import CommandReader
 from mss.smtp.limits import Limits, OctetBudget
+from mss.smtp.meters import Meter, Party
 from mss.smtp.replies import Reply
 
 BACKLOG_OCTETS_MAX = 64 * 1024
@@ -56,6 +57,8 @@ class Visit(Session):
         self.is_encrypted = False
         self.certificate_der: bytes | None = None
         self.known: Peer | None = None
+        self.party: Party | None = None
+        """Under which name and network it is counted; None before its first message."""
 
     @property
     def remote_address(self) -> str:
@@ -74,6 +77,7 @@ class Doorway(Protocol):
     hostname: str
     limits: Limits
     memory: OctetBudget
+    meter: Meter
     is_tls_from_start: bool
 
     def tls_context(self) -> ssl.SSLContext: ...
@@ -310,7 +314,10 @@ class Wire(SMTP):
 
     def _take_in(self, reader: MessageReader, data: bytes) -> bool:
         """Octets of a message; True when its awaited end was among them."""
+        before = reader.received
         is_whole = reader.feed(data)
+        if self.session.party is not None:
+            self.doorway.meter.count_octets(self.session.party, reader.received - before)
         if not self._hold(reader.kept):
             reader.spoil(Reason.RATE_LIMITED)
         if reader.problem is not None and reader.received > 2 * self.limits.message_octets_max:

@@ -19,6 +19,7 @@ from mss.model.message import Envelope
 from mss.model.verdict import Accept, Verdict
 from mss.smtp.commands import RcptCommand
 from mss.smtp.limits import Limits
+from mss.smtp.meters import Caps
 from mss.smtp.transaction import Transaction
 from tests.kit.addresses import generated, second_opinion
 from tests.kit.pki import HOSPITAL_DOMAIN, Pki, pki
@@ -65,7 +66,7 @@ class Score:
 async def campaign(pki: Pki, seed: int, strings: int) -> Score:
     """Offer so many strings in groups, each group a message; stops at the first group in which something is wrong."""
     chance, score = random.Random(seed), Score(seed)
-    async with smtp_house(pki, ENDLESS) as house:
+    async with smtp_house(pki, ENDLESS, caps=Caps(1 << 40, 1 << 40, 1 << 40, 1 << 40)) as house:
         notary = house.relay.handler._reception = Notary()  # type: ignore[attr-defined]
         notary.before_keeping = notary._note
         client = await house.peer()

@@ -19,6 +19,7 @@ KINDS = {
     "float": "number",
     "bool": "true or false",
     "Port": "port",
+    "Count": "whole number, at least 1",
     "tuple[str, ...]": "list of texts",
     "tuple[Path, ...]": "list of files",
 }
@@ -91,7 +92,7 @@ def _default(value: ast.expr | None) -> str:
 
 def _plain(value: ast.expr) -> str:
     plain = ast.unparse(value)
-    if plain in ("None", "''", "()", "{}"):
+    if plain in ("None", "''", "()", "{}") or isinstance(value, ast.Call):  # a section's defaults are in its own table
         return ""
     return f"`{plain.strip(chr(39))}`".replace("True", "true").replace("False", "false")
 

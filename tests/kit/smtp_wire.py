@@ -16,6 +16,7 @@ from mss.model.clock import ManualClock
 from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
 from mss.smtp.limits import Limits
+from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import RelayServer
 from mss.smtp.submission import EXTERNAL, Attempt, SubmissionServer
 from tests.kit.pki import HOSPITAL_DOMAIN, LAB_DOMAIN, Pki
@@ -58,8 +59,10 @@ class SmtpClient:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int, context: ssl.SSLContext | None = None) -> SmtpClient:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=context, limit=1 << 20))
+    async def connect(cls, port: int, context: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> SmtpClient:
+        """From an address of this machine."""
+        streams = await asyncio.open_connection("127.0.0.1", port, ssl=context, limit=1 << 20, local_addr=(address, 0))
+        return cls(*streams)
 
     async def say(self, octets: bytes) -> None:
         self.writer.write(octets)
@@ -135,7 +138,9 @@ class SmtpHouse:
     relay: RelayServer
     submission: SubmissionServer
     submissions: SubmissionServer
+    clock: ManualClock
     ports: dict[str, int] = field(default_factory=dict)
+    disk_is_full: bool = False
 
     def shows(self, issued: Issued | None) -> ssl.SSLContext:
         """A client that shows this certificate, or none."""
@@ -152,12 +157,13 @@ class SmtpHouse:
         assert (await client.hear()).code == 220
         return client
 
-    async def peer(self) -> SmtpClient:
-        """The laboratory's server, encrypted, known and introduced."""
-        client = await self.visitor()
+    async def peer(self, shown: Issued | None = None, address: str = "127.0.0.1") -> SmtpClient:
+        """The laboratory's server, encrypted, known and introduced; or whoever has this certificate."""
+        client = await SmtpClient.connect(self.ports["relay"], address=address)
+        assert (await client.hear()).code == 220
         assert (await client.ask("EHLO smtp.labo.mssante.example")).code == 250
         assert (await client.ask("STARTTLS")).code == 220
-        await client.encrypt(self.shows(self.pki.lab))
+        await client.encrypt(self.shows(shown or self.pki.lab))
         assert (await client.ask("EHLO smtp.labo.mssante.example")).code == 250
         return client
 
@@ -173,7 +179,9 @@ class Behind:
 
 
 @asynccontextmanager
-async def smtp_house(pki: Pki, limits: Limits | None = None, behind: Behind | None = None) -> AsyncIterator[SmtpHouse]:
+async def smtp_house(
+    pki: Pki, limits: Limits | None = None, behind: Behind | None = None, caps: Caps | None = None
+) -> AsyncIterator[SmtpHouse]:
     """The hospital's doors, open."""
     reception, judge, clock = FakeReception(), FakeJudge(pki), ManualClock()
     doctor = behind.doctor if behind else OwnerId(1)
@@ -181,6 +189,11 @@ async def smtp_house(pki: Pki, limits: Limits | None = None, behind: Behind | No
     relay_tls = tls.TlsHolder(lambda: tls.relay_server_context(own.certificate_pem, own.key_pem, roots))
     service_tls = tls.TlsHolder(lambda: tls.service_server_context(own.certificate_pem, own.key_pem, roots))
     hostname, postmaster = "smtp.chu.mssante.example", MailAddress.parse(f"postmaster@{HOSPITAL_DOMAIN}")
+
+    meters = {door: Meter(caps or Caps(), clock) for door in ("relay", "submission")}
+
+    def has_disk_space() -> bool:
+        return not house.disk_is_full
 
     async def authenticate(attempt: Attempt) -> Peer | None:
         if attempt.username == "no-store":
@@ -198,6 +211,8 @@ async def smtp_house(pki: Pki, limits: Limits | None = None, behind: Behind | No
             reception=behind.submission if behind else reception,
             clock=clock,
             limits=limits,
+            meter=meters["submission"],
+            has_disk_space=has_disk_space,
             postmaster=postmaster,
             is_tls_from_start=is_tls_from_start,
         )
@@ -209,10 +224,12 @@ async def smtp_house(pki: Pki, limits: Limits | None = None, behind: Behind | No
         reception=behind.intake if behind else reception,
         clock=clock,
         limits=limits,
+        meter=meters["relay"],
+        has_disk_space=has_disk_space,
         postmaster=postmaster,
     )
     house = SmtpHouse(
-        pki, reception, judge, relay, submission(is_tls_from_start=False), submission(is_tls_from_start=True)
+        pki, reception, judge, relay, submission(is_tls_from_start=False), submission(is_tls_from_start=True), clock
     )
     doors = {"relay": relay, "submission": house.submission, "submissions": house.submissions}
     try:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mss.smtp.limits import Limits
+from mss.smtp.meters import Caps
 from tests.kit.pki import Pki
 from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, SmtpClient, SmtpHouse, smtp_house
 
@@ -56,6 +57,73 @@ async def test_a_stranger_gets_in_beside_a_thousand_connections(pki: Pki) -> Non
         writer.close()
         for client in crowd:
             client.writer.close()
+
+
+async def test_one_certificate_has_its_share_of_connections_wherever_it_comes_from(pki: Pki) -> None:
+    """The third connection that sends is told later and closed; another operator at the same address gets in."""
+    async with smtp_house(pki, Limits(connections_per_party_max=2)) as house:
+        known = [await house.peer(), await house.peer(address="127.0.0.2")]
+        for client in known:
+            assert (await client.send()).code == 250
+            assert (await client.send()).code == 250
+        third = await house.peer(address="127.0.0.3")
+        await third.say(f"MAIL FROM:<{LAB_SENDER}>\r\n".encode())
+        assert (await third.hears_to_the_end()) == "421 4.7.0 Too many connections, try again later\r\n"
+        other = await house.peer(house.pki.hospital)
+        assert (await other.send(sender=DOCTOR)).code == 250
+        await known[0].ask("QUIT")
+        assert await known[0].is_closed()
+        fourth = await house.peer(address="127.0.0.4")
+        assert (await fourth.send()).code == 250
+        for client in (*known, third, other, fourth):
+            await client.close()
+
+
+async def test_who_sends_too_much_is_told_later_and_nobody_else(pki: Pki) -> None:
+    """Messages, recipients, octets: 450 4.7.0, the session stays, and after a while mail passes again."""
+    caps = Caps(messages_per_minute=3, recipients_per_minute=10, octets_per_minute=100_000)
+    async with smtp_house(pki, caps=caps) as house:
+        client, other = await house.peer(), await house.peer(house.pki.hospital)
+
+        async def told() -> list[str]:
+            heard = [str(await client.ask(f"MAIL FROM:<{LAB_SENDER}>"))]
+            return [*heard, str(await client.ask(f"RCPT TO:<{DOCTOR}>")), str(await client.ask("RSET"))]
+
+        for _ in range(3):
+            assert (await client.send()).code == 250
+        assert (await told())[0] == "450 4.7.0 Too much at once, try again later"
+        assert (await other.send(sender=DOCTOR)).code == 250
+        house.clock.forward(60)
+        await client.ask(f"MAIL FROM:<{LAB_SENDER}>")
+        burst = [await client.ask(f"RCPT TO:<medecin.{n}@chu.mssante.example>") for n in range(12)]
+        assert [heard.code for heard in burst] == [250] * 10 + [450] * 2
+        await client.ask("RSET")
+        house.clock.forward(60)
+        assert (await client.send(MESSAGE + (b"x" * 76 + b"\r\n") * 1500)).code == 250
+        assert (await told())[0].startswith("450 4.7.0 ")
+        house.clock.forward(60)
+        assert (await client.send()).code == 250
+        assert (await other.send(sender=DOCTOR)).code == 250
+        for one in (client, other):
+            await one.close()
+
+
+async def test_a_demo_is_not_in_its_own_way(pki: Pki) -> None:
+    """The defaults let one peer open eight connections and send thousands of messages in a minute."""
+    async with smtp_house(pki) as house:
+        clients = [await house.peer() for _ in range(8)]
+
+        async def many(client: SmtpClient) -> None:
+            group = f"MAIL FROM:<{LAB_SENDER}>\r\nRCPT TO:<{DOCTOR}>\r\n".encode()
+            message = group + b"BDAT %d LAST\r\n" % len(MESSAGE) + MESSAGE
+            for _ in range(20):
+                await client.say(message * 20)
+                assert {(await client.hear()).code for _ in range(60)} == {250}
+
+        await asyncio.gather(*map(many, clients))
+        assert len(house.reception.kept) == 8 * 400
+        for client in clients:
+            await client.close()
 
 
 async def test_errors_have_an_end(narrow: SmtpHouse) -> None:
