@@ -129,6 +129,12 @@ def headers_of(data: bytes) -> bytes:
     return _section(data, _HEADERS)
 
 
+def preview_of(data: bytes) -> str:
+    """The first words."""
+    (preview,), _ = _unpack(_section(data, _TEXTS), 1, 1)
+    return preview
+
+
 def parts_of(data: bytes) -> tuple[PartEntry, ...]:
     """The part table out of a summary's octets."""
     section, at, found = _section(data, _PARTS), 0, []

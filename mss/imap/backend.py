@@ -109,6 +109,10 @@ class MailStore(Protocol):
         """All folders of a mailbox."""
         ...
 
+    async def quota(self, box: Box) -> tuple[int, int]:
+        """Octets used, octets allowed (0: no limit)."""
+        ...
+
     async def folder(self, box: Box, name: str) -> Folder:
         """One folder with fresh counters."""
         ...

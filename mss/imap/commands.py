@@ -159,6 +159,35 @@ class Flags:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """GETQUOTA of a root, or GETQUOTAROOT of a folder when `of_folder` (RFC 9208 §4.1)."""
+
+    name: str
+    of_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """SETQUOTA (RFC 9208 §4.1.3): understood and never done."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights:
+    """MYRIGHTS (RFC 4314 §3.5)."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """SETACL, DELETEACL, GETACL or LISTRIGHTS (RFC 4314 §3): for administrators of a mailbox, whom no client is."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """APPEND (§6.3.12)."""
 
@@ -206,6 +235,10 @@ class Attribute(StrEnum):
     BODY = "BODY"
     STRUCTURE = "BODYSTRUCTURE"
     MODSEQ = "MODSEQ"
+    EMAILID = "EMAILID"
+    THREADID = "THREADID"
+    SAVEDATE = "SAVEDATE"
+    PREVIEW = "PREVIEW"
 
 
 class Piece(StrEnum):
@@ -329,6 +362,10 @@ Command = (
     | Lsub
     | Namespace
     | Status
+    | Quota
+    | SetQuota
+    | MyRights
+    | Acl
     | Append
     | Idle
     | Check

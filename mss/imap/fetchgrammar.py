@@ -30,6 +30,7 @@ _PLAIN_LIST = re.compile(rb"\(([A-Za-z0-9.]+(?: [A-Za-z0-9.]+)*)\)\Z")
 _ITEM = re.compile(rb"[A-Za-z0-9.]+")
 _PATH = re.compile(rb"([1-9][0-9]{0,4}(?:\.[1-9][0-9]{0,4})*)(\.(?=[A-Za-z]))?")
 _PIECE = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
+_LAZY = re.compile(rb" \(LAZY\)", re.IGNORECASE)
 _SPAN = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
 
 
@@ -97,6 +98,8 @@ def _item(cursor: Cursor, name: bytes) -> FetchItem:
     item = _PLAIN.get(name)
     if section or item is None:
         cursor.fail("Unknown item")
+    if item is Attribute.PREVIEW and (lazy := _LAZY.match(cursor.line, cursor.at)):
+        cursor.at = lazy.end()  # RFC 8970 §3.2: ours are always there, so it changes nothing
     return item
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from mss.imap import commands as c
 from mss.imap import listing, responses, resync
@@ -10,6 +11,7 @@ from mss.imap.backend import Box, Folder, FolderRefused
 from mss.imap.listing import Line, Node
 from mss.imap.names import DELIMITER, INBOX, BadName, check_new_name
 from mss.imap.replies import Declined, Problem, problem_of
+from mss.imap.rights import told_rights
 from mss.imap.snapshot import Snapshot
 from mss.imap.state import SHARED_PREFIX, Selected, Session
 from mss.imap.view import View
@@ -18,6 +20,7 @@ from mss.model.mailbox import Flag, SpecialUse
 
 KEYWORDS_MAX = 62
 """Keywords of one folder (bits of a signed number in the store)."""
+T = TypeVar("T")
 CHILD_INFO = b' ("CHILDINFO" ("SUBSCRIBED"))'
 
 
@@ -42,13 +45,13 @@ async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, s
         await session.store.claim_recent(folder, recent[1])
     view = View(snapshot, (recent,) if recent[0] < recent[1] else ())
     session.selected = Selected(folder, opened, view, read_only)
-    session.wire.write(_state(view, read_only))
+    session.wire.write(_state(folder, view, read_only))
     if command.resync is not None:
         await resync.resume(session, command.resync)
     return ("Opened read-only", "READ-ONLY") if read_only else ("Opened", "READ-WRITE")
 
 
-def _state(view: View, read_only: bool) -> bytes:
+def _state(folder: Folder, view: View, read_only: bool) -> bytes:
     snapshot = view.snapshot
     room = sum(1 for name in snapshot.keywords if name) < KEYWORDS_MAX
     parts = [
@@ -63,6 +66,7 @@ def _state(view: View, read_only: bool) -> bytes:
     parts += [
         responses.ok_code(f"UIDVALIDITY {snapshot.uidvalidity}", "UIDs valid"),
         responses.ok_code(f"UIDNEXT {snapshot.uidnext}", "Next UID"),
+        responses.ok_code(f"MAILBOXID {responses.mailbox_id(folder.id)}", "Its id"),
         responses.highest_modseq(snapshot.modseq),
     ]
     return b"".join(parts)
@@ -78,6 +82,8 @@ async def list_folders(session: Session, _tag: str, command: c.List) -> str:
     for line in listing.select(await _tree(session), command):
         extended = CHILD_INFO if line.child_info else b""
         session.wire.write(responses.listed(line.attributes, line.name, extended=extended))
+        if "MYRIGHTS" in command.returns and line.folder is not None:  # RFC 8440
+            session.wire.write(responses.my_rights(line.name, told_rights(line.folder.box)))
         if command.status and line.folder is not None:
             await _write_status(session, line, command.status)
     await session.wire.drain()
@@ -123,7 +129,7 @@ async def _write_status(session: Session, line: Line, items: Sequence[str]) -> N
     assert folder is not None
     if "HIGHESTMODSEQ" in items:
         session.use_condstore()
-    values = {
+    values: dict[str, int | str] = {
         "MESSAGES": folder.messages,
         "UIDNEXT": folder.uidnext,
         "UIDVALIDITY": folder.uidvalidity,
@@ -131,27 +137,31 @@ async def _write_status(session: Session, line: Line, items: Sequence[str]) -> N
         "SIZE": folder.size_bytes,
         "HIGHESTMODSEQ": folder.modseq,
         "APPENDLIMIT": session.settings.message_bytes_max,
+        "MAILBOXID": responses.mailbox_id(folder.id),
     }
     if "RECENT" in items:
         from_uid = session.hub.recent_from(folder)
         values["RECENT"] = await session.store.count_from(folder, from_uid) if from_uid < folder.uidnext else 0
-    if "DELETED" in items:
+    if not {"DELETED", "DELETED-STORAGE"}.isdisjoint(items):
         try:
             snapshot: Snapshot = await session.store.snapshot(folder)
+            deleted = snapshot.uids_with(Flag.DELETED)
+            values["DELETED"] = len(deleted)
+            if "DELETED-STORAGE" in items:  # RFC 9208 §4.1.4
+                values["DELETED-STORAGE"] = sum(row.size_bytes for row in await session.store.rows(folder, deleted))
         except NotFound:
             return
-        values["DELETED"] = snapshot.count(Flag.DELETED)
     session.wire.write(responses.status(line.name, [(item, values[item]) for item in items]))
 
 
 # --- CREATE, DELETE, RENAME, SUBSCRIBE
 
 
-async def create(session: Session, _tag: str, command: c.Create) -> str:
+async def create(session: Session, _tag: str, command: c.Create) -> tuple[str, str]:
     box, inner = _new_place(session, command.folder)
     session.need(box, "k")
-    await _asked(session.store.create(box, inner, _special_use(command.special_use)))
-    return "Created"
+    folder = await _asked(session.store.create(box, inner, _special_use(command.special_use)))
+    return "Created", f"MAILBOXID {responses.mailbox_id(folder.id)}"
 
 
 async def delete(session: Session, _tag: str, command: c.Delete) -> str:
@@ -210,9 +220,9 @@ def _new_place(session: Session, name: str) -> tuple[Box, str]:
     return box, inner
 
 
-async def _asked(act: Awaitable[object]) -> None:
+async def _asked(act: Awaitable[T]) -> T:
     try:
-        await act
+        return await act
     except FolderRefused as refused:
         raise Declined(problem_of(refused.problem)) from None
 

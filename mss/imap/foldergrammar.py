@@ -10,7 +10,19 @@ from mss.imap.tokens import Cursor
 PATTERNS_MAX = 20
 """Patterns of one extended LIST."""
 STATUS_ITEMS = frozenset(
-    {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ", "APPENDLIMIT", "DELETED"}
+    {
+        "MESSAGES",
+        "RECENT",
+        "UIDNEXT",
+        "UIDVALIDITY",
+        "UNSEEN",
+        "SIZE",
+        "HIGHESTMODSEQ",
+        "APPENDLIMIT",
+        "DELETED",
+        "DELETED-STORAGE",
+        "MAILBOXID",
+    }
 )
 
 
@@ -102,7 +114,7 @@ def _options(cursor: Cursor, known: frozenset[str]) -> tuple[frozenset[str], tup
 
 
 LIST_SELECT = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS"})
 
 
 def list_folders(cursor: Cursor) -> c.List:

@@ -126,6 +126,43 @@ def _named(make: Callable[[str], c.Command]) -> Callable[[Cursor], c.Command]:
     return read
 
 
+def _named_root(make: Callable[[str], c.Command]) -> Callable[[Cursor], c.Command]:
+    def read(cursor: Cursor) -> c.Command:
+        cursor.space()
+        return make(cursor.text("Quota root"))
+
+    return read
+
+
+def _set_quota(cursor: Cursor) -> c.SetQuota:
+    cursor.space()
+    root = cursor.text("Quota root")
+    cursor.space()
+    cursor.open()
+    if cursor.skip(b")"):
+        return c.SetQuota(root)
+    while True:
+        cursor.word()
+        cursor.space()
+        cursor.number((1 << 63) - 1)
+        if cursor.close():
+            return c.SetQuota(root)
+
+
+def _acl(words: int) -> Callable[[Cursor], c.Acl]:
+    """A folder and that many words: an identifier, rights."""
+
+    def read(cursor: Cursor) -> c.Acl:
+        cursor.space()
+        folder = cursor.folder()
+        for _ in range(words):
+            cursor.space()
+            cursor.astring()
+        return c.Acl(folder)
+
+    return read
+
+
 def _rename(cursor: Cursor) -> c.Rename:
     cursor.space()
     old = cursor.folder()
@@ -210,6 +247,14 @@ _VERBS: dict[bytes, Callable[[Cursor], c.Command]] = {
     b"LSUB": lsub,
     b"NAMESPACE": _bare(c.Namespace()),
     b"STATUS": status,
+    b"GETQUOTA": _named_root(c.Quota),
+    b"GETQUOTAROOT": _named(lambda name: c.Quota(name, of_folder=True)),
+    b"SETQUOTA": _set_quota,
+    b"MYRIGHTS": _named(c.MyRights),
+    b"GETACL": _named(c.Acl),
+    b"SETACL": _acl(words=2),
+    b"DELETEACL": _acl(words=1),
+    b"LISTRIGHTS": _acl(words=1),
     b"APPEND": _append,
     b"IDLE": _bare(c.Idle()),
     b"CHECK": _bare(c.Check()),

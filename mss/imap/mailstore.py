@@ -26,7 +26,7 @@ from mss.imap.snapshot import Changes, Snapshot, State
 from mss.model.errors import NotFound
 from mss.model.ids import OwnerId
 from mss.model.mailbox import SpecialUse
-from mss.store import changes, folders, messages, pages, recent, subscriptions
+from mss.store import changes, folders, messages, owners, pages, recent, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -75,6 +75,12 @@ class CellarReader:
         keys = await self._keys(box)
         rows = await self._store.read(lambda c: folders.list_folders(c, box.owner))
         return [self._folder(box, keys, row) for row in rows]
+
+    async def quota(self, box: Box) -> tuple[int, int]:
+        row = await self._store.read(lambda c: owners.mailbox(c, box.owner))
+        if row is None:
+            raise NotFound("mailbox")
+        return row.used_bytes, row.quota_bytes
 
     async def folder(self, box: Box, name: str) -> Folder:
         hashed = self._lookup.folder(box.owner, name)

@@ -151,8 +151,7 @@ async def close(session: Session, _tag: str, command: c.Close) -> Answer:
 async def _expunge(session: Session, selected: Selected, command: c.Expunge) -> None:
     """Only messages that this client knows of: it has not decided on others."""
     snapshot = await selected.opened.current(selected.folder)
-    kinds = {number for number, (flags, _) in enumerate(snapshot.palette) if flags & Flag.DELETED}
-    marked = [uid for uid, kind in zip(snapshot.uids, snapshot.kinds, strict=True) if kind in kinds]
+    marked = snapshot.uids_with(Flag.DELETED)
     known, uids = selected.view.position, marked
     if command.uids is not None:
         named = selected.view.positions(command.uids, uid=True) or ()

@@ -26,6 +26,7 @@ class Problem(StrEnum):
     LOGIN_FAILED = "login-failed"
     NO_SUCH_FOLDER = "no-such-folder"
     NO_TARGET = "no-target"
+    NO_SUCH_ROOT = "no-such-root"
     NAME_IMPOSSIBLE = "name-impossible"
     INBOX_STAYS = "inbox-stays"
     HAS_ROLE = "has-role"
@@ -69,6 +70,7 @@ REPLIES: dict[Problem, Reply] = {
     Problem.CANCELLED: Reply("BAD", "Authentication cancelled"),
     Problem.LOGIN_FAILED: Reply("NO", "User name or password is wrong", "AUTHENTICATIONFAILED"),
     Problem.NO_SUCH_FOLDER: Reply("NO", "No such folder", "NONEXISTENT"),
+    Problem.NO_SUCH_ROOT: Reply("NO", "No such quota root", "NONEXISTENT"),
     Problem.NO_TARGET: Reply("NO", "No such folder", "TRYCREATE"),
     Problem.NAME_IMPOSSIBLE: Reply("NO", "A folder cannot have this name", "CANNOT"),
     Problem.INBOX_STAYS: Reply("NO", "INBOX stays", "CANNOT"),

@@ -122,7 +122,33 @@ def _prefixes(prefixes: Sequence[str]) -> bytes:
     return b"(" + b"".join(pairs) + b")"
 
 
-def status(name: str, values: Iterable[tuple[str, int]], *, utf8: bool = False) -> bytes:
+def email_id(message: int) -> bytes:
+    """A message as an object (RFC 8474 §5.1): copies in a mailbox are the same."""
+    return b"M%016x" % message
+
+
+def mailbox_id(folder: int) -> str:
+    """A folder as an object (RFC 8474 §4): the same after RENAME, never used again."""
+    return f"(F{folder:016x})"
+
+
+def quota_roots(name: str, root: str, *, utf8: bool = False) -> bytes:
+    """QUOTAROOT (RFC 9208 §4.2.2)."""
+    return b"* QUOTAROOT %b %b\r\n" % (folder_name(name, utf8=utf8), string(root.encode()))
+
+
+def quota(root: str, used_bytes: int, limit_bytes: int) -> bytes:
+    """QUOTA (RFC 9208 §4.2.1), in units of 1,024 octets, rounded up; without a limit no resource is named."""
+    inside = b"STORAGE %d %d" % (-(-used_bytes // 1024), limit_bytes // 1024) if limit_bytes else b""
+    return b"* QUOTA %b (%b)\r\n" % (string(root.encode()), inside)
+
+
+def my_rights(name: str, rights: str, *, utf8: bool = False) -> bytes:
+    """MYRIGHTS (RFC 4314 §3.8)."""
+    return b"* MYRIGHTS %b %b\r\n" % (folder_name(name, utf8=utf8), rights.encode())
+
+
+def status(name: str, values: Iterable[tuple[str, int | str]], *, utf8: bool = False) -> bytes:
     inside = " ".join(f"{item} {value}" for item, value in values).encode()
     return b"* STATUS %b (%b)\r\n" % (folder_name(name, utf8=utf8), inside)
 

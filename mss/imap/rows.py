@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mss.formats.summary import body_of, bodystructure_of, envelope_of, headers_of
+from mss.formats.summary import body_of, bodystructure_of, envelope_of, headers_of, preview_of
 from mss.imap.backend import Row
 from mss.imap.commands import Attribute
-from mss.imap.responses import date_time, flag_names
+from mss.imap.responses import NIL, date_time, email_id, flag_names, string
 from mss.imap.view import View
 
 
@@ -34,6 +34,10 @@ NEEDS = {
     Attribute.ENVELOPE: Need.SUMMARY,
     Attribute.BODY: Need.SUMMARY,
     Attribute.STRUCTURE: Need.SUMMARY,
+    Attribute.EMAILID: Need.ROW,
+    Attribute.THREADID: Need.SNAPSHOT,
+    Attribute.SAVEDATE: Need.ROW,
+    Attribute.PREVIEW: Need.SUMMARY,
 }
 _FORMS = {
     Attribute.UID: b"UID %d",
@@ -44,6 +48,10 @@ _FORMS = {
     Attribute.ENVELOPE: b"ENVELOPE %b",
     Attribute.BODY: b"BODY %b",
     Attribute.STRUCTURE: b"BODYSTRUCTURE %b",
+    Attribute.EMAILID: b"EMAILID (%b)",
+    Attribute.THREADID: b"THREADID %b",
+    Attribute.SAVEDATE: b"SAVEDATE %b",
+    Attribute.PREVIEW: b"PREVIEW %b",
 }
 
 
@@ -118,4 +126,8 @@ _COLUMNS: dict[Attribute, Callable[[Page], Iterable[object]]] = {
     Attribute.ENVELOPE: lambda page: map(envelope_of, page.summaries),
     Attribute.BODY: lambda page: map(body_of, page.summaries),
     Attribute.STRUCTURE: lambda page: map(bodystructure_of, page.summaries),
+    Attribute.EMAILID: lambda page: [email_id(row.message) for row in page.rows],
+    Attribute.THREADID: lambda page: [NIL] * len(page.positions),  # conversations are the client's here (RFC 8474 §5.2)
+    Attribute.SAVEDATE: lambda page: [date_time(row.savedate_ms) for row in page.rows],
+    Attribute.PREVIEW: lambda page: [string(preview_of(summary).encode()) for summary in page.summaries],
 }

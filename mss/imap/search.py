@@ -15,6 +15,7 @@ from mss.formats.headers import decode_words, parse_addresses, parse_date
 from mss.formats.summary import ADDRESSES_READ_MAX
 from mss.imap import searchkeys as k
 from mss.imap.backend import Row
+from mss.imap.responses import email_id
 from mss.imap.snapshot import Marks
 from mss.imap.view import View
 
@@ -53,7 +54,7 @@ def level_of(key: k.SearchKey, is_usual: Callable[[bytes], bool]) -> Level:
             return max(level_of(one, is_usual), level_of(other, is_usual))
         case k.Not(inner):
             return level_of(inner, is_usual)
-        case k.Larger() | k.Smaller() | k.Within():
+        case k.Larger() | k.Smaller() | k.Within() | k.EmailIdIs():
             return Level.ROW
         case k.DayIs(of):
             return Level.SUMMARY if of is k.DateOf.SENT else Level.ROW
@@ -142,6 +143,9 @@ def _row_test(key: k.SearchKey, now_ms: int) -> Callable[[Row], bool]:
     match key:
         case k.Larger(size):
             return lambda row: row.size_bytes > size
+        case k.EmailIdIs(object_id):
+            wanted = object_id.encode()
+            return lambda row: email_id(row.message) == wanted
         case k.Smaller(size):
             return lambda row: row.size_bytes < size
         case k.Within(seconds, younger):

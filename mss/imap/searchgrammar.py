@@ -171,6 +171,13 @@ class _Keys:
                 cursor.space()
                 size = cursor.number((1 << 63) - 1)
                 return k.Larger(size) if word == b"LARGER" else k.Smaller(size)
+            case b"EMAILID":
+                cursor.space()
+                return k.EmailIdIs(cursor.atom())
+            case b"THREADID":
+                cursor.space()
+                cursor.atom()
+                return k.Not(k.All())  # no message has one (RFC 8474 §5.2)
             case b"OLDER" | b"YOUNGER":
                 cursor.space()
                 return k.Within(cursor.number(), word == b"YOUNGER")
@@ -226,6 +233,7 @@ def _all_of(keys: list[k.SearchKey]) -> k.SearchKey:
 _UNSEEN = k.HasFlag(Flag.SEEN, wanted=False)
 _PLAIN: dict[bytes, k.SearchKey] = {
     b"ALL": k.All(),
+    b"SAVEDATESUPPORTED": k.All(),  # RFC 8514 §4.3
     b"ANSWERED": k.HasFlag(Flag.ANSWERED),
     b"UNANSWERED": k.HasFlag(Flag.ANSWERED, wanted=False),
     b"DELETED": k.HasFlag(Flag.DELETED),

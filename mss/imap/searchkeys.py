@@ -108,6 +108,13 @@ class ModSeqFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailIdIs:
+    """The message itself or a copy of it (RFC 8474 §7)."""
+
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All of them."""
 
@@ -142,6 +149,7 @@ SearchKey = (
     | DayIs
     | Within
     | ModSeqFrom
+    | EmailIdIs
     | And
     | Or
     | Not

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from mss.imap import commands as c
-from mss.imap import fetching, foldercommands, login, messagecommands, responses, searching, sorting
+from mss.imap import fetching, foldercommands, login, messagecommands, responses, rights, searching, sorting
 from mss.imap.reader import GoAhead, Refused
 from mss.imap.replies import REPLIES, Declined, Problem
 from mss.imap.state import Disconnected, Session
@@ -56,6 +56,10 @@ _COMMANDS: dict[type, tuple[When, Handler]] = {
     c.Lsub: (When.LOGGED_IN, foldercommands.list_subscribed),
     c.Namespace: (When.LOGGED_IN, foldercommands.namespace),
     c.Status: (When.LOGGED_IN, foldercommands.status),
+    c.Quota: (When.LOGGED_IN, rights.quota),
+    c.SetQuota: (When.LOGGED_IN, rights.set_quota),
+    c.MyRights: (When.LOGGED_IN, rights.my_rights),
+    c.Acl: (When.LOGGED_IN, rights.acl),
     c.Append: (When.LOGGED_IN, messagecommands.append),
     c.Check: (When.SELECTED, login.noop),
     c.Close: (When.SELECTED, messagecommands.close),

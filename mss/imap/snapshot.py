@@ -90,6 +90,11 @@ class Snapshot:
         kinds = {number for number, (flags, _) in enumerate(self.palette) if bool(flags & bit) == wanted}
         return sum(1 for kind in self.kinds if kind in kinds)
 
+    def uids_with(self, bit: int) -> list[int]:
+        """Uids of messages that have a system flag, rising."""
+        kinds = {number for number, (flags, _) in enumerate(self.palette) if flags & bit}
+        return [uid for uid, kind in zip(self.uids, self.kinds, strict=True) if kind in kinds]
+
     def first_without(self, bit: int) -> int:
         """Index of the first message without a system flag, or -1."""
         kinds = {number for number, (flags, _) in enumerate(self.palette) if not flags & bit}

@@ -85,6 +85,10 @@ class MemoryMailStore:
     async def folders(self, box: Box) -> Sequence[Folder]:
         return [_told(box, folder) for folder in self._boxes[box.owner].folders.values()]
 
+    async def quota(self, box: Box) -> tuple[int, int]:
+        kept = self._boxes[box.owner].folders.values()
+        return sum(len(e.message.raw) for folder in kept for e in folder.entries.values()), self._quota_bytes
+
     async def folder(self, box: Box, name: str) -> Folder:
         return _told(box, self._named(box, name))
 
@@ -195,10 +199,8 @@ class MemoryMailStore:
         kept = _Message(message.raw, summarise(message.raw, structure).to_bytes(), self._now_ms(), next(self._numbers))
         if message.received_at is not None:
             kept.internaldate_ms = to_ms(message.received_at)
-        used = sum(
-            e.message.raw.__len__() for f in self._boxes[folder.box.owner].folders.values() for e in f.entries.values()
-        )
-        if used + len(message.raw) > self._quota_bytes:
+        used, most = await self.quota(folder.box)
+        if used + len(message.raw) > most:
             raise FolderRefused(FolderProblem.OVER_QUOTA)
         kw = _bits(one, message.flags.keywords)
         one.modseq += 1
