@@ -31,8 +31,9 @@ from mss.store.ids import new_id
 from mss.store.messages import Direction, MessageState
 from mss.store.owners import MailboxRow
 from mss.store.records import HeldWhat
-from mss.store.sealing import IntakeKey, Sealer
+from mss.store.sealing import IntakeKey, Sealer, keep_keys
 from mss.store.sql import Connection
+from mss.store.writer import Together
 
 TASK_FILE = "file"
 """Judge and file a patient's message: payload {"message": number}."""
@@ -94,12 +95,82 @@ class Parcel:
     owner: OwnerId
     new: messages.NewMessage
     key: IntakeKey
-    put: Callable[[Connection], int]
+    put: Put
     for_nobody: bool = False
     delivered_to: list[MailAddress] = field(default_factory=list)
     """Addresses whose mail can be read at once."""
     passed_on_to: list[MailAddress] = field(default_factory=list)
     """Patients' addresses, of which no more is told than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put(Together):
+    """The transaction of a parcel, for as many as come together; its result is the number under which it stands."""
+
+    clock: Clock
+    new: messages.NewMessage
+    key: IntakeKey
+    digested: bytes
+    placing: Placing
+    duty: tasks.NewTask | PreparedHold | None
+    actor: str
+
+    @property
+    def owner(self) -> int:
+        return self.key.owner
+
+    def _acts(self, standing: int) -> list[audit.Act]:
+        """What an inspector reads of it."""
+        act = "mail.sent" if self.placing.direction == Direction.OUT else "mail.received"
+        is_new = standing == self.new.message
+        taken = audit.Act(
+            self.clock.now(),
+            self.actor,
+            act if is_new else "mail.again",
+            self.owner,
+            standing,
+            self.new.message_id_hmac,
+        )
+        if is_new and isinstance(self.duty, PreparedHold):
+            return [taken, replace(taken, act="mail.held", result=self.duty.row.reason)]
+        return [taken]
+
+    @classmethod
+    def do_all(cls, connection: Connection, acts: Sequence[Put]) -> list[int]:
+        # First, and also for what stands already: whoever marks a key as kept must be right about it.
+        keep_keys(connection, (put.key for put in acts))
+        letters = [(put.owner, put.digested, put.new.message) for put in acts]
+        standing = received.remember_all(connection, letters, max(put.new.received_ms for put in acts))
+        fresh = [put for put, number in zip(acts, standing, strict=True) if number == put.new.message]
+        if fresh:
+            _put_fresh(connection, fresh)
+        pairs = zip(acts, standing, strict=True)
+        audit.write(connection, [act for put, number in pairs for act in put._acts(number)])
+        return standing
+
+
+def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
+    """Rows of what was not here before."""
+    used: dict[int, int] = {}
+    entries: dict[tuple[int, str], list[folders.NewEntry]] = {}
+    duties: list[tuple[int, tasks.NewTask]] = []
+    for put in puts:
+        new = put.new
+        used[put.owner] = used.get(put.owner, 0) + new.size_bytes
+        if isinstance(put.duty, PreparedHold):
+            put.duty.put(connection)
+            continue
+        if put.duty is not None:
+            duties.append((put.owner, put.duty))
+            continue
+        entry = folders.NewEntry(new.message, put.placing.flags, 0, new.received_ms, new.size_bytes)
+        entries.setdefault((put.owner, put.placing.folder), []).append(entry)
+    messages.insert_messages(connection, [(put.owner, put.new) for put in puts])
+    owners.add_used_by(connection, used)
+    if duties:
+        tasks.add_tasks(connection, duties)
+    if entries:  # every mailbox is born with its folders
+        folders.append_by_use(connection, entries, max(put.new.received_ms for put in puts))
 
 
 class Delivery:
@@ -276,47 +347,8 @@ class Delivery:
             conversation=placing.conversation,
         )
         digested = received.digest(letter.peer_name, str(letter.sender or ""), addressed_to, letter.fingerprint)
-
-        def put(connection: Connection) -> int:
-            return self._put(connection, new, key, digested, placing, hold or duty, letter.peer_name)
-
+        put = Put(self._clock, new, key, digested, placing, hold or duty, letter.peer_name)
         return Parcel(owner, new, key, put)
-
-    def _put(
-        self,
-        connection: Connection,
-        new: messages.NewMessage,
-        key: IntakeKey,
-        digested: bytes,
-        placing: Placing,
-        duty: tasks.NewTask | PreparedHold | None,
-        actor: str,
-    ) -> int:
-        owner, now = key.owner, self._clock.now()
-        # First, and also for what stands already: whoever marks this key as kept must be right about it.
-        key.keep(connection)
-        standing = received.remember(connection, owner, digested, new.message, new.received_ms)
-        if standing != new.message:
-            again = audit.Act(now, actor, "mail.again", owner, standing, new.message_id_hmac)
-            audit.write(connection, [again])
-            return standing
-        messages.insert_message(connection, owner, new)
-        owners.add_used(connection, owner, new.size_bytes)
-        if isinstance(duty, PreparedHold):
-            duty.put(connection)
-        elif duty is not None:
-            tasks.add_task(connection, owner, duty)
-        else:
-            folder = folders.folder_by_use(connection, owner, placing.folder)
-            assert folder is not None, "every mailbox is born with its folders"
-            entry = folders.NewEntry(new.message, placing.flags, 0, new.received_ms, new.size_bytes)
-            folders.append_entries(connection, owner, folder.folder, [entry], new.received_ms)
-        act = "mail.sent" if placing.direction == Direction.OUT else "mail.received"
-        acts = [audit.Act(now, actor, act, owner, new.message, new.message_id_hmac)]
-        if isinstance(duty, PreparedHold):
-            acts.append(replace(acts[0], act="mail.held", result=duty.row.reason))
-        audit.write(connection, acts)
-        return new.message
 
     def message_id_hmac(self, message_id: str) -> bytes:
         """The keyed hash under which a Message-ID is traced."""

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, bindparam, select, update
@@ -66,10 +67,14 @@ def _digest(previous: bytes, seq: int, lane: int, act: Act) -> bytes:
     return hashlib.sha256(previous + json.dumps(fields, ensure_ascii=False).encode()).digest()
 
 
-_HEAD = select(schema.audit_head.c.seq, schema.audit_head.c.digest).where(
-    schema.audit_head.c.lane == bindparam("at_lane")
+_H = schema.audit_head
+_LOCKED_HEADS = (
+    select(_H.c.lane, _H.c.seq, _H.c.digest)
+    .where(_H.c.lane.in_(bindparam("at_lanes", expanding=True)))
+    .order_by(_H.c.lane)
+    .with_for_update()
 )
-_LOCKED_HEAD = _HEAD.with_for_update()
+_APPEND = schema.audit.insert()
 _MOVE_HEAD = (
     update(schema.audit_head)
     .where(schema.audit_head.c.lane == bindparam("at_lane"))
@@ -79,37 +84,35 @@ _MOVE_HEAD = (
 
 def write(connection: Connection, acts: Sequence[Act]) -> None:
     """Append acts to the chains of their owners' lanes, in the caller's transaction."""
-    by_lane: dict[int, list[Act]] = {}
-    for act in acts:
-        by_lane.setdefault(lane_of(act.owner), []).append(act)
-    for lane in sorted(by_lane):
-        _extend(connection, lane, by_lane[lane])
-
-
-def _extend(connection: Connection, lane: int, acts: list[Act]) -> None:
-    seq, digest = connection.execute(_LOCKED_HEAD, {"at_lane": lane}).one()
+    lanes = sorted({lane_of(act.owner) for act in acts})
+    heads = {lane: (seq, digest) for lane, seq, digest in connection.execute(_LOCKED_HEADS, {"at_lanes": lanes})}
     rows = []
-    for told in acts:
-        act = replace(told, actor=told.actor[:ACTOR_CHARS_MAX], result=told.result[:RESULT_CHARS_MAX])
-        seq, previous = seq + 1, digest
-        digest = _digest(previous, seq, lane, act)
-        rows.append(
-            {
-                "lane": lane,
-                "seq": seq,
-                "previous": previous,
-                "digest": digest,
-                "at_ms": to_ms(act.at),
-                "actor": act.actor,
-                "act": act.act,
-                "owner": act.owner,
-                "object": act.object,
-                "message_id_hmac": act.message_id_hmac,
-                "result": act.result,
-            }
-        )
-    connection.execute(schema.audit.insert(), rows)
-    connection.execute(_MOVE_HEAD, {"at_lane": lane, "new_seq": seq, "new_digest": digest})
+    for act in acts:
+        lane = lane_of(act.owner)
+        row = _link(lane, *heads[lane], act)
+        heads[lane] = row["seq"], row["digest"]
+        rows.append(row)
+    connection.execute(_APPEND, rows)
+    moves = [{"at_lane": lane, "new_seq": seq, "new_digest": digest} for lane, (seq, digest) in heads.items()]
+    connection.execute(_MOVE_HEAD, moves)
+
+
+def _link(lane: int, seq: int, previous: bytes, told: Act) -> dict[str, Any]:
+    """The row that follows another in the chain of a lane."""
+    act = replace(told, actor=told.actor[:ACTOR_CHARS_MAX], result=told.result[:RESULT_CHARS_MAX])
+    return {
+        "lane": lane,
+        "seq": seq + 1,
+        "previous": previous,
+        "digest": _digest(previous, seq + 1, lane, act),
+        "at_ms": to_ms(act.at),
+        "actor": act.actor,
+        "act": act.act,
+        "owner": act.owner,
+        "object": act.object,
+        "message_id_hmac": act.message_id_hmac,
+        "result": act.result,
+    }
 
 
 def create_heads(connection: Connection) -> None:

@@ -7,7 +7,7 @@ the entry and writes `vanished` in one transaction, and DELETE … RETURNING dec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,9 +151,9 @@ def delete_folder(connection: Connection, owner: int, folder: int) -> None:
         connection.execute(delete(table).where(owned_by(table), table.c.folder == folder), own_parameters(owner))
 
 
-_ADVANCE = (
+_GROW = (
     update(F)
-    .where(owned_by(F), F.c.folder == bindparam("which"))
+    .where(owned_by(F))
     .values(
         uidnext=F.c.uidnext + bindparam("d_count"),
         highestmodseq=F.c.highestmodseq + 1,
@@ -161,8 +161,10 @@ _ADVANCE = (
         n_unseen=F.c.n_unseen + bindparam("d_unseen"),
         bytes=F.c.bytes + bindparam("d_bytes"),
     )
-    .returning(F.c.uidnext, F.c.highestmodseq, F.c.uidvalidity)
+    .returning(F.c.folder, F.c.uidnext, F.c.highestmodseq, F.c.uidvalidity)
 )
+_ADVANCE = _GROW.where(F.c.folder == bindparam("which"))
+_ADVANCE_BY_USE = _GROW.where(F.c.special_use == bindparam("use"))
 _INSERT_ENTRY = insert(E)
 
 
@@ -170,13 +172,35 @@ def append_entries(
     connection: Connection, owner: int, folder: int, entries: Sequence[NewEntry], savedate_ms: int
 ) -> Appended:
     """Number messages in a folder, all at once. Raises NoResultFound when the folder is gone."""
-    unseen = sum(1 for e in entries if not e.flags & Flag.SEEN)
-    change = {"which": folder, "d_count": len(entries), "d_unseen": unseen}
-    change["d_bytes"] = sum(e.size_bytes for e in entries)
-    uidnext, modseq, uidvalidity = connection.execute(_ADVANCE, own_parameters(owner) | change).one()
+    change = own_parameters(owner) | {"which": folder} | _growth(entries)
+    _, uidnext, modseq, uidvalidity = connection.execute(_ADVANCE, change).one()
     first = uidnext - len(entries)
+    connection.execute(_INSERT_ENTRY, _entry_rows(owner, folder, entries, first, modseq, savedate_ms))
+    return Appended(folder, uidvalidity, first, len(entries), modseq)
+
+
+def append_by_use(
+    connection: Connection, wanted: Mapping[tuple[int, str], Sequence[NewEntry]], savedate_ms: int
+) -> None:
+    """Number messages in the folders of several owners, named by (owner, special use). Raises NoResultFound."""
+    rows: list[dict[str, int]] = []
+    for (owner, use), entries in sorted(wanted.items()):  # rows are always locked in this order
+        change = own_parameters(owner) | {"use": use} | _growth(entries)
+        folder, uidnext, modseq, _ = connection.execute(_ADVANCE_BY_USE, change).one()
+        rows += _entry_rows(owner, folder, entries, uidnext - len(entries), modseq, savedate_ms)
+    connection.execute(_INSERT_ENTRY, rows)
+
+
+def _growth(entries: Sequence[NewEntry]) -> dict[str, int]:
+    unseen = sum(1 for e in entries if not e.flags & Flag.SEEN)
+    return {"d_count": len(entries), "d_unseen": unseen, "d_bytes": sum(e.size_bytes for e in entries)}
+
+
+def _entry_rows(
+    owner: int, folder: int, entries: Sequence[NewEntry], first: int, modseq: int, savedate_ms: int
+) -> list[dict[str, int]]:
     start = own(owner) | {"folder": folder, "modseq": modseq, "savedate_ms": savedate_ms}
-    rows = [
+    return [
         start
         | {
             "uid": first + i,
@@ -187,8 +211,6 @@ def append_entries(
         }
         for i, e in enumerate(entries)
     ]
-    connection.execute(_INSERT_ENTRY, rows)
-    return Appended(folder, uidvalidity, first, len(entries), modseq)
 
 
 _SNAPSHOT = (

@@ -96,11 +96,18 @@ class StoredMessage:
     key: SealedKey
 
 
+_INSERT = insert(M)
+_INSERT_BLOB = insert(B)
+
+
 def insert_message(connection: Connection, owner: int, new: NewMessage) -> None:
-    mine = own(owner)
-    connection.execute(
-        insert(M),
-        mine
+    insert_messages(connection, [(owner, new)])
+
+
+def insert_messages(connection: Connection, owned: Sequence[tuple[int, NewMessage]]) -> None:
+    """Rows of (owner, message) pairs and of their bodies."""
+    rows = [
+        own(owner)
         | {
             "message": new.message,
             "size_bytes": new.size_bytes,
@@ -112,14 +119,23 @@ def insert_message(connection: Connection, owner: int, new: NewMessage) -> None:
             "direction": new.direction,
             "conversation": new.conversation,
             "received_ms": new.received_ms,
-        },
-    )
-    insert_blob(connection, owner, StoredBody(new.blob, new.body_size_bytes, new.body_place, new.body_inline))
+        }
+        for owner, new in owned
+    ]
+    connection.execute(_INSERT, rows)
+    bodies = [
+        _blob_row(owner, StoredBody(new.blob, new.body_size_bytes, new.body_place, new.body_inline))
+        for owner, new in owned
+    ]
+    connection.execute(_INSERT_BLOB, bodies)
 
 
 def insert_blob(connection: Connection, owner: int, body: StoredBody) -> None:
-    row = {"blob": body.blob, "size_bytes": body.size_bytes, "place": body.place, "inline": body.inline}
-    connection.execute(insert(B), own(owner) | row)
+    connection.execute(_INSERT_BLOB, _blob_row(owner, body))
+
+
+def _blob_row(owner: int, body: StoredBody) -> dict[str, Any]:
+    return own(owner) | {"blob": body.blob, "size_bytes": body.size_bytes, "place": body.place, "inline": body.inline}
 
 
 _KEYED = and_(K.c.lane == M.c.lane, K.c.owner == M.c.owner, K.c.epoch == M.c.key_epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select
 
@@ -34,6 +35,15 @@ def remember(connection: Connection, owner: int, digested: bytes, message: int, 
     insert_ignoring(connection, R, [own(owner) | row])
     kept = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one()
     return int(kept.message)
+
+
+def remember_all(connection: Connection, letters: Sequence[tuple[int, bytes, int]], now_ms: int) -> list[int]:
+    """The same for many (owner, digest, message): one statement when none of them was here before."""
+    until_ms = now_ms + KEPT_MS
+    rows = [own(owner) | {"digest": d, "message": number, "until_ms": until_ms} for owner, d, number in letters]
+    if insert_ignoring(connection, R, rows) == len(rows):
+        return [number for _, _, number in letters]
+    return [remember(connection, owner, digested, number, now_ms) for owner, digested, number in letters]
 
 
 def sweep(connection: Connection, now_ms: int) -> int:

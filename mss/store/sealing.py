@@ -8,6 +8,7 @@ makes opening it again some thirty times cheaper. Knows public keys only.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -42,11 +43,16 @@ class IntakeKey:
     def encrypt(self, kind: bytes, number: int, plain: bytes) -> bytes:
         return seal.encrypt_object(self.key, seal.place(self.owner, kind, number), plain)
 
-    def keep(self, connection: Connection) -> None:
-        """Write the row that lets the owner open it, in the transaction of the first message that uses it."""
-        if not self.kept:
-            row = own(self.owner) | {"epoch": self.epoch, "scheme": SCHEME_SEALED, "key": self.sealed}
-            insert_ignoring(connection, schema.sealed_key, [row])
+
+def keep_keys(connection: Connection, keys: Iterable[IntakeKey]) -> None:
+    """Write the rows that let the owners open them, in the transaction of the first message that uses each."""
+    rows = {
+        (key.owner, key.epoch): own(key.owner) | {"epoch": key.epoch, "scheme": SCHEME_SEALED, "key": key.sealed}
+        for key in keys
+        if not key.kept
+    }
+    if rows:
+        insert_ignoring(connection, schema.sealed_key, [*rows.values()])
 
 
 def key_context(owner: int, epoch: int) -> bytes:

@@ -18,14 +18,15 @@ DatabaseTrouble = SQLAlchemyError
 _IGNORING: dict[tuple[str, str], Any] = {}
 
 
-def insert_ignoring(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """INSERT … ON CONFLICT DO NOTHING: what stands already stays."""
+def insert_ignoring(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """INSERT … ON CONFLICT DO NOTHING: what stands already stays. How many rows are new, where the driver tells it
+    (SQLite); a negative number elsewhere."""
     cached = (connection.dialect.name, table.name)
     statement = _IGNORING.get(cached)
     if statement is None:
         dialect = import_module(f"sqlalchemy.dialects.{cached[0]}")  # each costs a tenth of a second at start
         statement = _IGNORING[cached] = dialect.insert(table).on_conflict_do_nothing()
-    connection.execute(statement, rows)
+    return connection.execute(statement, rows).rowcount
 
 
 def own(owner: int) -> dict[str, int]:

@@ -100,9 +100,21 @@ class Queued:
     """1 once its sender was told that it is late."""
 
 
+_INSERT_TASK = insert(T)
+
+
 def add_task(connection: Connection, owner: int, task: NewTask) -> None:
-    row = {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms}
-    connection.execute(insert(T), own(owner) | row | {"state": RowState.WAITING})
+    add_tasks(connection, [(owner, task)])
+
+
+def add_tasks(connection: Connection, owned: Sequence[tuple[int, NewTask]]) -> None:
+    """Duties of (owner, duty) pairs."""
+    rows = [
+        own(owner)
+        | {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms, "state": RowState.WAITING}
+        for owner, task in owned
+    ]
+    connection.execute(_INSERT_TASK, rows)
 
 
 def add_task_once(connection: Connection, owner: int, task: NewTask) -> None:

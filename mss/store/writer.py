@@ -16,11 +16,12 @@ import asyncio
 import fcntl
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
@@ -54,8 +55,32 @@ class Work:
 Outcome = tuple[Work, Any, BaseException | None]
 
 
+class Together(ABC):
+    """An act that is done for many at once with as few statements as for one: a batch of mail costs the database
+    a statement for each table, not for each mail."""
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.do_all(connection, [self])[0]
+
+    @classmethod
+    @abstractmethod
+    def do_all(cls, connection: Connection, acts: Sequence[Self]) -> list[Any]:
+        """Do every one of `acts`; their results in the same order. As an act, it may be run again."""
+
+
 def _run_batch(connection: Connection, batch: Sequence[Work]) -> list[Outcome]:
-    return [(work, work.act(connection), None) for work in batch]
+    """Whoever waits in one batch has been promised no order towards the others."""
+    alike: dict[type[Together], list[tuple[Work, Together]]] = {}
+    outcomes: list[Outcome] = []
+    for work in batch:
+        if isinstance(work.act, Together):
+            alike.setdefault(type(work.act), []).append((work, work.act))
+        else:
+            outcomes.append((work, work.act(connection), None))
+    for kind, members in alike.items():
+        results = kind.do_all(connection, [act for _, act in members])
+        outcomes += [(work, result, None) for (work, _), result in zip(members, results, strict=True)]
+    return outcomes
 
 
 def _settle(outcomes: list[Outcome]) -> None:
