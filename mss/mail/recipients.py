@@ -96,7 +96,7 @@ class Recipients:
         actual = self._house.postmaster if recipient.local.lower() == POSTMASTER else recipient
         hashed = self._lookup.address(actual.key)
         # Nobody's row is looked for too: an address that leads nowhere costs what another does.
-        return await self._store.read(lambda c: owners.mailbox(c, owners.find(c, hashed) or NOBODY))
+        return await self._store.look_up(lambda c: owners.mailbox(c, owners.find(c, hashed) or NOBODY))
 
     async def reachable(self, recipient: MailAddress) -> MailboxRow | None:
         """The mailbox, when mail may be put into it: a closed or suspended patient looks like nobody."""

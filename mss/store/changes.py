@@ -35,6 +35,7 @@ class ChangeBus:
         self._of_owner: dict[int, set[Listener]] = {}
         self._of_topic: dict[int, set[Callable[[], None]]] = {}
         self._socket: socket.socket | None = None
+        self._untold: dict[bytes, None] = {}
 
     async def start(self) -> None:
         """Begin to hear siblings."""
@@ -49,6 +50,7 @@ class ChangeBus:
         asyncio.get_running_loop().add_reader(self._socket, self._hear)
 
     def close(self) -> None:
+        self._tell_siblings()
         if self._socket is not None and self._directory is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -72,15 +74,24 @@ class ChangeBus:
         self._of_topic.setdefault(TASK, set()).add(listener)
 
     def publish(self, topic: int, owner: int = 0, folder: int = 0) -> None:
-        """Tell everybody here and the siblings. Never fails, never waits."""
+        """Tell everybody here, and the siblings as soon as what runs now has ended. Never fails, never waits."""
         self._tell(topic, owner, folder)
+        if self._socket is None:
+            return
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_siblings)
+        self._untold[_FORM.pack(topic, owner, folder)] = None
+
+    def _tell_siblings(self) -> None:
+        """What a batch of commits changed, each hint once."""
+        hints, self._untold = self._untold, {}
         if self._socket is None or self._directory is None:
             return
-        hint = _FORM.pack(topic, owner, folder)
         for sibling in self._directory.glob("*.sock"):
             if sibling.stem != self._name:
                 with contextlib.suppress(OSError):  # gone, restarting or full: it polls
-                    self._socket.sendto(hint, str(sibling))
+                    for hint in hints:
+                        self._socket.sendto(hint, str(sibling))
 
     def _hear(self) -> None:
         assert self._socket is not None
