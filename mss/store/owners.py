@@ -12,7 +12,7 @@ from mss.model.ids import LANES, OwnerId
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.store import schema
 from mss.store.ids import lane_of_hash
-from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
+from mss.store.sql import HotRow, insert_ignoring, own, own_parameters, owned_by
 
 L = schema.lookup
 B = schema.mailbox
@@ -46,8 +46,10 @@ class MailboxRow:
     used_bytes: int
 
 
-_FIND = select(L.c.owner).where(
-    L.c.lane == bindparam("at_lane"), L.c.hmac == bindparam("at_hmac"), L.c.way <= bindparam("at_way")
+_FIND = HotRow(
+    select(L.c.owner).where(
+        L.c.lane == bindparam("at_lane"), L.c.hmac == bindparam("at_hmac"), L.c.way <= bindparam("at_way")
+    )
 )
 _BOX = select(
     B.c.owner,
@@ -60,7 +62,7 @@ _BOX = select(
     B.c.quota_bytes,
     B.c.used_bytes,
 )
-_ONE = _BOX.where(owned_by(B))
+_ONE = HotRow(_BOX.where(owned_by(B)))
 
 
 def lanes_of_installation(connection: Connection) -> int:
@@ -72,9 +74,9 @@ def lanes_of_installation(connection: Connection) -> int:
 
 def find(connection: Connection, hashed: bytes, *, way: Way = Way.RECEIVES) -> OwnerId | None:
     """The owner to whom a keyed hash (of an address, a login, an INS) leads; by default also a previous address."""
-    parameters = {"at_lane": lane_of_hash(hashed, LANES), "at_hmac": hashed, "at_way": way}
-    found = connection.execute(_FIND, parameters).scalar_one_or_none()
-    return None if found is None else OwnerId(found)
+    parameters = {"at_lane": lane_of_hash(hashed, LANES), "at_hmac": hashed, "at_way": int(way)}
+    found = _FIND.of(connection, parameters)
+    return None if found is None else OwnerId(found[0])
 
 
 def point(connection: Connection, hashed: bytes, owner: int, way: Way = Way.OPEN) -> bool:
@@ -95,7 +97,7 @@ def _mailbox(row: object) -> MailboxRow:
 
 
 def mailbox(connection: Connection, owner: int) -> MailboxRow | None:
-    row = connection.execute(_ONE, own_parameters(owner)).one_or_none()
+    row = _ONE.of(connection, own_parameters(owner))
     return None if row is None else _mailbox(row)
 
 
