@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mss.crypto.keys import Lookup
 from mss.imap.backend import Folder, FolderProblem, FolderRefused
-from mss.store import folders
+from mss.store import keywordbits
 from mss.vault.opener import OwnerKeys
 
 KEYWORD_KIND = b"keyword"
@@ -40,7 +40,7 @@ def bits(connection: Connection, folder: Folder, keywords: Iterable[SealedKeywor
     """Bits of keywords in a folder, new ones added. Raises FolderRefused when it has no room."""
     found = {}
     for keyword in keywords:
-        bit = folders.add_keyword(connection, folder.box.owner, folder.id, keyword.sealed, keyword.hashed)
+        bit = keywordbits.add(connection, folder.box.owner, folder.id, keyword.sealed, keyword.hashed)
         if bit is None:
             raise FolderRefused(FolderProblem.TOO_MANY_KEYWORDS)
         found[keyword.name] = bit

@@ -23,7 +23,7 @@ from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
 from mss.model.mailbox import SpecialUse
-from mss.store import audit, changes, folders, messages, owners, recent, subscriptions
+from mss.store import audit, changes, folders, keywordbits, messages, owners, recent, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -207,7 +207,7 @@ class CellarMailStore(CellarReader):
 
     async def _keyword_names(self, folder: Folder) -> dict[int, str]:
         """Keywords of a folder as they were written, by bit."""
-        sealed = await self._store.read(lambda c: folders.keywords(c, folder.box.owner, folder.id))
+        sealed = await self._store.read(lambda c: keywordbits.of_folder(c, folder.box.owner, folder.id))
         return {bit: name for bit, name in enumerate(await self._keywords(folder, sealed)) if name}
 
     # --- copies and removal

@@ -26,7 +26,7 @@ from mss.imap.snapshot import Changes, Snapshot, State
 from mss.model.errors import NotFound
 from mss.model.ids import OwnerId
 from mss.model.mailbox import SpecialUse
-from mss.store import changes, folders, messages, owners, pages, recent, subscriptions
+from mss.store import changes, folders, keywordbits, messages, owners, pages, recent, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -114,7 +114,7 @@ class CellarReader:
 
         def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], list[State]]:
             row = one_folder(connection, owner, number)
-            return row, folders.keywords(connection, owner, number), folders.snapshot(connection, owner, number)
+            return row, keywordbits.of_folder(connection, owner, number), folders.snapshot(connection, owner, number)
 
         row, sealed, states = await self._store.read(ask)
         keywords = await self._keywords(folder, sealed)
@@ -129,7 +129,7 @@ class CellarReader:
             row = one_folder(connection, owner, number)
             if row.highestmodseq == since:
                 return row, [], ([], [])
-            sealed = folders.keywords(connection, owner, number)
+            sealed = keywordbits.of_folder(connection, owner, number)
             return row, sealed, folders.changes_since(connection, owner, number, since)
 
         row, sealed, changed = await self._store.read(ask)

@@ -378,32 +378,3 @@ def _sizes(connection: Connection, owner: int, messages: list[int]) -> int:
         query = select(func.coalesce(func.sum(m.c.size_bytes), 0)).where(owned_by(m), m.c.message.in_(part))
         total += int(connection.execute(query, own_parameters(owner)).scalar_one())
     return total
-
-
-def keywords(connection: Connection, owner: int, folder: int) -> list[tuple[int, bytes]]:
-    """(bit, sealed name) of the keywords of a folder."""
-    k = schema.keyword
-    query = select(k.c.bit, k.c.name_sealed).where(owned_by(k), k.c.folder == folder).order_by(k.c.bit)
-    return [(row.bit, row.name_sealed) for row in connection.execute(query, own_parameters(owner))]
-
-
-KEYWORDS_MAX = 62
-"""Keywords of one folder: bits of a signed 64-bit number."""
-
-
-def add_keyword(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> int | None:
-    """The bit of a keyword, found or new; None when the folder has its 62."""
-    k = schema.keyword
-    bits = {
-        row.name_hmac: row.bit
-        for row in connection.execute(
-            select(k.c.bit, k.c.name_hmac).where(owned_by(k), k.c.folder == folder), own_parameters(owner)
-        )
-    }
-    if name_hmac in bits:
-        return int(bits[name_hmac])
-    free = next((bit for bit in range(KEYWORDS_MAX) if bit not in bits.values()), None)
-    if free is not None:
-        row = own(owner) | {"folder": folder, "bit": free, "name_sealed": name_sealed, "name_hmac": name_hmac}
-        connection.execute(insert(k), row)
-    return free

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import Flag
-from mss.store import folders
+from mss.store import folders, keywordbits
 from mss.store.folders import Appended, FlagChange, Folder, NewEntry
 from mss.store.sql import Connection
 from tests.kit.people import Cellar
@@ -137,7 +137,7 @@ async def test_a_folder_holds_62_keywords_and_says_no_to_the_next(house: Cellar,
     folder = (await inbox(house, owner)).folder
 
     def add(connection: Connection, name: bytes) -> int | None:
-        return folders.add_keyword(connection, owner, folder, b"sealed " + name, name)
+        return keywordbits.add(connection, owner, folder, b"sealed " + name, name)
 
     lane = lane_of(owner)
     bits = [await house.store.write(lane, lambda c, n=n: add(c, b"k%d" % n)) for n in range(63)]  # type: ignore[misc]

@@ -1,0 +1,35 @@
+"""Which keywords does a folder know, and as which bits? Functions of a connection; the caller's transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from mss.store import schema
+from mss.store.sql import own, own_parameters, owned_by
+
+K = schema.keyword
+KEYWORDS_MAX = 62
+"""Keywords of one folder: bits of a signed 64-bit number."""
+
+
+def of_folder(connection: Connection, owner: int, folder: int) -> list[tuple[int, bytes]]:
+    """(bit, sealed name) of the keywords of a folder."""
+    query = select(K.c.bit, K.c.name_sealed).where(owned_by(K), K.c.folder == folder).order_by(K.c.bit)
+    return [(row.bit, row.name_sealed) for row in connection.execute(query, own_parameters(owner))]
+
+
+def add(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> int | None:
+    """The bit of a keyword, found or new; None when the folder has its 62."""
+    bits = {
+        row.name_hmac: row.bit
+        for row in connection.execute(
+            select(K.c.bit, K.c.name_hmac).where(owned_by(K), K.c.folder == folder), own_parameters(owner)
+        )
+    }
+    if name_hmac in bits:
+        return int(bits[name_hmac])
+    free = next((bit for bit in range(KEYWORDS_MAX) if bit not in bits.values()), None)
+    if free is not None:
+        row = own(owner) | {"folder": folder, "bit": free, "name_sealed": name_sealed, "name_hmac": name_hmac}
+        connection.execute(insert(K), row)
+    return free
