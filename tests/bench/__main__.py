@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: the figures that we tell, measured on this machine, over loopback, in two or three minutes.
+"""`python -m tests.bench`: the figures that we tell, measured on this machine, over loopback, in some five minutes.
 
 A whole demo of its own, the processes of operator A. Whatever else the machine does shows in the figures, so the load
 at the beginning and at the end is told too.
@@ -11,7 +11,7 @@ import platform
 import time
 from pathlib import Path
 
-from tests.bench import intake, listing
+from tests.bench import intake, listing, peers, postfix, strain
 from tests.bench.processes import cpu_of, memory_of
 from tests.kit.demo import Demo
 
@@ -32,6 +32,8 @@ def main() -> None:
         for name, mib in memory_of(demo).items():
             row(f"memory when idle (PSS), {name}", f"{mib:.0f} MiB")
         through_the_doors(demo)
+        against_postfix(demo)
+        under_strain(demo)
         for one in listing.measure(demo):
             figures = f"{one.seconds:.2f} s, desk {one.desk_cpu_s:.2f} CPU s, {one.octets / 1e6:.1f} MB"
             row(f"list of {listing.MESSAGES} messages, {one.name}", figures)
@@ -54,6 +56,28 @@ def through_the_doors(demo: Demo) -> None:
         row(f"answer after the data, {size}", f"median {got.median_ms:.0f} ms, slowest {got.slowest_ms:.0f} ms")
         row(f"CPU per 1000, {size}, edge + works", f"{got.cpu_s_per_1000['edge'] + got.cpu_s_per_1000['works']:.2f} s")
         row(f"CPU per 1000, {size}, edge", f"{got.cpu_s_per_1000['edge']:.2f} s")
+
+
+def against_postfix(demo: Demo) -> None:
+    if not postfix.is_installed():
+        row("CPU per 1000 against Postfix + Dovecot", "not measured: needs both, and root")
+        return
+    peer = peers.beside(demo)
+    try:
+        peer.start()
+        for one in peers.measure(demo, peer):
+            row(
+                f"CPU per 1000, {one.load.name}",
+                f"{one.ours:.2f} s, Postfix + Dovecot {one.theirs:.2f} s: {one.ratio:.2f}",
+            )
+    finally:
+        peer.stop()
+
+
+def under_strain(demo: Demo) -> None:
+    alone, beside_large = strain.p99_ms(demo)
+    row("p99 of small mails", f"{alone:.0f} ms, while 25 MB arrive {beside_large:.0f} ms: {beside_large / alone:.1f}")
+    row("rate of 20 sessions with 5 ms more a sync", f"{strain.rate_kept_on_a_slow_disk(demo):.0%} of that without")
 
 
 def code() -> None:

@@ -19,6 +19,14 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def cpu_below(pid: int) -> float:
+    """The same of a process with everything below it, those that have ended and been waited for included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = sum(map(int, fields[11:15])) / TICKS_PER_S
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_below(int(child)) for child in below)
+
+
 def cpu_of(demo: Demo, names: tuple[str, ...] = NAMES) -> dict[str, float]:
     """CPU so far of operator A's processes, those of their sandboxes included."""
     pids = demo.pids()

@@ -107,6 +107,11 @@ class LoadClient:
             if line[3:4] != b"-":
                 return Answer(int(line[:3]), line[4:-2].decode("ascii", "replace"))
 
+    async def quit(self) -> None:
+        """Say goodbye, as a relay does after each mail. Raises EOFError, OSError."""
+        await self._command("QUIT", 221)
+        self.close()
+
     def close(self) -> None:
         """Hang up without a word."""
         if self._writer is not None:
