@@ -76,6 +76,10 @@ def profile_from_bytes(data: bytes) -> Profile:
     return Profile(*json.loads(data))
 
 
+OF_A_STRUCTURE = frozenset({MailboxKind.ORGANISATIONAL, MailboxKind.APPLICATION})
+"""Their number is an organisation's, and public; a person's stays sealed."""
+
+
 class Accounts:
     """Creates mailboxes and patients. Needs the wrapping key: commands and desk only."""
 
@@ -154,6 +158,8 @@ class Accounts:
         quota = 0 if kind is MailboxKind.PATIENT else QUOTA_BYTES  # a patient's box never refuses for quota
         box = MailboxRow(owner, kind, state, address_hmac, sealed, keys.pair.public, wrapped, quota, 0)
         owners.insert_mailbox(connection, box, to_ms(now))
+        if kind in OF_A_STRUCTURE and profile.national_id:
+            owners.set_structure(connection, owner, profile.national_id)
         for name, use in DEFAULT_FOLDERS:
             folder = new_id(self._clock, self._chance)
             name_sealed = keys.seal_small(FOLDER_KIND, folder, name.encode())

@@ -7,8 +7,6 @@ from mss.assembly.process import Process
 from mss.config import Listen
 from mss.crypto.keys import PrivateKeys
 from mss.sandbox.pool import Sandbox
-from mss.store import records, tasks
-from mss.store.records import HeldState
 from mss.vault.opener import Opener
 
 
@@ -90,29 +88,15 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
 
 async def _ops(process: Process, listen: Listen) -> None:
     """Numbers of the whole operator, asked of the store when they are scraped."""
-    from mss.ops.server import Gauge, OpsServer
+    from mss.assembly.gauges import gauges
+    from mss.ops.server import OpsServer
 
     ground = process.ground
-
-    async def queued() -> float:
-        return float(len(await ground.store.read(tasks.list_queue)))
-
-    async def held() -> float:
-        return float(len(await ground.store.read(lambda c: records.list_held(c, (HeldState.WAITING,)))))
-
-    async def gave_up() -> float:
-        return float(len(await ground.store.read(tasks.failed_tasks)))
-
-    gauges = (
-        Gauge("queue_messages", "Mail that has not left yet.", queued),
-        Gauge("held_messages", "Messages that wait for a human.", held),
-        Gauge("tasks_failed", "Duties that gave up and wait for a human.", gave_up),
-    )
     server = OpsServer(
         listen.host,
         listen.port,
         build={"version": __version__, "store": ground.store.dialect},
-        gauges=gauges,
+        gauges=gauges(ground),
         is_ready=lambda: not ground.store.failed,
     )
     await server.start()

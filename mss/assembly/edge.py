@@ -9,8 +9,9 @@ from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process
 from mss.config import AccountCaps, Listen, PeerCaps
 from mss.crypto.certs import load_der, read
-from mss.crypto.tls import TlsHolder, relay_server_context
+from mss.crypto.tls import RefusedPeer, TlsHolder, relay_server_context
 from mss.foundation import Foundation
+from mss.mail.counting import REFUSED, CountedJudge, CountedReception, Tally
 from mss.mail.intake import Intake
 from mss.mail.reception import Peer
 from mss.mail.submit import Submission
@@ -34,17 +35,24 @@ async def build(process: Process) -> None:
 async def _relay_in(process: Process, listen: Listen) -> None:
     ground, relay = process.ground, process.config.relay
     gate = process.gate()
+    tally = Tally(ground.store, ground.clock)
+    process.keep(tally.keep_writing())
+
+    def refused(peer: RefusedPeer) -> None:
+        journal.handshake_refused(peer)
+        known = peer.certificate
+        tally.turned_away(REFUSED, str(known.subject) if known else "", f"tls {peer.reason}")
+
     holder = TlsHolder(
-        lambda: relay_server_context(
-            relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=journal.handshake_refused
-        )
+        lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=refused)
     )
+    intake = Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening)
     process.reloads.append(holder.reload)
     server = RelayServer(
         hostname=process.config.host,
         tls=lambda: holder.current,
-        judge=gate,
-        reception=Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening),
+        judge=CountedJudge(gate, tally),
+        reception=CountedReception(intake, tally),
         clock=ground.clock,
         limits=Limits(
             connections_per_address_max=relay.connections_per_peer_max,
@@ -62,7 +70,9 @@ async def _submission(process: Process) -> None:
     ground, section = process.ground, process.config.submission
     assert section is not None
     gate = process.gate()
-    reception = Submission(
+    tally = Tally(ground.store, ground.clock)
+    process.keep(tally.keep_writing())
+    submission = Submission(
         ground.house,
         ground.recipients,
         ground.dispatch,
@@ -81,7 +91,7 @@ async def _submission(process: Process) -> None:
             hostname=process.config.host,
             tls=lambda: holder.current,
             authenticate=_mail_login(ground),
-            reception=reception,
+            reception=CountedReception(submission, tally),
             clock=ground.clock,
             limits=Limits(connections_per_address_max=section.connections_per_address_max),
             meter=meter,

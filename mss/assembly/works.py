@@ -32,6 +32,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.bridge.filing import Filing
     from mss.bridge.reading import Reader
     from mss.mail.conversations import Conversations
+    from mss.mail.counting import Counting
     from mss.mail.quarantine import Quarantine
     from mss.mail.queue import QueueTaker
     from mss.mail.submit import HouseMail
@@ -69,6 +70,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     handlers = {**filing.handlers, **notices.handlers, **quarantine.handlers, **watch.handlers}
     runner = Runner(store, ground.bus, clock, worker_name(), handlers)
     process.keep(runner.run())
+    process.keep(Counting(store).keep_counting())
 
 
 def _staff(process: Process) -> Staff:

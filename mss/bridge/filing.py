@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from mss.bridge import tally
 from mss.bridge.cases import Case, Cases, place_in_message
 from mss.bridge.explain import EXPLANATIONS, claimed
 from mss.bridge.matching import Already, Deliver, Hold, Leave, Replace, Verdict, judge
@@ -123,6 +124,7 @@ class Filing:
                     self._hold(connection, case, verdict)
                 case Leave():
                     self.leave(connection, case, ACTOR)
+            tally.judged(connection, case, self._public.lookup)
             self._reseal(connection, case.keys)
             return verdict
 
@@ -197,6 +199,7 @@ class Filing:
             elif step.newer:
                 superseded.append((new, step.newer))
             told.append((title, Fate.REPLACED if isinstance(step, Replace) else Fate.FILED))
+        tally.filed(connection, case, self._public.lookup, [at for at, made in enumerate(prepared.documents) if made])
         for old, new in superseded:
             place = prepared.documents[place_in_message(old)] if old < 0 else None
             self._records.replace(connection, case.keys, place.row.document if place else old, new, actor)

@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 GROUPS = ("config", "db", "mailbox", "patient", "queue", "held", "audit")
 """Modules of mss/cli with an `app` of their own."""
+SINGLE = ("trace", "stats")
+"""Modules of mss/cli with one command, named like them."""
 
 
 @app.command()
@@ -82,10 +84,11 @@ def load(word: str) -> None:
     """Add the group that is asked for; all of them where help may list them."""
     here = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
     for name in GROUPS:
-        if word == name or word not in (*here, *GROUPS, "trace"):
+        if word == name or word not in (*here, *GROUPS, *SINGLE):
             app.add_typer(import_module(f"mss.cli.{name}").app, name=name)
-    if word == "trace" or word not in (*here, *GROUPS):
-        app.command("trace")(import_module("mss.cli.trace").trace)
+    for name in SINGLE:
+        if word == name or word not in (*here, *GROUPS, *SINGLE):
+            app.command(name)(getattr(import_module(f"mss.cli.{name}"), name))
 
 
 def run() -> None:

@@ -24,16 +24,18 @@ log = structlog.get_logger("ops")
 ASK_S = 5.0
 """A gauge that takes longer is left out; scrapers give up after ten."""
 
-Number = Callable[[], Awaitable[float]]
+Number = Callable[[], Awaitable[float | Mapping[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Something that can be counted now: name without prefix, what it means, and how to ask."""
+    """Something that can be counted now: name without prefix, what it means, and how to ask. With a `label` the
+    answer is a number for each of its values."""
 
     name: str
     meaning: str
     ask: Number
+    label: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,12 +43,18 @@ class _Asked(Collector):
     """The last numbers, in the form that the library writes."""
 
     build: Mapping[str, str]
-    values: list[tuple[Gauge, float]] = field(default_factory=list)
+    values: list[tuple[Gauge, float | Mapping[str, float]]] = field(default_factory=list)
 
     def collect(self) -> Iterable[GaugeMetricFamily | InfoMetricFamily]:
         yield InfoMetricFamily("mss_build", "What runs here.", value=dict(self.build))
         for gauge, value in self.values:
-            yield GaugeMetricFamily(f"mss_{gauge.name}", gauge.meaning, value=value)
+            if not isinstance(value, Mapping):
+                yield GaugeMetricFamily(f"mss_{gauge.name}", gauge.meaning, value=value)
+                continue
+            family = GaugeMetricFamily(f"mss_{gauge.name}", gauge.meaning, labels=[gauge.label])
+            for which, number in sorted(value.items()):
+                family.add_metric([which], number)
+            yield family
 
 
 class OpsServer:
@@ -101,7 +109,7 @@ class OpsServer:
         text = generate_latest(self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
-    async def _ask(self, gauge: Gauge) -> tuple[Gauge, float | None]:
+    async def _ask(self, gauge: Gauge) -> tuple[Gauge, float | Mapping[str, float] | None]:
         try:
             async with asyncio.timeout(ASK_S):
                 return gauge, await gauge.ask()

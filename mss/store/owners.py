@@ -128,6 +128,17 @@ def insert_mailbox(connection: Connection, box: MailboxRow, created_ms: int) -> 
     connection.execute(insert(B), row)
 
 
+def set_structure(connection: Connection, owner: int, structure: str) -> None:
+    """The public number of the organisation behind a team's or software's mailbox."""
+    connection.execute(update(B).where(owned_by(B)).values(structure=structure), own_parameters(owner))
+
+
+def structure_of(connection: Connection, owner: int) -> str:
+    """That number; empty for a person, and for who has no mailbox."""
+    found = connection.execute(select(B.c.structure).where(owned_by(B)), own_parameters(owner)).scalar_one_or_none()
+    return str(found or "")
+
+
 def set_state(connection: Connection, owner: int, state: AccountState) -> None:
     connection.execute(update(B).where(owned_by(B)).values(state=state), own_parameters(owner))
 

@@ -7,45 +7,13 @@ domains. Columns ending in `_sealed` hold ciphertext; in `_hmac` a keyed hash; i
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, String, Table
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table
-from sqlalchemy.types import TypeEngine
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-Id = BigInteger
-Bytes = LargeBinary
-Word = String(48)
-
-
-def _key(name: str, kind: type[TypeEngine[int]] | TypeEngine[bytes] = BigInteger) -> Column[object]:
-    return Column(name, kind, primary_key=True, autoincrement=False)
-
-
-def _owned(name: str, *columns: Column[object] | Index, keys: tuple[str, ...] = ()) -> Table:
-    """A table whose primary key is lane, owner and `keys`; stored in key order on SQLite too."""
-    return Table(
-        name,
-        metadata,
-        Column("lane", SmallInteger, primary_key=True, autoincrement=False),
-        _key("owner"),
-        *(_key(key) for key in keys),
-        *columns,
-        sqlite_with_rowid=False,
-    )
-
-
-def _col(name: str, kind: Any, default: object = None, *, null: bool = False) -> Column[object]:
-    server_default = None if default is None else str(default)
-    return Column(name, kind, nullable=null, server_default=server_default)
-
+from mss.store.columns import Bytes, Id, Word
+from mss.store.columns import col as _col
+from mss.store.columns import key as _key
+from mss.store.columns import metadata as metadata
+from mss.store.columns import owned as _owned
 
 house = Table("house", metadata, Column("name", Word, primary_key=True), _col("value", Bytes))
 """Facts of the installation: number of lanes, key check values."""
@@ -74,8 +42,10 @@ mailbox = _owned(
     _col("used_bytes", BigInteger, 0),
     _col("next_uidvalidity", Integer, 1),
     _col("created_ms", BigInteger),
+    _col("structure", Word, ""),
 )
-"""One row for each owner: a mailbox, or a patient (whose record hangs from the same owner)."""
+"""One row for each owner: a mailbox, or a patient (whose record hangs from the same owner).
+Structure: the public number (FINESS, SIRET) of the organisation behind a team's or software's mailbox."""
 
 alias = _owned(
     "alias",
@@ -383,3 +353,28 @@ audit = Table(
     sqlite_with_rowid=False,
 )
 """One hash chain for each lane. Rows hold ids and reasons only."""
+
+indicator = Table(
+    "indicator",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("what", Word, primary_key=True),
+    Column("peer", String(120), primary_key=True),
+    Column("box", Word, primary_key=True),
+    Column("structure", Word, primary_key=True),
+    Column("cda", Word, primary_key=True),
+    Column("ins", Word, primary_key=True),
+    _col("n", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""Sums by day (20260105), without owner or message. Lane -1 holds what was folded (store/indicators.py)."""
+
+counted = Table(
+    "counted",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    _col("seq", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""How far each audit chain has been counted."""

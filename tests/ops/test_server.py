@@ -25,6 +25,9 @@ class House:
     async def held(self) -> float:
         return 2
 
+    async def refused(self) -> dict[str, float]:
+        return {"mailbox-unknown": 3, "too-large": 1}
+
 
 @pytest.fixture
 def house() -> House:
@@ -33,7 +36,11 @@ def house() -> House:
 
 @pytest.fixture
 async def ops(house: House) -> AsyncIterator[OpsServer]:
-    gauges = (Gauge("queue_length", "Mail waiting to leave.", house.queued), Gauge("held", "For a human.", house.held))
+    gauges = [
+        Gauge("queue_length", "Mail waiting to leave.", house.queued),
+        Gauge("held", "For a human.", house.held),
+        Gauge("refusals", "By reason.", house.refused, "reason"),
+    ]
     server = OpsServer("127.0.0.1", 0, build={"version": "1.2.3"}, gauges=gauges, is_ready=lambda: house.ready)
     await server.start()
     yield server
@@ -53,6 +60,7 @@ async def test_metrics_tell_the_build_and_what_waits(ops: OpsServer) -> None:
     assert "# HELP mss_queue_length Mail waiting to leave." in text
     assert "mss_queue_length 7.0" in text
     assert "process_resident_memory_bytes" in text
+    assert 'mss_refusals{reason="mailbox-unknown"} 3.0' in text
 
 
 async def test_a_broken_store_hides_its_own_numbers_only(ops: OpsServer, house: House) -> None:

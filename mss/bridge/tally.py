@@ -1,0 +1,61 @@
+"""What does the bridge count of a message to a patient? Whose it is, of which type, with a qualified INS or not.
+
+In the transaction of the verdict, since only here is it in clear. No row names the patient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from email.utils import parseaddr
+
+from mss.bridge.cases import INS_HEADER, Case
+from mss.crypto.keys import Lookup
+from mss.mail.counting import day_of
+from mss.model.clock import from_ms
+from mss.model.errors import BadValue
+from mss.model.ids import MailAddress, lane_of
+from mss.model.mailbox import MailboxKind
+from mss.store import indicators, owners
+from mss.store.indicators import Count
+from mss.store.sql import Connection
+
+TO_PATIENT, FILED = "to-patient", "filed"
+BOX = MailboxKind.PATIENT.value
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,48}", re.ASCII)
+
+
+def judged(connection: Connection, case: Case, lookup: Lookup) -> None:
+    """One message to a patient."""
+    indicators.add(connection, lane_of(case.keys.owner), {_count(connection, case, lookup, TO_PATIENT): 1})
+
+
+def filed(connection: Connection, case: Case, lookup: Lookup, new: list[int]) -> None:
+    """The documents of a message that were new to the record, by their places in it."""
+    codes = Counter(_code(case, place) for place in new)
+    counts = {_count(connection, case, lookup, FILED, code): n for code, n in codes.items()}
+    indicators.add(connection, lane_of(case.keys.owner), counts)
+
+
+def _code(case: Case, place: int) -> str:
+    code = case.reading.documents[place].entry.type.code
+    return code if _CODE.fullmatch(code) else "other"
+
+
+def _count(connection: Connection, case: Case, lookup: Lookup, what: str, code: str = "") -> Count:
+    """Under the day on which it came."""
+    said = (case.structure.header(INS_HEADER) or "").strip().upper()
+    ins = said if said in ("O", "N") and case.reading.documents else ""
+    sender = _sender(case)
+    if sender is None:
+        return Count(day_of(from_ms(case.stored.received_ms)), what, "", BOX, "", code, ins)
+    owner = owners.find(connection, lookup.address(sender.key))
+    structure = "" if owner is None else owners.structure_of(connection, owner)
+    return Count(day_of(from_ms(case.stored.received_ms)), what, sender.domain, BOX, structure, code, ins)
+
+
+def _sender(case: Case) -> MailAddress | None:
+    try:
+        return MailAddress.parse(parseaddr(case.structure.header("Return-Path") or "")[1])
+    except BadValue:
+        return None
