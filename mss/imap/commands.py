@@ -195,6 +195,8 @@ class Append:
     flags: Flags
     received_at: datetime | None
     message: bytes
+    is_binary: bool = False
+    """Sent as literal8: parts may be binary (RFC 3516 §4.4)."""
 
     def __repr__(self) -> str:  # never in a log
         return f"Append({len(self.message)} bytes)"

@@ -14,6 +14,7 @@ from mss.formats.summary import is_usual, parts_of
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap.backend import Folder, Row
+from mss.imap.binary import tell_binaries
 from mss.imap.commands import Attribute, Binary, Piece, Section
 from mss.imap.replies import Declined, Problem
 from mss.imap.resync import need_qresync, tell_vanished
@@ -31,8 +32,6 @@ BATCH_BYTES_MAX = 1024 * 1024
 
 async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[str, str]:
     selected = session.open_folder()
-    if any(isinstance(item, Binary) for item in command.items):
-        raise Declined(Problem.NOT_SUPPORTED)
     if command.vanished:
         need_qresync(session)
     positions = selected.view.positions(command.messages, uid=command.uid)
@@ -62,11 +61,16 @@ class _Plan:
     sections: tuple[Section, ...]
     fields: tuple[Fields, ...]
     """The sections, when they are all of header fields that summaries hold; then a page is told at once."""
+    binaries: tuple[Binary, ...]
     need: Need
 
     @property
     def opens_bodies(self) -> bool:
-        return len(self.fields) < len(self.sections)
+        return len(self.fields) < len(self.sections) or bool(self.binaries)
+
+    @property
+    def marks_seen(self) -> bool:
+        return not all(section.peek for section in self.sections) or not all(one.peek for one in self.binaries)
 
 
 def _plan(session: Session, command: c.Fetch) -> _Plan:
@@ -83,7 +87,8 @@ def _plan(session: Session, command: c.Fetch) -> _Plan:
         whole = all(section.piece is Piece.ALL and not section.path for section in sections)
         need = max(need, Need.ROW if whole else Need.SUMMARY)
     fields = tuple(_fields(section) for section in sections) if all(map(_in_summary, sections)) else ()
-    return _Plan(tuple(attributes), sections, fields, need)
+    binaries = tuple(item for item in command.items if isinstance(item, Binary))
+    return _Plan(tuple(attributes), sections, fields, binaries, Need.SUMMARY if binaries else need)
 
 
 def _in_summary(section: Section) -> bool:
@@ -103,7 +108,7 @@ def _fields(section: Section) -> Fields:
 async def _mark_seen(session: Session, plan: _Plan, positions: list[int]) -> frozenset[int]:
     """Reading a body sets \\Seen (RFC 9051 §6.4.5); the uids for which that is news, to be told with the body."""
     selected = session.open_folder()
-    if selected.read_only or all(section.peek for section in plan.sections) or "s" not in selected.folder.box.rights:
+    if selected.read_only or not plan.marks_seen or "s" not in selected.folder.box.rights:
         return frozenset()
     view = selected.view
     snapshot = view.snapshot
@@ -211,6 +216,10 @@ async def _tell_message(session: Session, plan: _Plan, page: Page, message: _Mes
     if told_seen:
         extra = (Attribute.FLAGS, Attribute.MODSEQ) if session.condstore else (Attribute.FLAGS,)
         attributes += [item for item in extra if item not in attributes]
+    binaries: list[bytes] = []
+    if plan.binaries:  # before anything is said of this message: an unknown encoding ends the command
+        parts = parts_of(message.summary)
+        binaries = await tell_binaries(plan.binaries, parts, message.row.size_bytes, message.octets)
     (head,) = render(page, attributes, end=b"")
     session.wire.write(head)
     space = b" " if attributes else b""
@@ -219,6 +228,9 @@ async def _tell_message(session: Session, plan: _Plan, page: Page, message: _Mes
             await _tell_section(session, section, message, space)
         except MssError as problem:
             raise Disconnected("a message broke off") from problem  # half a row is said: no answer can follow it
+        space = b" "
+    for text in binaries:
+        session.wire.write(space + text)
         space = b" "
     session.wire.write(b")\r\n")
 

@@ -181,7 +181,8 @@ def _append(cursor: Cursor) -> c.Append:
     if cursor.sees(b'"'):
         received_at = cursor.date_time()
         cursor.space()
-    return c.Append(folder, flags, received_at, cursor.literal())
+    is_binary = cursor.skip(b"~")
+    return c.Append(folder, flags, received_at, cursor.literal(), is_binary)
 
 
 def _uid_expunge(cursor: Cursor) -> c.Expunge:

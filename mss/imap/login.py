@@ -40,6 +40,7 @@ _LOGGED_IN = (
     "SORT=DISPLAY",
     "THREAD=REFERENCES",
     "WITHIN",
+    "BINARY",
     "CONDSTORE",
     "QRESYNC",
     "STATUS=SIZE",

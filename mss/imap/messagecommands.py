@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from mss.formats.binarymail import without_binary
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap.backend import FolderRefused, NewMessage
@@ -9,6 +12,7 @@ from mss.imap.replies import Declined, Problem, problem_of
 from mss.imap.sets import set_text
 from mss.imap.snapshot import Marks, Snapshot
 from mss.imap.state import Selected, Session
+from mss.model.errors import Malformed
 from mss.model.mailbox import Flag
 
 Answer = str | tuple[str, str | bytes]
@@ -21,8 +25,16 @@ async def append(session: Session, _tag: str, command: c.Append) -> Answer:
         raise Declined(Problem.EMPTY_MESSAGE)
     if len(command.message) > session.settings.message_bytes_max:
         raise Declined(Problem.TOO_BIG)
+    raw = command.message
+    if command.is_binary:
+        try:
+            raw = await asyncio.to_thread(without_binary, raw)
+        except Malformed:
+            raise Declined(Problem.MESSAGE_MALFORMED) from None
+        if len(raw) > session.settings.message_bytes_max:
+            raise Declined(Problem.TOO_BIG)
     try:
-        uid = await session.store.append(folder, NewMessage(command.message, command.flags, command.received_at))
+        uid = await session.store.append(folder, NewMessage(raw, command.flags, command.received_at))
     except FolderRefused as refused:
         raise Declined(problem_of(refused.problem)) from None
     await session.tell_news(may_expunge=True, ask=True)

@@ -34,10 +34,10 @@ class Problem(StrEnum):
     NO_PERMISSION = "no-permission"
     READ_ONLY = "read-only"
     NO_SUCH_MESSAGE = "no-such-message"
+    UNKNOWN_ENCODING = "unknown-encoding"
     TOO_BIG = "too-big"
     EMPTY_MESSAGE = "empty-message"
     SPECIAL_USE_UNKNOWN = "special-use-unknown"
-    NOT_SUPPORTED = "not-supported"
     FOLDER_GONE = "folder-gone"
     UNAVAILABLE = "unavailable"
     BROKEN = "broken"
@@ -79,10 +79,10 @@ REPLIES: dict[Problem, Reply] = {
     Problem.NO_PERMISSION: Reply("NO", "No permission", "NOPERM"),
     Problem.READ_ONLY: Reply("NO", "The folder is opened read-only", "READ-ONLY"),
     Problem.NO_SUCH_MESSAGE: Reply("BAD", "No message has this number", "CLIENTBUG"),
+    Problem.UNKNOWN_ENCODING: Reply("NO", "The part is encoded in a way not known here", "UNKNOWN-CTE"),
     Problem.TOO_BIG: Reply("NO", "The message is too large", "TOOBIG"),
     Problem.EMPTY_MESSAGE: Reply("NO", "The message is empty", "CANNOT"),
     Problem.SPECIAL_USE_UNKNOWN: Reply("NO", "Unknown special use", "USEATTR"),
-    Problem.NOT_SUPPORTED: Reply("NO", "Not supported here", "CANNOT"),
     Problem.FOLDER_GONE: Reply("NO", "The folder is no longer there", "NONEXISTENT"),
     Problem.UNAVAILABLE: Reply("NO", "The store cannot answer now, try again later", "UNAVAILABLE"),
     Problem.BROKEN: Reply("NO", "Something failed here", "SERVERBUG"),
