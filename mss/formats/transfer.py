@@ -14,7 +14,8 @@ _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64 + b"=")))
 BASE64_PIECES_MAX = 10_000
 """Separately padded pieces joined in one body (some senders pad each line); what follows more is dropped."""
 
-_SPACE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]+(?=\r\n)")
+_SPACE_AT_END = re.compile(rb"(?<![ \t])[ \t]++(?=\r\n|\Z)")
+"""Added on the way, not by the sender, who would have encoded it (RFC 2045 §6.7 rule 3)."""
 
 
 def decode_base64(text: bytes) -> bytes:
@@ -39,8 +40,8 @@ def _quads(piece: bytes) -> bytes:
 
 def decode_quoted_printable(text: bytes) -> bytes:
     """Octets of quoted-printable `text` (RFC 2045 §6.7); an "=" that starts no pair stays as it is."""
-    if b"= " in text or b"=\t" in text:
-        text = _SPACE_AFTER_SOFT_BREAK.sub(b"=", text)
+    if b" \r" in text or b"\t\r" in text or text.endswith((b" ", b"\t")):
+        text = _SPACE_AT_END.sub(b"", text)
     return binascii.a2b_qp(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from mss.imap import commands as c
@@ -40,27 +41,30 @@ async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, s
     opened.watchers.add(session.wire.poke)
     snapshot = opened.snapshot
     read_only = command.read_only or not set("swtie") & set(folder.box.rights)
-    recent = opened.claim_recent(snapshot, keeps=not read_only)
-    if not read_only and recent[1] > folder.recent_uid:
+    recent = opened.claim_recent(snapshot, keeps=not read_only and not session.rev2)
+    if not read_only and not session.rev2 and recent[1] > folder.recent_uid:
         await session.store.claim_recent(folder, recent[1])
-    view = View(snapshot, (recent,) if recent[0] < recent[1] else ())
+    view = View(snapshot, (recent,) if recent[0] < recent[1] and not session.rev2 else ())
     session.selected = Selected(folder, opened, view, read_only)
-    session.wire.write(_state(folder, view, read_only))
+    session.wire.write(_state(session, folder, view, read_only))
+    if session.rev2:  # RFC 9051 §6.3.2: under which name it is open
+        session.wire.write(responses.listed([], command.folder, utf8=True))
     if command.resync is not None:
         await resync.resume(session, command.resync)
     return ("Opened read-only", "READ-ONLY") if read_only else ("Opened", "READ-WRITE")
 
 
-def _state(folder: Folder, view: View, read_only: bool) -> bytes:
+def _state(session: Session, folder: Folder, view: View, read_only: bool) -> bytes:
     snapshot = view.snapshot
     room = sum(1 for name in snapshot.keywords if name) < KEYWORDS_MAX
     parts = [
         responses.flags(snapshot.keywords),
         responses.flags(snapshot.keywords, permanent=not read_only, room=room),
         responses.exists(len(view)),
-        responses.recent(view.recent_count()),
     ]
-    unseen = snapshot.first_without(Flag.SEEN)
+    if not session.rev2:
+        parts.append(responses.recent(view.recent_count()))
+    unseen = -1 if session.rev2 else snapshot.first_without(Flag.SEEN)
     if unseen >= 0:
         parts.append(responses.ok_code(f"UNSEEN {unseen + 1}", "First unseen"))
     parts += [
@@ -79,11 +83,13 @@ async def list_folders(session: Session, _tag: str, command: c.List) -> str:
     if command.basic and command.patterns == ("",):
         session.wire.write(responses.listed(["\\Noselect"], ""))  # the hierarchy delimiter (RFC 9051 §6.3.9)
         return "Listed"
+    if session.rev2:
+        command = replace(command, basic=False)  # \\NonExistent is what rev2 says (RFC 9051 §7.3.1)
     for line in listing.select(await _tree(session), command):
         extended = CHILD_INFO if line.child_info else b""
-        session.wire.write(responses.listed(line.attributes, line.name, extended=extended))
+        session.wire.write(responses.listed(line.attributes, line.name, extended=extended, utf8=session.rev2))
         if "MYRIGHTS" in command.returns and line.folder is not None:  # RFC 8440
-            session.wire.write(responses.my_rights(line.name, told_rights(line.folder.box)))
+            session.wire.write(responses.my_rights(line.name, told_rights(line.folder.box), utf8=session.rev2))
         if command.status and line.folder is not None:
             await _write_status(session, line, command.status)
     await session.wire.drain()
@@ -92,7 +98,7 @@ async def list_folders(session: Session, _tag: str, command: c.List) -> str:
 
 async def list_subscribed(session: Session, _tag: str, command: c.Lsub) -> str:
     for line in listing.select_subscribed(await _tree(session), command.reference, command.pattern):
-        session.wire.write(responses.listed(line.attributes, line.name, verb=b"LSUB"))
+        session.wire.write(responses.listed(line.attributes, line.name, verb=b"LSUB", utf8=session.rev2))
     await session.wire.drain()
     return "Listed"
 
@@ -101,7 +107,7 @@ async def namespace(session: Session, _tag: str, _command: c.Namespace) -> str:
     assert session.account is not None
     own = [""] if session.account.own else []
     shared = [SHARED_PREFIX + DELIMITER] if session.account.shared else []
-    session.wire.write(responses.namespace(own, [], shared))
+    session.wire.write(responses.namespace(own, [], shared, utf8=session.rev2))
     return "Told"
 
 
@@ -151,7 +157,7 @@ async def _write_status(session: Session, line: Line, items: Sequence[str]) -> N
                 values["DELETED-STORAGE"] = sum(row.size_bytes for row in await session.store.rows(folder, deleted))
         except NotFound:
             return
-    session.wire.write(responses.status(line.name, [(item, values[item]) for item in items]))
+    session.wire.write(responses.status(line.name, [(item, values[item]) for item in items], utf8=session.rev2))
 
 
 # --- CREATE, DELETE, RENAME, SUBSCRIBE

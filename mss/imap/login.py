@@ -15,7 +15,7 @@ from mss.imap.state import Disconnected, Session
 from mss.imap.tokens import Bad
 from mss.model.errors import BadValue
 
-_ALWAYS = ("IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+_ALWAYS = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
 _LOGGED_IN = (
     "NAMESPACE",
     "UNSELECT",
@@ -87,10 +87,13 @@ async def identify(session: Session, _tag: str, _command: c.Id) -> str:
 
 async def enable(session: Session, _tag: str, command: c.Enable) -> str:
     """Unknown extensions are passed over (RFC 5161 §3.1)."""
-    now = [name for name in dict.fromkeys(command.extensions) if name in ("CONDSTORE", "QRESYNC")]
-    session.wire.write(responses.enabled(now))
+    now = [name for name in dict.fromkeys(command.extensions) if name in ("CONDSTORE", "QRESYNC", "IMAP4REV2")]
+    session.wire.write(responses.enabled(["IMAP4rev2" if name == "IMAP4REV2" else name for name in now]))
+    if "IMAP4REV2" in now:
+        session.rev2 = True
+        session.wire.use_utf8()
     session.qresync = session.qresync or "QRESYNC" in now
-    if now:
+    if "CONDSTORE" in now or "QRESYNC" in now:
         session.use_condstore()
     return "Enabled"
 

@@ -41,9 +41,13 @@ def string(text: bytes) -> bytes:
 def folder_name(name: str, *, utf8: bool = False) -> bytes:
     """A folder's name as an astring; UTF-8 only for a client that enabled it."""
     if utf8:
-        return b'"' + _SPECIAL.sub(rb"\\\1", name.encode()) + b'"'
+        return _quoted(name)
     wire = encode_utf7(name)
     return wire if _ATOM.match(wire) and wire.upper() != NIL else string(wire)
+
+
+def _quoted(name: str) -> bytes:
+    return b'"' + _SPECIAL.sub(rb"\\\1", name.encode()) + b'"'
 
 
 def tagged(tag: str, status: str, text: str, code: str | bytes = "") -> bytes:
@@ -109,16 +113,19 @@ def listed(
     return b'* %b (%b) "%b" %b%b\r\n' % (verb, words, DELIMITER.encode(), folder_name(name, utf8=utf8), extended)
 
 
-def namespace(personal: Sequence[str], others: Sequence[str], shared: Sequence[str]) -> bytes:
+def namespace(personal: Sequence[str], others: Sequence[str], shared: Sequence[str], *, utf8: bool = False) -> bytes:
     """NAMESPACE (RFC 2342): prefixes of each kind."""
-    kinds = (_prefixes(prefixes) for prefixes in (personal, others, shared))
+    kinds = (_prefixes(prefixes, utf8=utf8) for prefixes in (personal, others, shared))
     return b"* NAMESPACE " + b" ".join(kinds) + CRLF
 
 
-def _prefixes(prefixes: Sequence[str]) -> bytes:
+def _prefixes(prefixes: Sequence[str], *, utf8: bool) -> bytes:
     if not prefixes:
         return NIL
-    pairs = (b'(%b "%b")' % (string(encode_utf7(prefix)), DELIMITER.encode()) for prefix in prefixes)
+    pairs = (
+        b'(%b "%b")' % (_quoted(prefix) if utf8 else string(encode_utf7(prefix)), DELIMITER.encode())
+        for prefix in prefixes
+    )
     return b"(" + b"".join(pairs) + b")"
 
 

@@ -22,7 +22,7 @@ def told_rights(box: Box) -> str:
 
 async def my_rights(session: Session, _tag: str, command: c.MyRights) -> str:
     folder = await session.find_folder(command.folder)
-    session.wire.write(responses.my_rights(command.folder, told_rights(folder.box)))
+    session.wire.write(responses.my_rights(command.folder, told_rights(folder.box), utf8=session.rev2))
     return "Told"
 
 
@@ -36,7 +36,7 @@ async def acl(session: Session, _tag: str, command: c.Acl) -> str:
 async def quota(session: Session, _tag: str, command: c.Quota) -> str:
     if command.of_folder:
         folder = await session.find_folder(command.name)
-        session.wire.write(responses.quota_roots(command.name, folder.box.address))
+        session.wire.write(responses.quota_roots(command.name, folder.box.address, utf8=session.rev2))
         box: Box | None = folder.box
     else:
         box = next((box for _, box in session.boxes() if box.address == command.name), None)

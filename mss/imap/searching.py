@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mss.formats.summary import headers_of, is_usual, parts_of
 from mss.imap import commands as c
@@ -25,6 +26,8 @@ NOTHING_SAVED = SequenceSet(())
 
 async def search(session: Session, tag: str, command: c.Search) -> str:
     view = session.open_folder().view
+    if command.returns is None and session.rev2:
+        command = replace(command, returns=frozenset({"ALL"}))  # RFC 9051 §6.4.4: ESEARCH is the only answer
     saves = command.returns is not None and "SAVE" in command.returns
     asks_modseq = note_modseq(session, command.key)
     try:

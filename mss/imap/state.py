@@ -64,6 +64,10 @@ class Wire(Protocol):
 
     def set_limits(self, limits: Limits) -> None: ...
 
+    def use_utf8(self) -> None:
+        """Names are read as UTF-8 from now on."""
+        ...
+
     async def start_tls(self) -> None:
         """Raises Disconnected when the handshake fails."""
         ...
@@ -117,7 +121,8 @@ class Session:
     selected: Selected | None = None
     condstore: bool = False
     qresync: bool = False
-    utf8: bool = False
+    rev2: bool = False
+    """IMAP4rev2 was enabled: names in UTF-8, ESEARCH, no \\Recent (RFC 9051 App. E)."""
     leaving: bool = False
     failed_logins: int = 0
     mistakes: int = 0
@@ -185,7 +190,7 @@ class Session:
         """Bring the client's picture up to a snapshot."""
         selected = self.open_folder()
         view = selected.view
-        if snapshot.uidnext > view.snapshot.uidnext:  # EXAMINE takes none for good (RFC 3501 §6.3.2)
+        if snapshot.uidnext > view.snapshot.uidnext and not self.rev2:  # EXAMINE takes none for good (RFC 3501 §6.3.2)
             low, end = selected.opened.claim_recent(snapshot, keeps=not selected.read_only)
             view.claim_recent(max(low, view.snapshot.uidnext), end)
         news = view.catch_up(snapshot, may_expunge=may_expunge, known=known)
@@ -200,7 +205,7 @@ class Session:
             parts.append(responses.expunged(news.expunged))
         if news.exists is not None:
             parts.append(responses.exists(news.exists))
-        if news.recent is not None:
+        if news.recent is not None and not self.rev2:
             parts.append(responses.recent(news.recent))
         if news.keywords_changed:
             keywords = selected.view.snapshot.keywords

@@ -117,6 +117,9 @@ class SocketWire(asyncio.Protocol):
     def set_limits(self, limits: Limits) -> None:
         self.reader.limits = limits
 
+    def use_utf8(self) -> None:
+        self.reader.utf8 = True
+
     async def wait(self, timeout_s: float) -> bool:
         self._send()
         if self.farewell:

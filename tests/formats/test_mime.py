@@ -292,6 +292,7 @@ def test_a_content_type_is_read_as_far_as_it_goes(value: str, kind: str, charset
         ("base64", "SGVsbG8gI", b"Hello "),
         ("base64", "====", b""),
         ("quoted-printable", "r=C3=A9sultat=\n s=  \nx = y =zz", "résultat sx = y =zz".encode()),
+        ("quoted-printable", "mal  \nde=20\n\t \ntout \t", b"mal\r\nde \r\n\r\ntout"),
         ("8bit", "d\xe9j\xe0", b"d\xe9j\xe0"),
         ("x-unknown", "SGVs", b"SGVs"),
     ],
