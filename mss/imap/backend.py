@@ -213,4 +213,7 @@ class MailStore(Protocol):
 Authenticate = Callable[[str, str, bytes, str], Awaitable[Account | None]]
 """(mechanism, user name, secret, address of the peer) → who that is, or None.
 
-PLAIN and LOGIN bring a password, EXTERNAL the client certificate in DER (its user name may be empty)."""
+PLAIN and LOGIN bring a password, EXTERNAL the client certificate in DER, OAUTHBEARER and XOAUTH2 a token (with these
+three the user name may be empty)."""
+
+TOKEN_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")

@@ -66,6 +66,30 @@ def plain_credentials(response: bytes) -> tuple[str, str, bytes]:
         raise BadValue("not UTF-8") from None
 
 
+_BEARER = re.compile(rb"bearer ([A-Za-z0-9._~+/=-]{1,16384})\Z", re.IGNORECASE)
+_GS2_HEADER = re.compile(rb"n,(?:a=([^,\x01]{0,1024}))?,\Z")
+
+
+def bearer_credentials(response: bytes) -> tuple[str, bytes]:
+    """(user name or empty, token) of OAUTHBEARER (RFC 7628 §3.1) or XOAUTH2. Raises BadValue."""
+    head, *pairs = response.split(b"\x01")
+    if len(pairs) < 3 or pairs[-1] or pairs[-2]:
+        raise BadValue("not a bearer response")
+    said = dict(pair.split(b"=", 1) for pair in pairs[:-2] if b"=" in pair)
+    token = _BEARER.match(said.get(b"auth", b""))
+    if head.startswith(b"user="):
+        name: bytes | None = head[len(b"user=") :]
+    else:
+        header = _GS2_HEADER.match(head)
+        name = (header[1] or b"").replace(b"=2C", b",").replace(b"=3D", b"=") if header else None
+    if token is None or name is None:
+        raise BadValue("not a bearer response")
+    try:
+        return name.decode("utf-8"), token[1]
+    except UnicodeDecodeError:
+        raise BadValue("not UTF-8") from None
+
+
 def _bare(command: c.Command) -> Callable[[Cursor], c.Command]:
     return lambda _cursor: command
 

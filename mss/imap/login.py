@@ -6,9 +6,12 @@ same whoever was named. What is announced is what is right, and only what is pos
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from mss.imap import commands as c
 from mss.imap import responses
-from mss.imap.grammar import decode_sasl, plain_credentials
+from mss.imap.backend import TOKEN_MECHANISMS
+from mss.imap.grammar import bearer_credentials, decode_sasl, plain_credentials
 from mss.imap.reader import Limits, Refused
 from mss.imap.replies import Declined, Problem
 from mss.imap.state import Disconnected, Session
@@ -45,6 +48,7 @@ _LOGGED_IN = (
     "QRESYNC",
     "STATUS=SIZE",
 )
+TOKEN_REFUSED = b'{"status":"invalid_token"}'
 FAILED_LOGINS_MAX = 3
 """Then the line is cut; slowing down by account and address is for whoever knows passwords."""
 
@@ -55,7 +59,10 @@ def capabilities(session: Session) -> list[str]:
         return [*_ALWAYS, *_LOGGED_IN, f"APPENDLIMIT={session.settings.message_bytes_max}"]
     if not session.wire.is_secure:
         return [*_ALWAYS, "STARTTLS", "LOGINDISABLED"]
-    return [*_ALWAYS, "AUTH=PLAIN", *(["AUTH=EXTERNAL"] if session.wire.certificate else [])]
+    mechanisms = ["PLAIN", *(["EXTERNAL"] if session.wire.certificate else [])]
+    if session.settings.takes_tokens:
+        mechanisms += TOKEN_MECHANISMS
+    return [*_ALWAYS, *(f"AUTH={mechanism}" for mechanism in mechanisms)]
 
 
 def stranger_limits(session: Session) -> Limits:
@@ -129,7 +136,21 @@ async def authenticate(session: Session, tag: str, command: c.Authenticate) -> t
         except UnicodeDecodeError:
             raise Declined(Problem.LOGIN_FAILED) from None
         return await _admit(session, "EXTERNAL", username, session.wire.certificate)
+    if command.mechanism in TOKEN_MECHANISMS and session.settings.takes_tokens:
+        return await _by_token(session, command)
     raise Declined(Problem.MECHANISM_UNKNOWN)
+
+
+async def _by_token(session: Session, command: c.Authenticate) -> tuple[str, str]:
+    """A token that does not count is told in JSON, which the client acknowledges before the NO (RFC 7628 §3.2.2)."""
+    response = await _response(session, command.initial)
+    try:
+        username, token = bearer_credentials(response)
+        return await _admit(session, command.mechanism, username, token)
+    except (BadValue, Declined):
+        session.wire.write(b"+ " + b64encode(TOKEN_REFUSED) + b"\r\n")
+        await _line(session)
+        raise Declined(Problem.LOGIN_FAILED) from None
 
 
 def _insist_on_tls(session: Session) -> None:
@@ -142,15 +163,20 @@ async def _response(session: Session, initial: bytes | None) -> bytes:
     if initial is not None:
         return initial
     session.wire.write(b"+ \r\n")
-    while (line := session.wire.take_line()) is None:
-        if not await session.wire.wait(session.settings.stranger_s):
-            raise Disconnected("timeout")
+    line = await _line(session)
     if isinstance(line, Refused) or line == b"*":
         raise Declined(Problem.CANCELLED)
     try:
         return decode_sasl(line)
     except Bad:
         raise Declined(Problem.CANCELLED) from None
+
+
+async def _line(session: Session) -> bytes | Refused:
+    while (line := session.wire.take_line()) is None:
+        if not await session.wire.wait(session.settings.stranger_s):
+            raise Disconnected("timeout")
+    return line
 
 
 async def _admit(session: Session, mechanism: str, username: str, secret: bytes) -> tuple[str, str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.accounts.software import SoftwareLogin
+from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
 from mss.crypto.certs import load_der, read
-from mss.imap.backend import OWNER_RIGHTS, Account, Box
+from mss.imap.backend import OWNER_RIGHTS, TOKEN_MECHANISMS, Account, Box
 from mss.model.errors import BadValue
 from mss.model.ids import OwnerId
 from mss.model.mailbox import AccountState
@@ -24,8 +25,10 @@ RIGHTS_OF = {"member": OWNER_RIGHTS}
 class MailLogin:
     """`authenticate` is what `ImapServer` is given."""
 
-    def __init__(self, login: SoftwareLogin, store: Store, opener: Opener) -> None:
+    def __init__(self, login: SoftwareLogin, store: Store, opener: Opener, tokens: TokenChecker | None = None) -> None:
+        """`tokens` judges bearer tokens; None: nobody comes in with one."""
         self._login = login
+        self._tokens = tokens
         self._store = store
         self._opener = opener
 
@@ -35,8 +38,9 @@ class MailLogin:
         if owner is None:
             return None
         account = await self._account(owner)
-        if mechanism == "EXTERNAL" and username and (account.own is None or account.own.address != username):
-            return None  # a certificate speaks for its own mailbox only
+        speaks_for_itself = mechanism in ("EXTERNAL", *TOKEN_MECHANISMS)
+        if speaks_for_itself and username and (account.own is None or account.own.address != username):
+            return None  # a certificate or token speaks for its own mailbox only
         return account
 
     async def _owner(self, mechanism: str, username: str, secret: bytes) -> OwnerId | None:
@@ -45,10 +49,17 @@ class MailLogin:
                 return await self._login.certificate(str(read(load_der(secret)).subject))
             except BadValue:
                 return None
+        if mechanism in TOKEN_MECHANISMS:
+            return await self._token_owner(secret)
         try:
             return await self._login.application_password(username, secret.decode("utf-8"))
         except UnicodeDecodeError:
             return None
+
+    async def _token_owner(self, secret: bytes) -> OwnerId | None:
+        if self._tokens is None or len(secret) > TOKEN_CHARS_MAX or not secret.isascii():
+            return None
+        return await self._tokens.owner_of(secret.decode("ascii"))
 
     async def _account(self, owner: OwnerId) -> Account:
         memberships = await self._store.read(lambda c: owners.memberships(c, owner))

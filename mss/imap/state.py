@@ -91,6 +91,8 @@ class Settings:
     """Literals before login: a name and a password."""
     stranger_s: float = 60.0
     """Time to log in."""
+    takes_tokens: bool = False
+    """Somebody judges bearer tokens: OAUTHBEARER and XOAUTH2 are announced."""
     idle_s: float = 30 * 60.0
     """RFC 9051 §5.4: at least 30 minutes; IDLE is asked again before that."""
     poll_s: float = 30.0

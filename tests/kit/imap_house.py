@@ -5,8 +5,9 @@ The same house stands on a store of dictionaries, on SQLite and on PostgreSQL; t
 
 from __future__ import annotations
 
+import base64
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from pathlib import Path
 from mss.accounts.software import SoftwareLogin, verifier_of
 from mss.crypto.authority import Issued
 from mss.crypto.tls import TlsHolder, service_server_context
-from mss.imap.backend import Account, Authenticate, Box, MailStore, NewMessage
+from mss.imap.backend import TOKEN_MECHANISMS, Account, Authenticate, Box, MailStore, NewMessage
 from mss.imap.commands import Flags
 from mss.imap.mailacts import CellarMailStore
 from mss.imap.people import MailLogin
@@ -51,6 +52,20 @@ class Keeper:
     store: MailStore
     authenticate: Authenticate
     boxes: dict[str, Box]
+
+
+class Tokens:
+    """Judges the tokens of invented people: `token.of.` and the address, in base64 without padding."""
+
+    def __init__(self, owners: Mapping[str, OwnerId]) -> None:
+        self._owners = owners
+
+    async def owner_of(self, token: str) -> OwnerId | None:
+        return next((owner for address, owner in self._owners.items() if token == token_of(address)), None)
+
+
+def token_of(address: str) -> str:
+    return "token.of." + base64.b64encode(address.encode()).decode().rstrip("=")
 
 
 @dataclass
@@ -103,6 +118,12 @@ def memory_keeper(clock: Clock) -> Keeper:
     async def authenticate(mechanism: str, username: str, secret: bytes, peer: str) -> Account | None:
         if mechanism == "EXTERNAL":
             username = SOFTWARE
+        elif mechanism in TOKEN_MECHANISMS:
+            owner = await Tokens(numbers).owner_of(secret.decode())
+            whose = next((address for address, number in numbers.items() if number == owner), "")
+            if not whose or username not in ("", whose):
+                return None
+            username = whose
         elif secret != PASSWORD.encode() or username not in boxes or username == TEAM:
             return None
         own = boxes[username]
@@ -126,7 +147,7 @@ async def cellar_keeper(url: str, directory: Path, clock: ManualClock, pki: Pki)
             await below.accounts.add_member(owners[TEAM], owners[address], "member")
         await login.allow_certificate(owners[SOFTWARE], str(software(pki).subject))
         store = CellarMailStore(below.store, below.opener, below.bodies, bus, lookup, clock, chance)
-        people = MailLogin(login, below.store, below.opener)
+        people = MailLogin(login, below.store, below.opener, Tokens(owners))
         boxes = {address: Box(owner, owner, address) for address, owner in owners.items()}
         yield Keeper(store, people.authenticate, boxes)
 
@@ -152,7 +173,7 @@ async def imap_house(
     ca.write_bytes(pki.authority.bundle_pem)
     client = software(pki).write(directory, "software")
     tls = TlsHolder(lambda: service_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem))
-    settings = settings or Settings("imap.chu.mssante.example")
+    settings = settings or Settings("imap.chu.mssante.example", takes_tokens=True)
     server = ImapServer(keeper.store, keeper.authenticate, clock or ManualClock(), settings, tls, caps)
     starttls_port = await server.listen("127.0.0.1", 0, implicit_tls=False)
     tls_port = await server.listen("127.0.0.1", 0, implicit_tls=True)
