@@ -28,6 +28,8 @@ async def build(process: Process) -> None:
 
 
 def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
+    from mss.accounts.absence import Absences
+    from mss.accounts.names import Names
     from mss.bridge.cases import Cases
     from mss.bridge.filing import Filing
     from mss.bridge.reading import Reader
@@ -36,6 +38,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.mail.quarantine import Quarantine
     from mss.mail.queue import QueueTaker
     from mss.mail.submit import HouseMail
+    from mss.notices.automatic import AutomaticReplies
     from mss.notices.compose import House
     from mss.notices.send import Notices
     from mss.notices.watch import HeldWatch
@@ -67,7 +70,11 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
         ground.holder,
         clock,
     )
-    handlers = {**filing.handlers, **notices.handlers, **quarantine.handlers, **watch.handlers}
+    rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
+    automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
+    handlers = {
+        name: act for one in (filing, notices, quarantine, watch, automatic) for name, act in one.handlers.items()
+    }
     runner = Runner(store, ground.bus, clock, worker_name(), handlers)
     process.keep(runner.run())
     process.keep(Counting(store).keep_counting())

@@ -11,7 +11,7 @@ from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_b
 from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
 from mss.cli.boxes import Address, kind_of, owner_of, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
-from mss.cli.mailboxnames import alias, delegate, quota
+from mss.cli.mailboxnames import absence, alias, delegate, quota
 from mss.config import Config
 from mss.foundation import Foundation
 from mss.model.errors import BadValue
@@ -152,5 +152,5 @@ def _service(ground: Foundation) -> Accounts:
     return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
 
 
-for _command in (alias, delegate, quota):
+for _command in (alias, delegate, absence, quota):
     app.command()(_command)

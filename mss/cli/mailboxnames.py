@@ -1,11 +1,13 @@
-"""`mss mailbox alias|delegate|quota`: other addresses of a mailbox, who may write in its name, how much it holds."""
+"""`mss mailbox alias|delegate|absence|quota`: other addresses, delegates, who is away, how much it holds."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 
+from mss.accounts.absence import Absence, Absences
 from mss.accounts.names import Names
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.cli.boxes import Address, owner_of, professional
@@ -87,6 +89,50 @@ async def _delegate(config: Config, address: str, to: str, revoke: str) -> list[
             profile = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed))
             rows.append({"address": profile.address, "name": profile.display_name})
         return rows
+
+
+def absence(
+    address: Address,
+    first: Annotated[str, typer.Option("--from", help="First day away, YYYY-MM-DD.")] = "",
+    last: Annotated[str, typer.Option("--until", help="Last day away, included.")] = "",
+    text: Annotated[str, typer.Option(help="One more sentence for whoever writes.")] = "",
+    substitute: Annotated[str, typer.Option(help="Address of whoever stands in.")] = "",
+    off: Annotated[bool, typer.Option("--off", help="The holder is there.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell whoever writes, once each, that the holder is away and who stands in: show it, set it, end it."""
+    if bool(first) != bool(last) or (off and first):
+        fail("say --from and --until, or --off")
+    wanted = finish(_wanted(first, last, text, substitute))
+    rows = finish(_absence(settings(config), address, wanted, ends=off))
+    show(rows, as_json=as_json, columns=("from", "until", "substitute", "text"), empty="not away")
+
+
+async def _wanted(first: str, last: str, text: str, substitute: str) -> Absence | None:
+    if not first:
+        return None
+    try:
+        days = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError:
+        raise BadValue("days are written YYYY-MM-DD") from None
+    return Absence(*days, text, MailAddress.parse(substitute) if substitute else None)
+
+
+async def _absence(config: Config, address: str, wanted: Absence | None, *, ends: bool) -> list[dict[str, Any]]:
+    async with open_house(config) as ground:
+        owner, absences = await owner_of(ground, address), Absences(ground.store, ground.clock, ground.chance)
+        keys = await ground.opener(ground.private()).open(owner, WHO, "mailbox absence")
+        if wanted is not None:
+            await absences.set(keys, wanted)
+        if ends:
+            await absences.end(keys)
+        set_now = await absences.current(keys)
+        if set_now is None:
+            return []
+        one = set_now[1]
+        told = {"from": str(one.first), "until": str(one.last), "substitute": str(one.substitute or "")}
+        return [{**told, "text": one.text}]
 
 
 def quota(

@@ -30,6 +30,8 @@ SENTENCES = {
     "mail.received": "received, durable in its mailbox",
     "mail.again": "received again, already standing: nothing changed",
     "mail.sent": "a copy stands in the sender's folder",
+    "mail.written-for": "somebody wrote it in this mailbox's name",
+    "absence.told": "the sender was told that the holder is away",
     "mail.queued": "queued for {result}",
     "mail.relayed": "relayed: the other operator took it ({result})",
     "mail.deferred": "not taken yet, will be tried again ({result})",

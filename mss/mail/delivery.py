@@ -43,6 +43,8 @@ RESEAL_AFTER_MS = 3_600_000
 """When the hour of an intake key is over nothing more is sealed with it."""
 TASK_UNREACHABLE = "unreachable"
 """Tell a sender that a patient cannot be reached: payload sealed to the house's `tasks` pair."""
+TASK_ABSENCE = "absence"
+"""Tell a sender that the holder of a mailbox is away: payload {"message": number}."""
 TASK_DELIVERED = "delivered"
 TASK_PASSED_ON = "passed-on"
 """Tell a sender who asked to be told of success: payloads as of `TASK_UNREACHABLE`."""
@@ -114,6 +116,8 @@ class Put(Together):
     placing: Placing
     duty: tasks.NewTask | PreparedHold | None
     actor: str
+    owes: tasks.NewTask | None = None
+    """A duty besides, for a message that can be seen at once."""
 
     @property
     def owner(self) -> int:
@@ -160,8 +164,9 @@ def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
         if isinstance(put.duty, PreparedHold):
             put.duty.put(connection)
             continue
+        if (duty := put.duty or put.owes) is not None:
+            duties.append((put.owner, duty))
         if put.duty is not None:
-            duties.append((put.owner, put.duty))
             continue
         entry = folders.NewEntry(new.message, put.placing.flags, 0, new.received_ms, new.size_bytes)
         entries.setdefault((put.owner, put.placing.folder), []).append(entry)
@@ -209,6 +214,7 @@ class Delivery:
             else:
                 parcel = parcels.get(box.owner) or await self._for_professional(letter, recipient, box)
                 if letter.doubt is None:
+                    parcel.put = replace(parcel.put, owes=self._absence_reply(letter, box, parcel.new))
                     parcel.delivered_to.append(recipient)
             parcels[parcel.owner] = parcel
         return list(parcels.values())
@@ -251,6 +257,13 @@ class Delivery:
         """A letter that stands in a folder as soon as it is put. Raises StorageUnavailable."""
         number = new_id(self._clock, self._chance)
         return await self._parcel(letter, box.owner, box.public_key, addressed_to, placing, number, None)
+
+    def _absence_reply(self, letter: Letter, box: MailboxRow, new: messages.NewMessage) -> tasks.NewTask | None:
+        """Owed for what may be a person's mail to somebody who is away; works, which can read, decides."""
+        if letter.sender is None or not box.absent_from_ms <= new.received_ms < box.absent_until_ms:
+            return None
+        payload = json.dumps({"message": new.message}).encode()
+        return tasks.NewTask(new_id(self._clock, self._chance), TASK_ABSENCE, payload, new.received_ms)
 
     def _nobody(self, recipient: MailAddress) -> tuple[OwnerId, bytes]:
         """Whose rows the mail for an absent patient becomes, and a public key without a private half."""
@@ -370,7 +383,7 @@ class Delivery:
         for parcel in parcels:
             parcel.key.kept = True
             self._bus.publish(changes.FOLDER, parcel.owner)
-        if any(parcel.new.state is not MessageState.VISIBLE for parcel in parcels):
+        if any(parcel.new.state is not MessageState.VISIBLE or parcel.put.owes for parcel in parcels):
             self._bus.publish(changes.TASK)
 
     def _throw_away(self, place: str) -> None:

@@ -26,6 +26,9 @@ SCAN_IN_THREAD_OCTETS = 1024 * 1024
 """A larger message is scanned in a thread: 25 MB take a tenth of a second, and the loop has others to serve."""
 SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """For what the house composes: every server takes it (RFC 6152 §3)."""
+REFERENCES_MAX = 10
+MESSAGE_ID_CHARS_MAX = 900
+"""An id is never folded, and a line ends at 998 (RFC 5322 §2.1.1)."""
 PARIS = ZoneInfo("Europe/Paris")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
@@ -167,3 +170,19 @@ class Opening:
 def new_message_id(chance: Chance, domain: str) -> str:
     """A fresh Message-ID with angle brackets (RFC 5322 §3.6.4)."""
     return f"<{chance.token(16).hex()}@{domain}>"
+
+
+def threading(original: Structure) -> bytes:
+    """RFC 5322 §3.6.4: an answer names what it answers."""
+    answered = _ids(original, "Message-ID")[:1]
+    if not answered:
+        return b""
+    before = _ids(original, "References") or _ids(original, "In-Reply-To")[:1]
+    chain = list(dict.fromkeys([*before[-REFERENCES_MAX:], *answered]))
+    references = "\r\n ".join(chain)
+    return f"In-Reply-To: {answered[0]}\r\nReferences: {references}\r\n".encode("ascii")
+
+
+def _ids(structure: Structure, field: str) -> list[str]:
+    found = headers.parse_message_ids(structure.header(field) or "")
+    return [one for one in found if one.isascii() and one.isprintable() and len(one) <= MESSAGE_ID_CHARS_MAX]

@@ -9,8 +9,7 @@ from mss.accounts import lifecycle
 from mss.accounts.lifecycle import Wish
 from mss.crypto.keys import Lookup
 from mss.mail.policy import RecipientFacts
-from mss.model.errors import BadValue
-from mss.model.ids import MailAddress, Matricule, OwnerId
+from mss.model.ids import MailAddress, Matricule, OwnerId, matricule_of
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.verdict import Accept
 from mss.store import owners
@@ -38,12 +37,7 @@ class House:
 
     def matricule_of(self, address: MailAddress) -> Matricule | None:
         """The INS behind a patient's address, when the address has that shape."""
-        if address.domain != self.patient_domain:
-            return None
-        try:
-            return Matricule(address.local)
-        except BadValue:
-            return None
+        return matricule_of(address) if address.domain == self.patient_domain else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,6 @@ BODY_CHARS_MAX = 20_000
 ATTACHMENTS_MAX = 10
 ATTACHMENTS_BYTES_MAX = 20 * 1024 * 1024
 """Base64 of 20 MB stays below what Mon espace santé and most operators take (25 MB)."""
-REFERENCES_MAX = 10
-MESSAGE_ID_CHARS_MAX = 900
-"""An id is never folded, and a line ends at 998 (RFC 5322 §2.1.1)."""
 _TYPE = re.compile(r"(?:application|audio|font|image|text|video)/[A-Za-z0-9.+-]{1,100}", re.ASCII)
 
 
@@ -154,7 +151,7 @@ class PatientReplies:
             maintype, _, subtype = _safe_type(attachment.mime_type).partition("/")
             filename = " ".join(attachment.filename.split())
             message.add_attachment(attachment.data, maintype=maintype, subtype=subtype, filename=filename)
-        return opening.to_bytes() + _threading(original) + message.as_bytes()
+        return opening.to_bytes() + letters.threading(original) + message.as_bytes()
 
     async def _send(
         self,
@@ -194,19 +191,3 @@ class PatientReplies:
 def _safe_type(said: str) -> str:
     """A media type that may stand before a file: not of the kinds that hold parts, nor one that is none."""
     return said if _TYPE.fullmatch(said) else "application/octet-stream"
-
-
-def _threading(original: Structure) -> bytes:
-    """RFC 5322 §3.6.4: an answer names what it answers."""
-    answered = _ids(original, "Message-ID")[:1]
-    if not answered:
-        return b""
-    before = _ids(original, "References") or _ids(original, "In-Reply-To")[:1]
-    chain = list(dict.fromkeys([*before[-REFERENCES_MAX:], *answered]))
-    references = "\r\n ".join(chain)
-    return f"In-Reply-To: {answered[0]}\r\nReferences: {references}\r\n".encode("ascii")
-
-
-def _ids(structure: Structure, field: str) -> list[str]:
-    found = headers.parse_message_ids(structure.header(field) or "")
-    return [one for one in found if one.isascii() and one.isprintable() and len(one) <= MESSAGE_ID_CHARS_MAX]

@@ -113,6 +113,14 @@ class Matricule:
         return "Matricule(…)"
 
 
+def matricule_of(address: MailAddress) -> Matricule | None:
+    """The INS that an address is made of; None for everybody but patients. (Whose domain it is says who asks.)"""
+    try:
+        return Matricule(address.local)
+    except BadValue:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Ins:
     """Matricule INS with its authority. A real authority with a wrong key is refused at birth;

@@ -44,6 +44,9 @@ class MailboxRow:
     private_key_wrapped: bytes
     quota_bytes: int
     used_bytes: int
+    absent_from_ms: int = 0
+    absent_until_ms: int = 0
+    """Between these moments senders are owed the holder's absence reply; both 0: he is there."""
 
 
 _FIND = HotRow(
@@ -61,6 +64,8 @@ _BOX = select(
     B.c.private_key_wrapped,
     B.c.quota_bytes,
     B.c.used_bytes,
+    B.c.absent_from_ms,
+    B.c.absent_until_ms,
 )
 _ONE = HotRow(_BOX.where(owned_by(B)))
 

@@ -43,6 +43,8 @@ mailbox = _owned(
     _col("next_uidvalidity", Integer, 1),
     _col("created_ms", BigInteger),
     _col("structure", Word, ""),
+    _col("absent_from_ms", BigInteger, 0),
+    _col("absent_until_ms", BigInteger, 0),
 )
 """One row for each owner: a mailbox, or a patient (whose record hangs from the same owner).
 Structure: the public number (FINESS, SIRET) of the organisation behind a team's or software's mailbox."""
@@ -57,6 +59,12 @@ alias = _owned(
     keys=("alias",),
 )
 """Other addresses of a mailbox, as `lookup` leads to it."""
+
+absence = _owned("absence", _col("period", Id), _col("absence_sealed", Bytes))
+"""What an absent holder wants senders to be told, sealed; its dates stand in `mailbox`, where delivery reads them."""
+
+absence_told = _owned("absence_told", keys=("correspondent",))
+"""Who was told of the present absence: a number made from keyed hashes of period and address."""
 
 member = _owned("member", _col("rights", Word), keys=("account",))
 """Who may open a team mailbox or a child's space, or (rights `writes`) write in a mailbox's name without opening it:

@@ -83,3 +83,19 @@ def test_delegations_and_the_end_of_a_mailbox(mss: Mss) -> None:
     assert "exists already" in mss("create", HOUSE, "--name", "Dr Autre").stderr
     assert mss("reopen", HOUSE).stdout == f"{HOUSE}: active\n"
     assert mss("quota", HOUSE, "5000").stdout == f"{HOUSE}: 5000 MB\n"
+
+
+def test_an_absence_is_set_shown_and_ended(mss: Mss) -> None:
+    """Wrong days are one line."""
+    days = ("--from", "2026-12-21", "--until", "2027-01-03")
+    shown = json.loads(mss("absence", HOUSE, *days, "--substitute", WILSON, "--json").stdout)
+    assert shown == [{"from": "2026-12-21", "until": "2027-01-03", "substitute": WILSON, "text": ""}]
+    for words, why in (
+        (("absence", HOUSE, "--from", "2026-12-21"), "--from and --until"),
+        (("absence", HOUSE, "--from", "hier", "--until", "demain"), "YYYY-MM-DD"),
+        (("absence", HOUSE, "--from", "2026-12-21", "--until", "2026-12-20"), "on or after"),
+    ):
+        refused = mss(*words)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1), words
+        assert why in refused.stderr
+    assert mss("absence", HOUSE, "--off").stdout == "not away\n"

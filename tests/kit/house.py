@@ -16,6 +16,8 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
+from mss.accounts.absence import Absences
+from mss.accounts.names import Names
 from mss.accounts.service import KnownIdentity, Profile
 from mss.bridge.cases import Cases
 from mss.bridge.filing import Filing
@@ -44,6 +46,7 @@ from mss.model.ids import Ins, MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.message import NOTHING_WISHED, DsnWish, Envelope
 from mss.model.people import IdentityStatus, IdentityTraits
+from mss.notices.automatic import AutomaticReplies
 from mss.notices.compose import House as NoticeHouse
 from mss.notices.send import Notices, ReportDuties
 from mss.notices.watch import HeldWatch, Staff
@@ -118,6 +121,9 @@ class House:
         self.read_with(sandbox)
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
         self.notices = Notices(writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock)
+        self.absences, self.names = Absences(store, clock, chance), Names(store, public.lookup, clock, chance)
+        rooms = self.absences, self.names
+        self.automatic = AutomaticReplies(store, below.opener, public.lookup, self.house_mail, rooms, clock)
         self.reports = ReportDuties(public.tasks, clock, chance)
         holder = Holder(public, clock, chance)
         self.taker = QueueTaker(
@@ -167,6 +173,7 @@ class House:
             **self.notices.handlers,
             **self.watch.handlers,
             **self.quarantine.handlers,
+            **self.automatic.handlers,
         }
 
     # People
