@@ -12,6 +12,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -76,12 +77,21 @@ class Relay(_Section):
     """Our certificate towards operators, both ways; its subject is in the trust list."""
     authorities: Path
     """Roots and intermediates of the health PKI, PEM or PKCS#7: the only ones that count here."""
-    trust_list: Path
-    """The signed list of operators, replaced daily by `mss trust fetch` or somebody else."""
+    trust_list: Path | None = None
+    """The signed list of operators, a file that somebody else replaces daily. This or the next is needed."""
+    trust_list_url: str = Field("", validate_default=True)
+    """Where the list is fetched hourly (https). The last good one is kept in state_dir."""
+    trust_list_authorities: Path | None = None
+    """Who issues the certificate of that server; empty: `authorities`."""
+    trust_list_age_hours_max: float = Field(48, gt=0)
+    """Nobody is judged by an older list: peers are told "later"."""
     trust_list_signers: tuple[str, ...] = Field(min_length=1)
     """Names (CN or alternative name) whose signature on the trust list counts."""
     revocation_lists: tuple[Path, ...] = ()
-    """CRL files, one for each authority. Empty: revocation is not asked, for development networks only."""
+    """CRL files, one for each authority."""
+    revocation_urls: tuple[str, ...] = ()
+    """The same by http or https, asked hourly; the last good ones are kept in state_dir. Neither: revocation is not
+    asked, for development networks only."""
     routes: dict[str, Listen] = {}
     """Static routes: domain = {host, port}; everything else goes by MX."""
     look_up_mx: bool = True
@@ -93,6 +103,18 @@ class Relay(_Section):
     """Pause before a mail that another operator did not take is tried again; it doubles to an hour."""
     unreachable_delay_max_s: int = Field(3000, ge=0)
     """The notice about an unreachable patient leaves at a random moment within this."""
+
+    @field_validator("trust_list_url")
+    @classmethod
+    def _one_source(cls, url: str, info: ValidationInfo) -> str:
+        if (info.data.get("trust_list") is None) == (not url):
+            raise ValueError("either this or trust_list is needed: an address or a file, not both")
+        return _address(url, "https") if url else url
+
+    @field_validator("revocation_urls")
+    @classmethod
+    def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_address(url, "http", "https") for url in urls)
 
     @field_validator("routes")
     @classmethod
@@ -315,6 +337,14 @@ def _told(error: ErrorDetails) -> str:
     return f"{name}: {said}"
 
 
+def _address(url: str, *schemes: str) -> str:
+    """Raises ValueError."""
+    parsed = urlsplit(url)
+    if parsed.scheme not in schemes or not parsed.hostname:
+        raise ValueError(f"not an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return url
+
+
 _WORDS = {"missing": "is needed", "extra_forbidden": "there is no such setting"}
 
 
@@ -338,7 +368,7 @@ def run_directory(config: Config) -> Path:
 _PATHS = frozenset(
     (
         *("state_dir", "keys_dir", "run_dir", "certificate", "key", "authorities", "trust_list"),
-        *("client_authorities", "revocation_lists", "socket"),
+        *("client_authorities", "revocation_lists", "trust_list_authorities", "socket"),
     )
 )
 

@@ -7,11 +7,14 @@ by calling `private` or not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ssl import SSLContext
 
 from mss.config import Config, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
-from mss.directory.feed import FileSource, ListTrust, RevocationFeed, TrustFeed
+from mss.crypto.tls import fetch_context
+from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
+from mss.directory.sources import AddressSource, FileSource, Kept, Source
 from mss.mail.clamd import Loopback, Unix
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
@@ -121,21 +124,55 @@ def house_of(config: Config) -> House:
     )
 
 
-def trust_gate(config: Config, clock: Clock) -> TrustGate:
-    """The trust list and revocations of this process. Raises BadValue when the authorities cannot be read."""
+def trust_gate(config: Config, clock: Clock, *, fetches: bool = False) -> TrustGate:
+    """The trust list and revocations of this process. `fetches`: it asks addresses and keeps what is good; the others
+    read what it kept. Raises BadValue when the authorities cannot be read."""
+    relay = config.relay
     try:
-        authorities = load_certificates(config.relay.authorities.read_bytes())
+        authorities = load_certificates(relay.authorities.read_bytes())
     except OSError as problem:
-        raise BadValue(f"relay.authorities: {config.relay.authorities}: {problem.strerror}") from problem
-    trust = ListTrust(authorities, authorities, config.relay.trust_list_signers)
-    feed = TrustFeed(FileSource(config.relay.trust_list), trust, clock)
-    revocations = None
-    if config.relay.revocation_lists:
-        sources = [FileSource(path) for path in config.relay.revocation_lists]
-        revocations = RevocationFeed(sources, authorities)
+        raise BadValue(f"relay.authorities: {relay.authorities}: {problem.strerror}") from problem
+    feed = TrustFeed(
+        _list_source(config, clock, fetches=fetches),
+        ListTrust(authorities, authorities, relay.trust_list_signers),
+        clock,
+        FeedLimits(age_s_max=relay.trust_list_age_hours_max * HOUR_S),
+        kept=kept_list(config),
+    )
+    sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
+    kept: list[Kept | None] = [None] * len(sources)
+    for number, url in enumerate(relay.revocation_urls):
+        place = Kept(config.state_dir / "trust" / f"revocation-{number}.crl")
+        sources.append(AddressSource(url, _fetch_tls(config), clock) if fetches else FileSource(place.path))
+        kept.append(place)
+    revocations = RevocationFeed(sources, authorities, kept) if sources else None
     gate = TrustGate(feed, revocations, Examiner(authorities), clock)
-    gate.refresh()
+    if fetches:
+        gate.recall()  # addresses are asked in the background: a source that is away delays no start
+    else:
+        gate.refresh()
     return gate
+
+
+def kept_list(config: Config) -> Kept:
+    """Where the last good trust list outlives the processes. It is public, so not sealed."""
+    return Kept(config.state_dir / "trust" / "list.xml")
+
+
+def _list_source(config: Config, clock: Clock, *, fetches: bool) -> Source:
+    if config.relay.trust_list is not None:
+        return FileSource(config.relay.trust_list)
+    if fetches:
+        return AddressSource(config.relay.trust_list_url, _fetch_tls(config), clock)
+    return FileSource(kept_list(config).path)
+
+
+def _fetch_tls(config: Config) -> SSLContext:
+    path = config.relay.trust_list_authorities or config.relay.authorities
+    try:
+        return fetch_context(path)
+    except BadValue as problem:
+        raise BadValue(f"relay.trust_list_authorities: {path}: {problem}") from problem
 
 
 def _bodies(config: Config) -> BodyStore:

@@ -83,6 +83,19 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("a word for a port", "port = 25}\ntls", 'port = "smtp"}\ntls', "relay.listen.port: "),
     ("no key", ', key = "/etc/keys/relay.key"', "", "relay.tls.key: is needed"),
     ("nobody signs", '["liste.mssante.example"]', "[]", "relay.trust_list_signers: "),
+    ("no list", 'trust_list = "list.xml"\n', "", "relay.trust_list_url: either this or trust_list"),
+    (
+        "two lists",
+        'trust_list = "list.xml"\n',
+        'trust_list = "list.xml"\ntrust_list_url = "https://liste.mssante.example/l.xml"\n',
+        "relay.trust_list_url: either this or trust_list",
+    ),
+    (
+        "a list in clear",
+        'trust_list = "list.xml"\n',
+        'trust_list_url = "http://liste.mssante.example/l.xml"\n',
+        "relay.trust_list_url: not an address that begins with https://",
+    ),
     ("a route to nowhere", '"Labo.mssante.example"', '"labo"', "relay.routes: not a domain name"),
     (
         "no connections",

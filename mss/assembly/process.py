@@ -58,9 +58,9 @@ class Process:
         self.stack.callback(sandbox.close)
         return sandbox
 
-    def gate(self) -> TrustGate:
-        """The trust list, kept fresh."""
-        gate = foundation.trust_gate(self.config, self.ground.clock)
+    def gate(self, *, fetches: bool = False) -> TrustGate:
+        """The trust list, kept fresh; one process of an operator fetches it."""
+        gate = foundation.trust_gate(self.config, self.ground.clock, fetches=fetches)
         self.reloads.append(gate.refresh)
         self.keep(gate.keep_fresh())
         return gate

@@ -115,7 +115,7 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
     errand = Errand(
         hostname=process.config.host,
         tls=lambda: holder.current,
-        trust=process.gate(),
+        trust=process.gate(fetches=True),
         signposts=Signposts(_routes(relay), chance),
         outcomes=CourierNotes(ReportDuties(ground.public.tasks, clock, chance), clock),
     )

@@ -104,6 +104,13 @@ class TlsHolder:
         self.current = self._build()
 
 
+def fetch_context(roots: Pem) -> ssl.SSLContext:
+    """For fetching lists from a server whose certificate names its host and comes from `roots`. Raises BadValue."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, _SERVICE_SECURITY_LEVEL)
+    _trust(context, roots)
+    return context
+
+
 def peer_certificate(tls: ssl.SSLObject | ssl.SSLSocket) -> bytes | None:
     """DER of the certificate that the peer showed in a finished handshake; None when it showed none."""
     return tls.getpeercert(binary_form=True)

@@ -10,19 +10,19 @@ publishes is immutable and exchanged in one assignment.
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol
 
 from cryptography import x509
 
 from mss.crypto.certs import path_to_root
 from mss.crypto.revocation import LIST_BYTES_MAX, RevocationLists, RevocationStatus, read_list
 from mss.crypto.xmlsig import SignatureRefused, verify_enveloped
+from mss.directory.sources import Kept, Source
 from mss.directory.trust import CLOCK_SKEW_S_MAX, ListFacts, TrustView
 from mss.formats import trustlist
 from mss.model.clock import Clock
@@ -55,6 +55,8 @@ class Problem(StrEnum):
     OLDER = "older"
     FROM_THE_FUTURE = "from-the-future"
     SHRUNK = "shrunk"
+    NOT_KEPT = "not-kept"
+    """Taken, but it could not be written down for the next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +66,6 @@ class Refresh:
     taken: bool
     problem: Problem | None = None
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Octets and the mark by which their source knows them (inode and time of a file, ETag of a page)."""
-
-    octets: bytes
-    mark: str
-
-
-class Source(Protocol):
-    """Where lists come from: a file here; an address with ETag fits as well."""
-
-    def fetch(self, known_mark: str | None, bytes_max: int) -> Fetched | None:
-        """New octets, at most one more than `bytes_max`, or None when what `known_mark` names is still current.
-
-        Raises OSError.
-        """
-
-
-class FileSource:
-    """A file that somebody else replaces."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def fetch(self, known_mark: str | None, bytes_max: int) -> Fetched | None:
-        with self._path.open("rb") as file:
-            status = os.fstat(file.fileno())  # of the file that is read, should another replace it meanwhile
-            mark = f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
-            return None if mark == known_mark else Fetched(file.read(bytes_max + 1), mark)
 
 
 class _Rejected(Exception):
@@ -122,10 +93,10 @@ class TrustFeed:
         clock: Clock,
         limits: FeedLimits = FeedLimits(),
         *,
-        not_before: datetime | None = None,
+        kept: Kept | None = None,
         revocations: Callable[[], RevocationLists] = RevocationLists,
     ) -> None:
-        """`not_before`: moment of the newest list ever taken, where the caller remembers it across restarts.
+        """`kept`: where the last good list outlives this process. No older one is taken after a restart.
 
         `revocations`: what is known of certificates taken back; a signer among them signs nothing any more. That
         nothing is known of it is no obstacle here: lists drop certificates that expired, and a trust list may
@@ -135,7 +106,8 @@ class TrustFeed:
         self._trust = trust
         self._clock = clock
         self._limits = limits
-        self._not_before = not_before
+        self._kept = kept
+        self._recalled = b""
         self._revocations = revocations
         self._mark: str | None = None
         self._view: TrustView | None = None
@@ -165,12 +137,17 @@ class TrustFeed:
     def refresh(self, *, accept_shrink: bool = False) -> Refresh:
         """Look for a newer list and take it when it is good. `accept_shrink`: a human has looked at the loss."""
         try:
+            self.recall()
             fetched = self._source.fetch(None if accept_shrink else self._mark, trustlist.BYTES_MAX)
             if fetched is None:
                 return Refresh(taken=False, problem=self.last.problem, detail=self.last.detail)
             self._mark = fetched.mark  # a bad file is not verified again until it changes
+            if self._recalled == hashlib.sha256(fetched.octets).digest():  # verified just now
+                self._recalled, self.last = b"", Refresh(taken=False)
+                return self.last
             self._take(fetched.octets, accept_shrink=accept_shrink)
             self.last = Refresh(taken=True)
+            self._keep(fetched.octets)
         except OSError as problem:
             self.last = Refresh(taken=False, problem=Problem.UNREADABLE, detail=problem.strerror or "")
         except _Rejected as rejected:
@@ -179,14 +156,29 @@ class TrustFeed:
             self.last = Refresh(taken=False, problem=rejected.problem, detail=rejected.detail)
         return self.last
 
+    def _keep(self, octets: bytes) -> None:
+        if self._kept is None:
+            return
+        try:
+            self._kept.write(octets)
+        except OSError as problem:  # we go by it all the same; after a restart we could not
+            self.last = Refresh(taken=True, problem=Problem.NOT_KEPT, detail=problem.strerror or "")
+
+    def recall(self) -> None:
+        """Begin with what was kept, when there is no list yet. What is no good list any more is no list."""
+        if self._view is not None or self._kept is None or (octets := self._kept.read()) is None:
+            return
+        with suppress(_Rejected):
+            self._take(octets, accept_shrink=False)
+            self._recalled = hashlib.sha256(octets).digest()
+
     def _take(self, octets: bytes, *, accept_shrink: bool) -> None:
         listing = self._read(octets)
         if not listing.entries:
             raise _Rejected(Problem.EMPTY, f"{listing.unreadable} unreadable entries")
         if self._age_s(listing.generated_at) < -CLOCK_SKEW_S_MAX:
             raise _Rejected(Problem.FROM_THE_FUTURE, listing.generated_at.isoformat())
-        known = self._view.generated_at if self._view else self._not_before
-        if known is not None and listing.generated_at < known:
+        if self._view is not None and listing.generated_at < self._view.generated_at:
             raise _Rejected(Problem.OLDER, listing.generated_at.isoformat())
         view = TrustView(listing)
         if self._view is not None and not accept_shrink:
@@ -227,14 +219,22 @@ class RevocationFeed:
     The last good list of each stays until its own end (ANS ECO.1.1.7 wants it so when the source is down).
     """
 
-    def __init__(self, sources: Sequence[Source], authorities: Sequence[x509.Certificate]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        authorities: Sequence[x509.Certificate],
+        kept: Sequence[Kept | None] = (),
+    ) -> None:
+        """`kept`: for each source where its last good list outlives this process, if anywhere."""
         self._sources = sources
+        self._kept = kept or [None] * len(sources)
         self._authorities = authorities
         self._marks: list[str | None] = [None] * len(sources)
         self.current = RevocationLists()
 
     def refresh(self) -> tuple[str, ...]:
         """Read what changed; answer what could not be used."""
+        self.recall()
         problems: list[str] = []
         read = []
         for number, source in enumerate(self._sources):
@@ -244,6 +244,8 @@ class RevocationFeed:
                     continue
                 self._marks[number] = fetched.mark
                 read.append(read_list(fetched.octets, self._authorities))
+                if (kept := self._kept[number]) is not None:
+                    kept.write(fetched.octets)
             except OSError as problem:
                 problems.append(f"list {number + 1}: {problem.strerror}")
             except BadValue as broken:
@@ -251,3 +253,15 @@ class RevocationFeed:
         if read:
             self.current = self.current.with_lists(read)
         return tuple(problems)
+
+    def recall(self) -> None:
+        """Begin with what was kept, as far as it is a list of an authority of ours; its end is judged when asked."""
+        if self.current.lists:
+            return
+        found = []
+        for kept in self._kept:
+            octets = None if kept is None else kept.read()
+            if octets is not None:
+                with suppress(BadValue):
+                    found.append(read_list(octets, self._authorities))
+        self.current = self.current.with_lists(found)

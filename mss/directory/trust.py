@@ -57,6 +57,10 @@ class TrustView:
         """Entries as listed, contacts included, for people who ask why."""
         return tuple(entry for entry in self._entries if entry.domain == domain)
 
+    def pairs(self) -> set[tuple[str, DistinguishedName]]:
+        """Every domain with every certificate under which it is served."""
+        return {(domain, name) for domain, names in self._certificates.items() for name in names}
+
     @property
     def domains(self) -> Iterable[str]:
         return self._certificates.keys()
@@ -64,6 +68,21 @@ class TrustView:
     def __len__(self) -> int:
         """How many domains."""
         return len(self._certificates)
+
+
+Pair = tuple[str, str]
+"""A domain and the name of a certificate, as text."""
+
+
+def differences(before: TrustView | None, after: TrustView) -> tuple[list[Pair], list[Pair]]:
+    """What came and what went from one list to the next, each sorted."""
+    old = set() if before is None else before.pairs()
+    new = after.pairs()
+    return _told_pairs(new - old), _told_pairs(old - new)
+
+
+def _told_pairs(pairs: set[tuple[str, DistinguishedName]]) -> list[Pair]:
+    return sorted((domain, str(certificate)) for domain, certificate in pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from mss.crypto.certs import Examination, Examiner, Purpose
 from mss.directory import trust
 from mss.directory.feed import RevocationFeed, TrustFeed
+from mss.directory.trust import differences
 from mss.formats.dn import DistinguishedName
 from mss.mail.reception import Peer
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress
 from mss.model.verdict import Accept, Verdict
 
+log = structlog.get_logger("trust")
+
 NAMES_CACHED_MAX = 4096
 """The real list names some 400 certificates."""
+ALARM_EVERY_S = 3600.0
+"""How often a list that wants a human is told again."""
 REFRESH_EVERY_S = 5.0
 """How often the files of list and revocations are looked at (a stat each): a change counts within seconds."""
 
@@ -32,6 +39,8 @@ class TrustGate:
         self._examiner = examiner
         self._clock = clock
         self._names: dict[DistinguishedName, str] = {}
+        self._told_revocations: tuple[str, ...] = ()
+        self._alarm_next_s = float("-inf")
 
     def _name(self, subject: DistinguishedName) -> str:
         """A subject as text, written once: a busy peer asks at each of its mails."""
@@ -88,11 +97,34 @@ class TrustGate:
         current = None if self._revocations is None else self._revocations.current
         return self._examiner.examine(der, purpose=purpose, now=self._clock.now(), revocations=current)
 
-    def refresh(self) -> None:
-        """Look whether the files of list and revocations changed."""
-        self._feed.refresh()
+    def recall(self) -> None:
+        """Begin with the lists that were kept."""
+        self._feed.recall()
         if self._revocations is not None:
-            self._revocations.refresh()
+            self._revocations.recall()
+
+    def refresh(self) -> None:
+        """Look for newer lists. Blocks while an address is asked."""
+        before, view = self._feed.last, self._feed.view
+        now = self._feed.refresh()
+        if now.taken and self._feed.view is not None:
+            came, went = differences(view, self._feed.view)
+            log.info("trust.taken", of=str(self._feed.view.generated_at), came=len(came), went=len(went))
+        if now.problem is not None and now != before:
+            log.error("trust.refused", reason=now.problem.value, detail=now.detail)
+        if self._revocations is not None:
+            problems = self._revocations.refresh()
+            if problems and problems != self._told_revocations:
+                log.error("revocations.refused", problems=list(problems))
+            self._told_revocations = problems
+        self._alarm()
+
+    def _alarm(self) -> None:
+        """Once an hour while a human is wanted."""
+        now_s = self._clock.monotonic_s()
+        if self._feed.wants_attention and now_s >= self._alarm_next_s:
+            self._alarm_next_s = now_s + ALARM_EVERY_S
+            log.error("trust.alarm", age_s=round(self._feed.facts.age_s), has_list=self._feed.view is not None)
 
     async def keep_fresh(self) -> None:
         """Refresh for as long as the process lives."""

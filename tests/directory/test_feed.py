@@ -15,17 +15,17 @@ from mss.crypto.certs import Examination, Examiner, Purpose
 from mss.crypto.xmlsig import sign_enveloped
 from mss.directory.feed import (
     FeedLimits,
-    FileSource,
     ListTrust,
     Problem,
     Refresh,
     RevocationFeed,
     TrustFeed,
 )
-from mss.directory.trust import ListFacts, SenderFacts, judge_sender
+from mss.directory.sources import FileSource, Kept
+from mss.directory.trust import ListFacts, SenderFacts, TrustView, differences, judge_sender
 from mss.formats import trustlist
 from mss.formats.dn import DistinguishedName
-from mss.formats.trustlist import TrustEntry
+from mss.formats.trustlist import TrustEntry, TrustList
 from mss.model.clock import ManualClock
 from mss.model.verdict import Accept, Later, Reason
 from tests.kit.pki import LAB_DOMAIN, LIST_SIGNER, LIST_SIGNER_MAIL, Pki
@@ -190,10 +190,57 @@ def test_a_bad_file_is_verified_once(place: Place) -> None:
 
 
 def test_a_restart_does_not_bring_an_old_list_back(place: Place) -> None:
-    """Where the caller remembers the newest moment, also a fresh process refuses what is older."""
-    place.feed = place.new_feed(not_before=place.pki.now)
-    assert place.put(place.pki.signed_list(generated_at=place.pki.now - timedelta(hours=1))).problem is Problem.OLDER
+    """The newest list is kept: a fresh process refuses what is older, and goes on by the kept one."""
+    kept = Kept(place.file.with_name("kept.xml"))
+    place.feed = place.new_feed(kept=kept)
     assert place.put(place.pki.signed_list()).taken
+    place.feed = place.new_feed(kept=kept)
+    assert place.put(place.pki.signed_list(generated_at=place.pki.now - timedelta(hours=1))).problem is Problem.OLDER
+    assert place.verdict == Accept()
+    assert place.put(place.pki.signed_list(generated_at=place.pki.now + timedelta(minutes=1))).taken
+
+
+def test_a_restart_while_the_source_is_away_goes_on_by_the_last_good_list(place: Place) -> None:
+    """Neither a lost file nor nonsense in it shuts the door before the list is too old; a tampered copy opens none."""
+    kept = Kept(place.file.with_name("kept.xml"))
+    place.feed = place.new_feed(kept=kept)
+    place.put(place.pki.signed_list())
+    place.file.unlink()
+    place.feed = place.new_feed(kept=kept)
+    assert place.feed.refresh().problem is Problem.UNREADABLE
+    assert place.verdict == Accept()
+    assert place.put(b"<x/>").problem is Problem.NOT_SIGNED_AS_EXPECTED
+    assert place.verdict == Accept()
+    kept.path.write_bytes(kept.path.read_bytes().replace(b"labo.mssante", b"evil.mssante"))
+    place.feed = place.new_feed(kept=kept)
+    place.feed.refresh()
+    assert place.feed.view is None
+
+
+def test_the_list_before_the_last_is_kept_to_tell_what_changed(place: Place) -> None:
+    """Whoever asks reads which domain came and which went."""
+    kept = Kept(place.file.with_name("kept.xml"))
+    place.feed = place.new_feed(kept=kept)
+    first, second = place.pki.signed_list(), place.pki.signed_list(generated_at=place.pki.now + timedelta(minutes=1))
+    place.put(first)
+    place.put(second)
+    kept.write(second)  # another process keeps the same
+    assert (kept.before.read_bytes(), kept.path.read_bytes()) == (first, second)
+    hospital, lab = place.pki.entries()
+    old, new = TrustView(TrustList(place.pki.now, (hospital,))), TrustView(TrustList(place.pki.now, (lab,)))
+    came, went = differences(old, new)
+    assert [domain for domain, _ in came] == [LAB_DOMAIN]
+    assert went == [(hospital.domain, str(hospital.certificate))]
+
+
+def test_a_list_that_cannot_be_kept_counts_and_wants_a_human(place: Place) -> None:
+    """A full disk shuts no door; somebody is told before the next restart would."""
+    (place.file.with_name("kept")).write_bytes(b"a file where a directory should be")
+    place.feed = place.new_feed(kept=Kept(place.file.with_name("kept") / "list.xml"))
+    assert place.put(place.pki.signed_list()).taken
+    assert place.verdict == Accept()
+    assert place.feed.last.problem is Problem.NOT_KEPT
+    assert place.feed.wants_attention
 
 
 def test_a_signer_who_was_taken_back_signs_nothing_any_more(place: Place) -> None:
@@ -215,6 +262,18 @@ def test_an_entry_that_cannot_be_read_is_counted(place: Place) -> None:
 
 
 # Revocation lists
+
+
+def test_a_revocation_list_outlives_the_process(pki: Pki, tmp_path: Path) -> None:
+    """A restart while its source is away does not forget who was taken back, nor until when the list counts."""
+    file, kept = tmp_path / "organisations.crl", Kept(tmp_path / "kept.crl")
+    file.write_bytes(pki.authority.crl([pki.revoked_lab.certificate], now=pki.now))
+    RevocationFeed([FileSource(file)], pki.authority.certificates, [kept]).refresh()
+    file.unlink()
+    feed = RevocationFeed([FileSource(file)], pki.authority.certificates, [kept])
+    assert len(feed.refresh()) == 1
+    (listing,) = feed.current.lists
+    assert listing.serials == {pki.revoked_lab.certificate.serial_number}
 
 
 def test_revocation_lists_are_kept_until_their_end(pki: Pki, tmp_path: Path) -> None:

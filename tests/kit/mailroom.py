@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mss.accounts.names import Names
 from mss.crypto.certs import Examiner
-from mss.directory.feed import FileSource, ListTrust, TrustFeed
+from mss.directory.feed import ListTrust, TrustFeed
+from mss.directory.sources import FileSource
 from mss.formats import mime
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import Delivery
