@@ -7,24 +7,26 @@ messages may bring the same document at once.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from mss.accounts.service import IDENTITY_KIND, identity_from_bytes
-from mss.bridge import claims
-from mss.bridge.matching import DocumentFacts, Identity, Known, Label, MessageFacts, Standing, same_author
+from mss.bridge import announcing, claims
+from mss.bridge.facts import DocumentFacts, Identity, Known, Label, MessageFacts, Standing
 from mss.bridge.names import Called, label_of_file, label_of_subject
 from mss.bridge.reading import ReadDocument, Reader, Reading
+from mss.bridge.versions import same_author
 from mss.formats import headers, mime
 from mss.formats.parts import Structure
 from mss.mail.recipients import House
 from mss.model.clock import Clock, to_ms
-from mss.model.document import DocumentStatus
+from mss.model.document import DocumentStatus, Visibility
 from mss.model.ids import OwnerId
 from mss.model.people import IdentityStatus
 from mss.record.service import Records
 from mss.store import messages, patients, records
 from mss.store.database import Store
-from mss.store.messages import StoredMessage
+from mss.store.messages import MessageState, StoredMessage
 from mss.store.records import DocumentRow
 from mss.store.sql import Connection
 from mss.vault.opener import Opener, OwnerKeys
@@ -43,6 +45,10 @@ class Case:
     reading: Reading
     addressee: tuple[Identity, ...]
     content_hmacs: tuple[bytes, ...]
+    sent_by: bytes = b""
+    """The keyed hash of the mailbox that sends; empty for the null path."""
+    announces: tuple[Case, ...] | None = None
+    """The messages kept back that this one announces, opened; None when it announces nothing."""
     former: tuple[Identity, ...] = ()
     """Identities of hers that have ended."""
     targets: dict[str, int] = field(default_factory=dict)
@@ -110,6 +116,21 @@ class Cases:
         stored = await self._store.read(lambda c: messages.one_message(c, owner, number))
         if stored is None:
             return None
+        case = await self._opened(keys, stored)
+        named = announcing.announced(case.structure)
+        if named is None:
+            return case
+        kept = [one for each in named for one in await self._kept_back(keys, each)]
+        cases = [await self._opened(keys, one) for one in kept]
+        return replace(case, announces=tuple(one for one in cases if one.sent_by and one.sent_by == case.sent_by))
+
+    async def _kept_back(self, keys: OwnerKeys, message_id: str) -> list[StoredMessage]:
+        hashed = self._records.message_id_hmac(message_id)
+        found = await self._store.read(lambda c: messages.by_message_id(c, keys.owner, hashed))
+        return [one for one in found if one.state == MessageState.KEPT_BACK]
+
+    async def _opened(self, keys: OwnerKeys, stored: StoredMessage) -> Case:
+        owner = keys.owner
         raw = await self._opener.message_body(keys, stored)
         structure = await asyncio.to_thread(mime.scan, raw)
         reading = await self._reader.read(owner, raw, structure)
@@ -123,6 +144,7 @@ class Cases:
             reading=reading,
             addressee=addressee,
             content_hmacs=hmacs,
+            sent_by=self._records.sender_hmac(announcing.sender_of(structure)),
             former=former,
             targets=await self._targets(keys, reading),
         )
@@ -152,13 +174,32 @@ class Cases:
         """Everything for the judge, the record as this transaction sees it."""
         if case.reading.problem is not None:
             return MessageFacts(problem=case.reading.problem)
+        announces = None if case.announces is None else self._announceable(connection, case.announces)
         standing = [self._records.known(connection, case.keys.owner, d.entry.unique_id) for d in case.reading.documents]
         flags = frozenset(
             [flag for document in case.reading.documents for flag in document.flags]
             + [flag for row in standing if row is not None for flag in row.visibility.split(",")]
         )
         documents = tuple(self._document(connection, case, index, row, flags) for index, row in enumerate(standing))
-        return MessageFacts(documents, None, checked_by_human, case.labels, case.called)
+        return MessageFacts(documents, None, checked_by_human, case.labels, case.called, announces)
+
+    def _announceable(self, connection: Connection, cases: Sequence[Case]) -> tuple[int, ...]:
+        """Of messages kept back those that still are, and whose hidden documents came with them: a document that
+        another mailbox hid is not this one's to announce."""
+        found = []
+        for case in cases:
+            current = messages.one_message(connection, case.keys.owner, case.stored.message)
+            rows = self.rows(connection, case)
+            is_its_own = all(row.message == case.stored.message for row in rows if hides_from_patient(row))
+            if current is not None and current.state == MessageState.KEPT_BACK and is_its_own:
+                found.append(case.stored.message)
+        return tuple(found)
+
+    def rows(self, connection: Connection, case: Case) -> list[DocumentRow]:
+        """The documents of a message that stand in the record."""
+        ids = [document.entry.unique_id for document in case.reading.documents]
+        rows = [self._records.known(connection, case.keys.owner, unique_id) for unique_id in ids]
+        return [row for row in rows if row is not None]
 
     def _document(
         self, connection: Connection, case: Case, index: int, row: DocumentRow | None, flags: frozenset[str]
@@ -166,7 +207,7 @@ class Cases:
         document = case.reading.documents[index]
         header = document.header
         said = (case.structure.header(INS_HEADER) or "").strip().upper()
-        standing = None if row is None else Standing(row.document, row.content_hmac == case.content_hmacs[index])
+        standing = None if row is None else self._standing(case, row, case.content_hmacs[index])
         return DocumentFacts(
             addressee=case.addressee,
             accepts_test_identities=self._house.accepts_test_identities,
@@ -178,6 +219,7 @@ class Cases:
             flags=flags,
             action=document.action,
             authors=document.authors,
+            sent_by=case.sent_by,
             standing=standing,
             must_replace=document.must_replace,
             replaced=None if standing else self._replaced(connection, case, document),
@@ -199,7 +241,7 @@ class Cases:
                 return self._known(case, row)
             for place, other in enumerate(case.reading.documents):
                 if other is not document and target in (other.entry.unique_id, other.entry.entry_uuid):
-                    return Known(in_message(place), DocumentStatus.APPROVED, other.authors)
+                    return Known(in_message(place), DocumentStatus.APPROVED, other.authors, case.sent_by)
         before = [row for row, version in self._versions(connection, case, document) if version < version_of(document)]
         return self._known(case, before[-1]) if before else None
 
@@ -221,7 +263,17 @@ class Cases:
         return [(row, version) for row, version in numbered if version]
 
     def _known(self, case: Case, row: DocumentRow) -> Known:
-        return Known(row.document, DocumentStatus(row.status), self._records.view(case.keys, row).entry.authors)
+        authors = self._records.view(case.keys, row).entry.authors
+        return Known(row.document, DocumentStatus(row.status), authors, row.sent_by_hmac)
+
+    def _standing(self, case: Case, row: DocumentRow, content_hmac: bytes) -> Standing:
+        known = self._known(case, row)
+        is_same = row.content_hmac == content_hmac
+        return Standing(known.number, is_same, known.status, known.authors, known.sent_by)
+
+
+def hides_from_patient(row: DocumentRow) -> bool:
+    return Visibility.HIDDEN_FROM_PATIENT.value in row.visibility.split(",")
 
 
 def in_message(place: int) -> int:

@@ -24,6 +24,8 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.INS_SAID_NOT_QUALIFIED: "The sender says that the INS is not qualified (X-MSS-INS: N).",
     Reason.VERSION_WRONG: "It replaces or withdraws a version that is not the current one here.",
     Reason.NOT_THE_AUTHOR: "Neither the author nor its organisation asks to replace this document.",
+    Reason.NOT_THE_MAILBOX: "It would replace or withdraw a document, but another mailbox sent that one.",
+    Reason.ANNOUNCEMENT_UNMATCHED: "It announces what is not kept back here, or not by this mailbox.",
     Reason.ARCHIVE_BROKEN: "The archive cannot be read.",
     Reason.ARCHIVE_UNSAFE: "The archive would unpack to too much, or outside itself.",
     Reason.METADATA_BROKEN: "METADATA.XML is missing or cannot be read.",

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from mss.bridge import tally
-from mss.bridge.cases import Case, Cases, place_in_message
+from mss.bridge import announcing, tally
+from mss.bridge.cases import Case, Cases, hides_from_patient, place_in_message
 from mss.bridge.explain import EXPLANATIONS, claimed
-from mss.bridge.matching import Already, Deliver, Hold, Leave, Replace, Verdict, judge
+from mss.bridge.facts import Already, Deliver, Hold, Leave, Replace, Verdict, Withdraw
+from mss.bridge.matching import judge
 from mss.crypto.keys import PublicKeys
 from mss.formats import mdn
 from mss.mail import answers
@@ -23,18 +24,19 @@ from mss.mail.answers import Answer, Fate
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.mail.holding import AGAIN, Explanation, Held, Holder
-from mss.model.clock import Chance, Clock
+from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
 from mss.record.service import Actor, PreparedDocument, Records
-from mss.store import audit, changes, messages, schema, sealing, tasks
+from mss.store import audit, changes, messages, records, schema, sealing, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
+from mss.store.ids import new_id
 from mss.store.messages import MessageState
 from mss.store.records import HeldState, HeldWhat
 from mss.store.sql import Connection
-from mss.store.tasks import Task
+from mss.store.tasks import NewTask, Task
 from mss.vault.opener import Opener, OwnerKeys
 
 ACTOR = "bridge"
@@ -43,6 +45,11 @@ RESEALED_AT_ONCE_MAX = 64
 """Intake keys are one for an hour with mail: an owner has few, and each costs 0.1 ms."""
 ATTEMPTS_MAX = 3
 """The record may change between reading and filing; three changes in a row are no accident."""
+
+ORIGINAL_WAIT_MS = 120_000
+"""Mail overtakes mail by seconds, by a minute where a peer retries; later the original is not coming."""
+ORIGINAL_PAUSE_MS = 10_000
+"""How often we look whether it has come."""
 
 log = structlog.get_logger("bridge")
 
@@ -117,6 +124,10 @@ class Filing:
             if current is None or current.state != MessageState.PENDING:
                 return None
             verdict = judge(self._cases.facts(connection, case))
+            if isinstance(verdict, Hold) and verdict.may_pass and self._may_wait(case):
+                again = NewTask(new_id(self._clock, self._chance), TASK_FILE, task.payload, self._soon())
+                tasks.add_task(connection, owner, again)
+                return verdict
             match verdict:
                 case Deliver():
                     self.deliver(connection, case, prepared, verdict, ACTOR)
@@ -124,6 +135,9 @@ class Filing:
                     self._hold(connection, case, verdict)
                 case Leave():
                     self.leave(connection, case, ACTOR)
+            if not isinstance(verdict, Hold):
+                for kept in case.announces or ():
+                    self.announce(connection, kept, ACTOR)
             tally.judged(connection, case, self._public.lookup)
             self._reseal(connection, case.keys)
             return verdict
@@ -132,6 +146,12 @@ class Filing:
         log.info("bridge.judged", message=number, verdict=type(verdict).__name__, reason=_reason(verdict))
         self._bus.publish(changes.FOLDER, owner)
         self._bus.publish(changes.TASK)
+
+    def _may_wait(self, case: Case) -> bool:
+        return to_ms(self._clock.now()) - case.stored.received_ms < ORIGINAL_WAIT_MS
+
+    def _soon(self) -> int:
+        return to_ms(self._clock.now()) + ORIGINAL_PAUSE_MS
 
     # Shared with triage
 
@@ -143,11 +163,14 @@ class Filing:
             return None
         made: list[PreparedDocument | None] = []
         for document, step in zip(case.reading.documents, verdict.steps, strict=True):
-            if isinstance(step, Already):
+            if isinstance(step, Already | Withdraw):
                 made.append(None)
                 continue
-            number, flags = case.stored.message, verdict.visibility
-            made.append(await self._records.prepare(case.keys, document.entry, document.content, number, flags))
+            made.append(
+                await self._records.prepare(
+                    case.keys, document.entry, document.content, case.stored.message, verdict.visibility, case.sent_by
+                )
+            )
         return Prepared(tuple(made), verdict.visibility)
 
     def deliver(
@@ -162,8 +185,14 @@ class Filing:
             messages.set_state(connection, case.keys.owner, number, MessageState.KEPT_BACK)
             hold = Hold(Reason.KEPT_BACK_UNTIL_ANNOUNCED)
             self._wait(connection, case, hold, 0, HeldState.KEPT_BACK)
-            answer = Answer(number, Fate.KEPT_BACK, hold.reason, tuple((title, Fate.KEPT_BACK) for title, _ in told))
+            told = tuple((title, Fate.KEPT_BACK) for title, _ in told)
+            why = announcing.instruction(case.message_id)
+            answer = Answer(number, Fate.KEPT_BACK, hold.reason, told, why=why)
             self.note(connection, case, "bridge.kept-back", actor, number, str(len(told)))
+        elif verdict.takes_back:
+            messages.set_state(connection, case.keys.owner, number, MessageState.OBEYED)
+            answer = Answer(number, Fate.WITHDRAWN, None, told)
+            self.note(connection, case, "bridge.withdrawn", actor, number, str(len(told)))
         else:
             self._conversations.reveal(connection, case.keys, case.stored, case.structure)
             answer = Answer(number, Fate.FILED, None, told)
@@ -178,6 +207,22 @@ class Filing:
             self.owe(connection, case.keys.owner, Answer(number, Fate.SHOWN, is_first=False))
         self.note(connection, case, "bridge.left", actor, number)
 
+    def announce(self, connection: Connection, kept: Case, actor: str) -> int:
+        """The patient knows: its hidden documents are hers, and its message is shown. Returns how many documents."""
+        owner, number = kept.keys.owner, kept.stored.message
+        held = records.held_of_message(connection, owner, number)
+        now_ms = to_ms(self._clock.now())
+        if held is None or not records.decide_held(connection, owner, held.id, HeldState.RELEASED, now_ms):
+            return 0
+        hidden = [row for row in self._cases.rows(connection, kept) if hides_from_patient(row)]
+        for row in hidden:
+            self._records.announce(connection, kept.keys, row, Actor(kept.sender_name, SENDER_ROLE))
+        self._conversations.reveal(connection, kept.keys, kept.stored, kept.structure)
+        told = tuple((document.entry.title, Fate.ANNOUNCED) for document in kept.reading.documents)
+        self.owe(connection, owner, Answer(number, Fate.ANNOUNCED, None, told, is_first=False))
+        self.note(connection, kept, "bridge.announced", actor, number, str(len(hidden)))
+        return len(hidden)
+
     def _file(
         self, connection: Connection, case: Case, prepared: Prepared, verdict: Deliver
     ) -> tuple[tuple[str, Fate], ...]:
@@ -187,8 +232,10 @@ class Filing:
         superseded: list[tuple[int, int]] = []
         for document, made, step in zip(case.reading.documents, prepared.documents, verdict.steps, strict=True):
             title = document.entry.title
-            if isinstance(step, Already):
-                told.append((title, Fate.ALREADY))
+            if isinstance(step, Already | Withdraw):
+                if isinstance(step, Withdraw):
+                    self._records.withdraw(connection, case.keys, step.number, actor)
+                told.append((title, Fate.ALREADY if isinstance(step, Already) else Fate.WITHDRAWN))
                 continue
             if made is None:
                 raise RecordChanged

@@ -16,7 +16,8 @@ from uuid import UUID
 
 from mss.bridge import claims
 from mss.bridge.claims import Claimed, InsClaim
-from mss.bridge.matching import ACTION_REPLACE, Problem
+from mss.bridge.facts import Problem
+from mss.bridge.versions import ACTION_REPLACE
 from mss.formats import filetypes, mime
 from mss.formats.cda import CdaHeader
 from mss.formats.parts import Part, Structure, decode_body

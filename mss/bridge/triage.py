@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mss.bridge.cases import Cases
+from mss.bridge.facts import Hold, Leave
 from mss.bridge.filing import Filing
-from mss.bridge.matching import Hold, Leave, judge
+from mss.bridge.matching import judge
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
 from mss.mail.answers import Answer, Fate
@@ -85,9 +86,9 @@ class Triage:
         self._chance = chance
         self._holder = Holder(public, clock, chance)
 
-    async def held_list(self) -> list[HeldItem]:
-        """What waits for a human, oldest first."""
-        rows = await self._store.read(lambda c: records.list_held(c, (HeldState.WAITING,)))
+    async def held_list(self, state: HeldState = HeldState.WAITING) -> list[HeldItem]:
+        """What waits for a human (or, KEPT_BACK, for its sender's announcement), oldest first."""
+        rows = await self._store.read(lambda c: records.list_held(c, (state,)))
         return [self._item(row, self._open(row)) for row in rows]
 
     async def show(self, number: int, actor: str) -> tuple[HeldItem, Explanation]:
@@ -173,6 +174,29 @@ class Triage:
 
         await self._store.write(lane_of(row.owner), act)
         self._tell(row.owner)
+
+    async def release(self, number: int, actor: str) -> int:
+        """The patient knows: show what was kept back until its announcement. Returns how many documents.
+
+        Raises NotFound, NotDecidable.
+        """
+        row = await self._row(number)
+        if row.state != HeldState.KEPT_BACK:
+            raise NotDecidable(row.state)
+        owner = OwnerId(row.owner)
+        case = await self._cases.open(owner, row.message, actor)
+        if case is None:
+            raise NotFound("message")
+
+        def act(connection: Connection) -> int:
+            current = records.held(connection, row.id)
+            if current is None or current.state != HeldState.KEPT_BACK:
+                raise NotDecidable("decided in the meantime")
+            return self._filing.announce(connection, case, actor)
+
+        shown = await self._store.write(lane_of(owner), act)
+        self._tell(owner)
+        return shown
 
     async def _row(self, number: int) -> HeldRow:
         row = await self._store.read(lambda c: records.held(c, number))

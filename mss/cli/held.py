@@ -22,6 +22,7 @@ from mss.model.clock import SystemClock
 from mss.model.errors import MssError, NotFound
 from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
+from mss.store.records import HeldState
 
 app = typer.Typer(no_args_is_help=True, help="What waits for a human. It never expires by itself.")
 
@@ -46,7 +47,7 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
     except NotFound as problem:
         raise MssError("nothing that is held bears that id: see mss held list") from problem
     except NotDecidable as problem:
-        raise MssError(f"it does not wait for a decision any more ({problem})") from problem
+        raise MssError(f"it does not wait for that decision ({problem})") from problem
     except NotFileable as problem:
         raise MssError(f"nothing was filed, also not after a human's look: {problem}") from problem
     finally:
@@ -61,9 +62,9 @@ def list_held(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
     show(rows, as_json=as_json, columns=columns, empty="nothing waits")
 
 
-async def _list(config: Config) -> list[HeldItem]:
+async def _list(config: Config, state: HeldState = HeldState.WAITING) -> list[HeldItem]:
     async with _triage(config) as triage:
-        return await triage.held_list()
+        return await triage.held_list(state)
 
 
 def _fields(item: HeldItem) -> dict[str, Any]:
@@ -110,6 +111,25 @@ def file(number: Number, config: ConfigOption = DEFAULT_CONFIG) -> None:
 async def _file(config: Config, number: int) -> int:
     async with _triage(config) as triage:
         return await triage.file(number, ACTOR)
+
+
+@app.command("kept-back")
+def list_kept_back(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """What is filed hidden and waits until its sender announces it, oldest first."""
+    rows = [_fields(item) for item in finish(_list(settings(config), HeldState.KEPT_BACK))]
+    show(rows, as_json=as_json, columns=("id", "held_at", "document", "message_id"), empty="nothing is kept back")
+
+
+@app.command()
+def release(number: Number, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """The patient knows: show what was kept back until its announcement."""
+    count = finish(_release(settings(config), number))
+    print(f"{number}: {count} shown to the patient; the sender is told")
+
+
+async def _release(config: Config, number: int) -> int:
+    async with _triage(config) as triage:
+        return await triage.release(number, ACTOR)
 
 
 @app.command()

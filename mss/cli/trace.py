@@ -45,6 +45,8 @@ SENTENCES = {
     "mail.held": "held, seen by nobody ({result})",
     "held.released": "let go on its way ({result})",
     "bridge.held": "held for a human, shown to nobody ({result})",
+    "bridge.announced": "announced: documents and message shown to the patient ({result})",
+    "bridge.withdrawn": "took documents back ({result}); the message is not shown",
     "bridge.kept-back": "filed hidden, message kept back until it is announced ({result})",
     "held.shown": "looked at by a human ({result})",
     "held.filed": "filed by a human, who checked it ({result})",

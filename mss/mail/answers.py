@@ -30,6 +30,9 @@ class Fate(StrEnum):
     KEPT_BACK = "kept-back"
     HELD = "held"
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    ANNOUNCED = "announced"
+    """It was kept back until now, and is the patient's."""
     SHOWN = "shown"
     """It was held and has no document for the record: the patient reads the message now."""
 

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     INS_SAID_NOT_QUALIFIED = "ins-said-not-qualified"  # X-MSS-INS: N, 904
     VERSION_WRONG = "version-wrong"  # 900
     NOT_THE_AUTHOR = "not-the-author"  # 901
+    NOT_THE_MAILBOX = "not-the-mailbox"  # 901
     ARCHIVE_BROKEN = "archive-broken"  # 906
     ARCHIVE_UNSAFE = "archive-unsafe"  # 906: ZIP guard
     METADATA_BROKEN = "metadata-broken"  # 906
@@ -83,6 +84,7 @@ class Reason(StrEnum):
     HASH_MISMATCH = "hash-mismatch"  # 906
     DOCUMENT_CONFLICT = "document-conflict"  # 906: same uniqueId, other content
     KEPT_BACK_UNTIL_ANNOUNCED = "kept-back-until-announced"  # INVISIBLE_PATIENT
+    ANNOUNCEMENT_UNMATCHED = "announcement-unmatched"  # 906
     FLAG_UNKNOWN = "flag-unknown"
     UNREADABLE = "unreadable"  # the sandbox failed on it
     LOOSE_DOCUMENT = "loose-document"

@@ -43,6 +43,8 @@ _FATES: dict[Fate, tuple[str, str]] = {
         "reçu, NON intégré : en attente d'une vérification humaine, rien n'est visible du patient",
         "received, NOT filed: waiting for a human check, nothing is visible to the patient",
     ),
+    Fate.WITHDRAWN: ("retiré du dossier du patient", "withdrawn from the patient's record"),
+    Fate.ANNOUNCED: ("annoncé : désormais visible du patient", "announced: visible to the patient from now on"),
     Fate.SHOWN: ("remis au patient, sans document à intégrer", "given to the patient, with no document to file"),
     Fate.REFUSED: ("refusé après vérification humaine, NON intégré", "refused after a human check, NOT filed"),
 }

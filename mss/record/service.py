@@ -15,9 +15,9 @@ from functools import partial
 
 from mss.crypto.keys import Lookup
 from mss.model.clock import Chance, Clock, from_ms, to_ms
-from mss.model.document import DocumentEntry, DocumentStatus
+from mss.model.document import DocumentEntry, DocumentStatus, Visibility
 from mss.model.errors import NotFound
-from mss.model.ids import lane_of
+from mss.model.ids import MailAddress, lane_of
 from mss.record import access, entries
 from mss.record.access import AccessFacts, Viewer
 from mss.store import audit, blobs, messages, records, sealing
@@ -40,6 +40,8 @@ class EventKind(StrEnum):
     REPLACED = "replaced"
     WITHDRAWN = "withdrawn"
     OPENED = "opened"
+    ANNOUNCED = "announced"
+    """What was hidden until its author's announcement is the patient's now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,15 @@ class Records:
     # Filing (the bridge's transaction)
 
     async def prepare(
-        self, keys: OwnerKeys, entry: DocumentEntry, content: bytes, message: int, visibility: frozenset[str]
+        self,
+        keys: OwnerKeys,
+        entry: DocumentEntry,
+        content: bytes,
+        message: int,
+        visibility: frozenset[str],
+        sent_by: bytes = b"",
     ) -> PreparedDocument:
-        """Seal a document for a record. Raises StorageUnavailable."""
+        """Seal a document for a record; `sent_by`: `sender_hmac` of its mailbox. Raises StorageUnavailable."""
         owner, number, blob = keys.owner, new_id(self._clock, self._chance), new_id(self._clock, self._chance)
         ciphertext = keys.seal_object(records.DOCUMENT_KIND, number, content)
         inline, place = (ciphertext, "") if len(ciphertext) <= blobs.INLINE_BYTES_MAX else (None, "")
@@ -107,6 +115,7 @@ class Records:
             unique_id_hmac=self._lookup.document(owner, entry.unique_id),
             content_hmac=self.content_hmac(owner, content),
             set_hmac=self._lookup.document(owner, f"set {entry.set_id or entry.unique_id}"),
+            sent_by_hmac=sent_by,
             entry_sealed=keys.seal_small(records.ENTRY_KIND, number, entries.to_bytes(entry)),
             blob=blob,
             size_bytes=len(content),
@@ -119,6 +128,14 @@ class Records:
     def content_hmac(self, owner: int, content: bytes) -> bytes:
         """The keyed hash by which the same content is known again."""
         return self._lookup.content(owner, hashlib.sha256(content).digest())
+
+    def sender_hmac(self, sender: MailAddress | None) -> bytes:
+        """The keyed hash of a sending mailbox; empty for the null path."""
+        return self._lookup.address(sender.key) if sender is not None else b""
+
+    def message_id_hmac(self, message_id: str) -> bytes:
+        """The keyed hash under which a Message-ID is traced."""
+        return self._lookup.message_id(message_id)
 
     def known(self, connection: Connection, owner: int, unique_id: str) -> DocumentRow | None:
         """The document of that uniqueId in a record."""
@@ -138,6 +155,17 @@ class Records:
         """A newer version stands in the record: the older one stays, superseded."""
         records.set_document_status(connection, keys.owner, old, DocumentStatus.SUPERSEDED, new)
         self.note(connection, keys, EventKind.REPLACED, old, actor)
+
+    def withdraw(self, connection: Connection, keys: OwnerKeys, number: int, actor: Actor) -> None:
+        """Its author takes a document back: nobody but staff sees it any more, and nothing is deleted."""
+        records.set_document_status(connection, keys.owner, number, DocumentStatus.WITHDRAWN)
+        self.note(connection, keys, EventKind.WITHDRAWN, number, actor)
+
+    def announce(self, connection: Connection, keys: OwnerKeys, row: DocumentRow, actor: Actor) -> None:
+        """The patient knows: INVISIBLE_PATIENT ends, other flags stay."""
+        flags = set(row.visibility.split(",")) - {Visibility.HIDDEN_FROM_PATIENT.value, ""}
+        records.set_visibility(connection, keys.owner, row.document, ",".join(sorted(flags)))
+        self.note(connection, keys, EventKind.ANNOUNCED, row.document, actor)
 
     def note(self, connection: Connection, keys: OwnerKeys, kind: EventKind, document: int, actor: Actor) -> None:
         """Write down who did what, in the act's transaction."""

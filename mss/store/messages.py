@@ -33,6 +33,8 @@ class MessageState(StrEnum):
     PENDING = "pending"
     HELD = "held"
     KEPT_BACK = "kept-back"
+    OBEYED = "obeyed"
+    """It took documents back: what it carries is not for reading."""
     REFUSED = "refused"
 
 

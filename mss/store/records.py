@@ -21,7 +21,7 @@ DOCUMENT_KIND = b"document"
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
     """A document of a record. `visibility` holds the confidentiality codes, comma separated; the entry (XDS
-    metadata) and the body are sealed under the owner's shelf key."""
+    metadata) and the body are sealed under the owner's shelf key. `sent_by_hmac` is of the mailbox that sent it."""
 
     document: int
     status: str
@@ -29,6 +29,7 @@ class DocumentRow:
     unique_id_hmac: bytes
     content_hmac: bytes
     set_hmac: bytes
+    sent_by_hmac: bytes
     entry_sealed: bytes
     blob: int
     size_bytes: int
@@ -76,6 +77,11 @@ def documents_of_message(connection: Connection, owner: int, message: int) -> li
 
 def set_document_status(connection: Connection, owner: int, number: int, status: str, replaced_by: int = 0) -> None:
     change = update(D).where(owned_by(D), D.c.document == number).values(status=status, replaced_by=replaced_by)
+    connection.execute(change, own_parameters(owner))
+
+
+def set_visibility(connection: Connection, owner: int, number: int, visibility: str) -> None:
+    change = update(D).where(owned_by(D), D.c.document == number).values(visibility=visibility)
     connection.execute(change, own_parameters(owner))
 
 

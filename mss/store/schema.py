@@ -185,7 +185,7 @@ message = _owned(
     keys=("message",),
 )
 """`key_epoch` 0 means the owner's shelf key. Direction: 0 in, 1 out.
-State: visible, pending (the bridge has not judged), held, kept-back, refused."""
+State: visible, pending (the bridge has not judged), held, kept-back, obeyed (a withdrawal), refused."""
 
 conversation = _owned(
     "conversation",
@@ -312,6 +312,7 @@ document = _owned(
     _col("unique_id_hmac", Bytes),
     _col("content_hmac", Bytes),
     _col("set_hmac", Bytes),
+    _col("sent_by_hmac", Bytes),
     _col("entry_sealed", Bytes),
     _col("blob", Id),
     _col("size_bytes", BigInteger),

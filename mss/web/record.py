@@ -154,6 +154,7 @@ ACTS = {
     "filed": N_("Document ajouté"),
     "replaced": N_("Document remplacé par une version plus récente"),
     "withdrawn": N_("Document retiré par son auteur"),
+    "announced": N_("Document rendu visible par son auteur, après l'annonce"),
     "opened": N_("Document ouvert"),
 }
 ROLES = {

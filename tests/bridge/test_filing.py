@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mss.bridge.filing import ORIGINAL_PAUSE_MS, ORIGINAL_WAIT_MS
+from mss.bridge.triage import NotDecidable
 from mss.model.clock import to_ms
 from mss.model.document import Author, Coded, DocumentStatus, Visibility
 from mss.model.ids import MailAddress, lane_of
 from mss.record.access import Role
+from mss.record.service import EventKind
 from mss.store import messages, patients, schema, sealing, tasks
 from mss.store.messages import MessageState
+from mss.store.records import HeldState
 from mss.store.tasks import NewTask
 from tests.kit.documents import (
     BIOLOGIST,
@@ -25,7 +30,7 @@ from tests.kit.documents import (
     make_package,
     make_pdf,
 )
-from tests.kit.house import LABORATORY, House, words_of
+from tests.kit.house import LABORATORY, House, Patient, words_of
 
 OID = "1.2.250.1.999.1"
 STRANGER = Author(person_id="899999999991", person_name="Max AUTRE", institution_id="1888888880", institution_name="X")
@@ -205,6 +210,9 @@ async def test_a_new_version_of_what_was_never_sent_here_is_filed(house: House) 
     await house.send_documents(zoe, late)
     asked = make_cda(ZOE, unique_id=f"{OID}.1^4", set_id=f"{OID}.2^4", version=2, replaces=f"{OID}.1^3")
     await house.send_documents(zoe, archive=make_package(describe(asked, action="C")))
+    assert not await house.triage.held_list()  # mail may overtake mail
+    house.clock.forward(ORIGINAL_WAIT_MS // 1000)
+    await house.run_tasks()
     assert [view.entry.unique_id for view in await house.documents(zoe)] == [f"{OID}.1^2"]
     assert [(held.reason, held.code) for held in await house.triage.held_list()] == [("version-wrong", 900)]
 
@@ -227,13 +235,49 @@ async def test_a_replacement_that_may_not_be_is_held(house: House, author: Autho
     assert [(held.reason, held.code) for held in await house.triage.held_list()] == [(reason, code)]
 
 
-async def test_a_withdrawal_waits_for_a_human(house: House) -> None:
-    """Nothing leaves a record by itself."""
+async def test_a_replacement_that_overtook_its_original_waits_for_it(house: House) -> None:
+    """Asked to replace what is not here yet: once it is, both are filed, in their order, and both are answered."""
+    zoe = await house.enrol(ZOE)
+    late = make_cda(ZOE, unique_id=f"{OID}.1^2", version=2, replaces=f"{OID}.1^1")
+    await house.send_documents(zoe, archive=make_package(describe(late, action="C")))
+    assert await house.sees_nothing(zoe)
+    await house.send_documents(zoe, make_cda(ZOE))
+    house.clock.forward(ORIGINAL_PAUSE_MS // 1000)
+    await house.run_tasks()
+    by_id = {view.entry.unique_id: view for view in await house.documents(zoe)}
+    assert by_id[f"{OID}.1^1"].replaced_by == by_id[f"{OID}.1^2"].number
+    assert await house.unread(zoe) == 2
+    assert len(await house.sent()) == 2
+
+
+async def test_its_author_withdraws_a_document(house: House) -> None:
+    """From the mailbox that sent it: out of the record, the mail that asked for it is not shown; told and traced."""
     zoe = await house.enrol(ZOE)
     await house.send_documents(zoe, make_cda(ZOE))
-    await house.send_documents(zoe, archive=make_package(describe(make_cda(ZOE), action="D")))
+    number = await house.send_documents(zoe, archive=make_package(describe(make_cda(ZOE), action="D")))
+    assert not await house.documents(zoe)
+    assert [view.status for view in await house.documents(zoe, Role.STAFF)] == [DocumentStatus.WITHDRAWN]
+    assert await house.unread(zoe) == 1
+    assert await house.state(zoe, number) == MessageState.OBEYED
+    assert "withdrawn from the patient's record" in words_of((await house.sent())[1])
+    await house.send_documents(zoe, make_cda(ZOE))
+    assert [held.code for held in await house.triage.held_list()] == [900]  # it does not come back by itself
+
+
+@pytest.mark.parametrize("action", ["C", "D"])
+async def test_another_mailbox_with_the_authors_number(house: House, action: str) -> None:
+    """Author numbers are public: whoever writes one from elsewhere waits for a human, who may say yes."""
+    zoe = await house.enrol(ZOE)
+    await house.send_documents(zoe, make_cda(ZOE))
+    new = make_cda(ZOE, unique_id=f"{OID}.1^2", version=2, replaces=f"{OID}.1^1") if action == "C" else make_cda(ZOE)
+    elsewhere = MailAddress.parse("autre@labo.mssante.example")
+    await house.send_documents(zoe, archive=make_package(describe(new, action=action)), sender=elsewhere)
     assert [view.status for view in await house.documents(zoe)] == [DocumentStatus.APPROVED]
-    assert [held.code for held in await house.triage.held_list()] == [900]
+    (item,) = await house.triage.held_list()
+    assert (item.reason, item.code) == ("not-the-mailbox", 901)
+    assert await house.triage.file(item.id, "staff:1") == 1
+    changed = {view.status for view in await house.documents(zoe, Role.STAFF)} - {DocumentStatus.APPROVED}
+    assert changed == {DocumentStatus.SUPERSEDED if action == "C" else DocumentStatus.WITHDRAWN}
 
 
 async def test_the_same_id_with_other_content_is_a_conflict(house: House) -> None:
@@ -259,6 +303,53 @@ async def test_what_waits_for_an_announcement_is_filed_hidden_and_its_message_ke
     assert not await house.triage.held_list()
     (told,) = await house.sent()
     assert "kept back until you announce it" in words_of(told)
+
+
+async def kept_back(house: House, zoe: Patient) -> str:
+    """A result that waits for its announcement; returns the Message-ID that the notice tells."""
+    await house.send_documents(zoe, make_cda(ZOE, visibility=Visibility.HIDDEN_FROM_PATIENT), receipt=False)
+    (told,) = await house.sent()
+    found = re.search(r"\[ANNONCE\] (<[^>]+>)", words_of(told))
+    assert found, "the notice says how to announce"
+    return found.group(1)
+
+
+@pytest.mark.parametrize("by_header", [False, True], ids=["subject", "header"])
+async def test_its_sender_announces_what_was_kept_back(house: House, by_header: bool) -> None:
+    """A mail back from the same mailbox: document and message are the patient's, once, and the sender is told."""
+    zoe = await house.enrol(ZOE)
+    message_id = await kept_back(house, zoe)
+    words = {"headers": {"X-MSS-ANNONCE": message_id}} if by_header else {"subject": f"[ANNONCE] {message_id}"}
+    for _ in range(2):
+        await house.send_documents(zoe, receipt=False, text="Comme convenu.\n", **words)
+    (document,) = await house.documents(zoe)
+    assert document.visibility == frozenset()
+    assert await house.unread(zoe) == 2
+    assert EventKind.ANNOUNCED in {line.act for line in await house.history(zoe)}
+    assert "visible to the patient from now on" in words_of((await house.sent())[1])
+    assert [held.reason for held in await house.triage.held_list()] == ["announcement-unmatched"]  # the second one
+
+
+@pytest.mark.parametrize("wrong", ["mailbox", "message"])
+async def test_an_announcement_that_is_not_the_senders_shows_nothing(house: House, wrong: str) -> None:
+    """Another mailbox, or a message that is not kept back here: held, and the patient learns nothing."""
+    zoe = await house.enrol(ZOE)
+    message_id = await kept_back(house, zoe) if wrong == "mailbox" else "<nothing@labo.mssante.example>"
+    elsewhere = MailAddress.parse("autre@labo.mssante.example")
+    await house.send_documents(zoe, sender=elsewhere, subject=f"[ANNONCE] {message_id}", receipt=False)
+    assert await house.sees_nothing(zoe)
+    assert [held.reason for held in await house.triage.held_list()] == ["announcement-unmatched"]
+
+
+async def test_staff_release_what_was_kept_back(house: House) -> None:
+    """By telephone, say: once, and never what waits for another decision."""
+    zoe = await house.enrol(ZOE)
+    await kept_back(house, zoe)
+    (item,) = await house.triage.held_list(HeldState.KEPT_BACK)
+    assert await house.triage.release(item.id, "staff:1") == 1
+    assert len(await house.documents(zoe)) == await house.unread(zoe) == 1
+    with pytest.raises(NotDecidable):
+        await house.triage.release(item.id, "staff:1")
 
 
 async def test_one_hidden_document_hides_all_of_its_message(house: House) -> None:

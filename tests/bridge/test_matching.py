@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from mss.bridge import matching
 from mss.bridge.claims import Claimed, InsClaim
-from mss.bridge.matching import (
-    A_HUMAN_MAY_SAY_YES,
+from mss.bridge.facts import (
     Already,
     Deliver,
     DocumentFacts,
@@ -21,13 +20,15 @@ from mss.bridge.matching import (
     Hold,
     Identity,
     Known,
+    Label,
     Leave,
     MessageFacts,
     Problem,
     Replace,
     Standing,
-    judge,
+    Withdraw,
 )
+from mss.bridge.matching import A_HUMAN_MAY_SAY_YES, judge
 from mss.model.document import Author, DocumentStatus
 from mss.model.ids import Ins, InsOid
 from mss.model.people import IdentityTraits, Sex
@@ -53,13 +54,15 @@ HONEST = DocumentFacts(
     metadata_traits=CLAIMED,
     flags=frozenset({"N"}),
     authors=(LAB,),
+    sent_by=b"results@lab",
 )
 NIA = Identity(Ins.parse("779035121518933", InsOid.NIA), TRAITS, is_qualified=True)
 """Her number before she had an NIR."""
 NIA_CLAIM = InsClaim(NIA.ins.value, NIA.ins.oid)
 DEMO = InsClaim(INS.value, InsOid.NIR_DEMO)
 CORSE = Ins.parse("279032A12151849", InsOid.NIR_TEST)
-APPROVED = Known(7, DocumentStatus.APPROVED, (LAB,))
+APPROVED = Known(7, DocumentStatus.APPROVED, (LAB,), b"results@lab")
+STANDING = Standing(5, True, DocumentStatus.APPROVED, (LAB,), b"results@lab")
 
 
 def changed(**changes: object) -> DocumentFacts:
@@ -97,6 +100,8 @@ FILED: list[tuple[str, DocumentFacts, object]] = [
     ("same institution, other person", changed(replaced=APPROVED, authors=(replace(LAB, person_id="9"),)), Replace(7)),
     ("same person, other institution", changed(replaced=APPROVED, authors=(replace(LAB, institution_id="9"),)),
      Replace(7)),
+    ("its author withdraws it", changed(action="D", standing=STANDING), Withdraw(5)),
+    ("withdrawn twice", changed(action="D", standing=replace(STANDING, status=DocumentStatus.WITHDRAWN)), Already(5)),
     ("action C with its original", changed(replaced=APPROVED, must_replace=True, action="C"), Replace(7)),
     ("its header tells of an original elsewhere", changed(replaced=None), File()),
     ("apostrophe of a word processor", changed(addressee=known(birth_name="L'ÉPREUVE"),
@@ -174,7 +179,19 @@ HELD: list[tuple[str, DocumentFacts, Reason]] = [
     ("unknown flag", changed(flags=frozenset({"N", "SECRET"})), Reason.FLAG_UNKNOWN),
     ("restricted, of HL7", changed(flags=frozenset({"R"})), Reason.FLAG_UNKNOWN),
     ("hidden and masked", changed(flags=frozenset({"INVISIBLE_PATIENT", "MASQUE_PS"})), Reason.FLAG_UNKNOWN),
-    ("withdrawal", changed(action="D", replaced=APPROVED), Reason.VERSION_WRONG),
+    ("withdrawal of what is not here", changed(action="D"), Reason.VERSION_WRONG),
+    ("withdrawal of what was superseded", changed(action="D", standing=replace(STANDING,
+     status=DocumentStatus.SUPERSEDED)), Reason.VERSION_WRONG),
+    ("withdrawal of other content", changed(action="D", standing=replace(STANDING, content_is_same=False)),
+     Reason.DOCUMENT_CONFLICT),
+    ("withdrawn by a stranger", changed(action="D", standing=STANDING, authors=(STRANGER,)), Reason.NOT_THE_AUTHOR),
+    ("withdrawn from another mailbox", changed(action="D", standing=STANDING, sent_by=b"x@lab"),
+     Reason.NOT_THE_MAILBOX),
+    ("withdrawn by nobody's mailbox", changed(action="D", standing=replace(STANDING, sent_by=b""), sent_by=b""),
+     Reason.NOT_THE_MAILBOX),
+    ("what was withdrawn comes again", changed(standing=replace(STANDING, status=DocumentStatus.WITHDRAWN)),
+     Reason.VERSION_WRONG),
+    ("replaced from another mailbox", changed(replaced=APPROVED, sent_by=b"x@lab"), Reason.NOT_THE_MAILBOX),
     ("unknown action", changed(action="Z"), Reason.VERSION_WRONG),
     ("same id, other content", changed(standing=Standing(5, content_is_same=False)), Reason.DOCUMENT_CONFLICT),
     ("replaced by a stranger", changed(replaced=APPROVED, authors=(STRANGER,)), Reason.NOT_THE_AUTHOR),
@@ -249,6 +266,40 @@ def test_flags_become_visibility(flags: set[str], visibility: set[str]) -> None:
     assert isinstance(verdict, Deliver)
     assert verdict.visibility == visibility
     assert verdict.keeps_back == ("INVISIBLE_PATIENT" in visibility)
+
+
+def test_a_withdrawal_comes_alone() -> None:
+    """What it carries is not for reading: a letter beside it would not be read."""
+    withdrawal = changed(action="D", standing=STANDING)
+    assert judge(MessageFacts((withdrawal, HONEST))) == Hold(Reason.VERSION_WRONG, "withdrawal among other documents")
+    alone = judge(MessageFacts((withdrawal,)))
+    assert isinstance(alone, Deliver)
+    assert alone.takes_back
+
+
+def test_only_an_original_that_may_be_on_its_way_is_waited_for() -> None:
+    """Mail overtakes mail; nothing else gets better by waiting."""
+    waiting = []
+    for name, facts, _ in HELD:
+        verdict = judge(MessageFacts((facts,)))
+        if isinstance(verdict, Hold) and verdict.may_pass:
+            waiting.append(name)
+    assert waiting == ["withdrawal of what is not here", "replacement asked of what is not here"]
+
+
+@pytest.mark.parametrize("documents", [(), (HONEST,)], ids=["a letter", "with a document"])
+def test_an_announcement_that_fits_nothing_is_held(documents: tuple[DocumentFacts, ...]) -> None:
+    """It would tell the patient that there is something."""
+    assert judge(MessageFacts(documents, announces=())) == Hold(Reason.ANNOUNCEMENT_UNMATCHED)
+    assert not isinstance(judge(MessageFacts(documents, announces=(3,))), Hold)
+
+
+def test_words_that_name_somebody_else_are_held_and_a_human_may_say_yes() -> None:
+    """Beside a document or alone."""
+    facts = MessageFacts((HONEST,), labels=(Label("subject", "CR DUPONT Jean"),))
+    for one in (facts, replace(facts, documents=())):
+        assert judge(one) == Hold(Reason.NAME_UNLIKE, "subject")
+        assert not isinstance(judge(replace(one, checked_by_human=True)), Hold)
 
 
 def test_a_message_without_documents_is_left_alone() -> None:
