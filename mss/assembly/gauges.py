@@ -9,9 +9,10 @@ from mss.foundation import Foundation
 from mss.mail.counting import PUT_OFF, REFUSED, day_of
 from mss.model.clock import to_ms
 from mss.ops.server import Gauge
-from mss.store import indicators, tasks, waiting
+from mss.store import indicators, waiting
 from mss.store.records import HeldState
 from mss.store.sql import Connection
+from mss.store.tasks import RowState
 
 OVERDUE_MS = 24 * 3_600_000
 """From then on sender and staff have been told that it still waits."""
@@ -90,7 +91,7 @@ def _of_the_works_and_doors(asker: _Asker) -> Iterator[Gauge]:
         return indicators.by_box(connection, (REFUSED, PUT_OFF), day_of(asker.ground.clock.now()))
 
     def failed(connection: Connection) -> float:
-        return len(tasks.failed_tasks(connection))
+        return waiting.tasks_by_state(connection)[RowState.FAILED]
 
     yield asker.number("tasks_failed", "Duties that gave up and wait for a human.", failed)
     yield asker.numbers("task_state_tasks", "Duties by state.", "state", waiting.tasks_by_state)
