@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ssl import SSLContext
 
+from cryptography import x509
+
 from mss.config import Config, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
@@ -127,18 +129,8 @@ def house_of(config: Config) -> House:
 def trust_gate(config: Config, clock: Clock, *, fetches: bool = False) -> TrustGate:
     """The trust list and revocations of this process. `fetches`: it asks addresses and keeps what is good; the others
     read what it kept. Raises BadValue when the authorities cannot be read."""
-    relay = config.relay
-    try:
-        authorities = load_certificates(relay.authorities.read_bytes())
-    except OSError as problem:
-        raise BadValue(f"relay.authorities: {relay.authorities}: {problem.strerror}") from problem
-    feed = TrustFeed(
-        _list_source(config, clock, fetches=fetches),
-        ListTrust(authorities, authorities, relay.trust_list_signers),
-        clock,
-        FeedLimits(age_s_max=relay.trust_list_age_hours_max * HOUR_S),
-        kept=kept_list(config),
-    )
+    relay, authorities = config.relay, health_authorities(config)
+    feed = trust_feed(config, clock, list_source(config, clock, fetches=fetches))
     sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
     kept: list[Kept | None] = [None] * len(sources)
     for number, url in enumerate(relay.revocation_urls):
@@ -154,12 +146,34 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False) -> TrustG
     return gate
 
 
+def health_authorities(config: Config) -> tuple[x509.Certificate, ...]:
+    """Who issues operators' certificates. Raises BadValue."""
+    path = config.relay.authorities
+    try:
+        return load_certificates(path.read_bytes())
+    except OSError as problem:
+        raise BadValue(f"relay.authorities: {path}: {problem.strerror}") from problem
+
+
+def trust_feed(config: Config, clock: Clock, source: Source, *, keeps: bool = True) -> TrustFeed:
+    """The trust list as this operator wants it signed and kept. Raises BadValue."""
+    authorities = health_authorities(config)
+    return TrustFeed(
+        source,
+        ListTrust(authorities, authorities, config.relay.trust_list_signers),
+        clock,
+        FeedLimits(age_s_max=config.relay.trust_list_age_hours_max * HOUR_S),
+        kept=kept_list(config) if keeps else None,
+    )
+
+
 def kept_list(config: Config) -> Kept:
     """Where the last good trust list outlives the processes. It is public, so not sealed."""
     return Kept(config.state_dir / "trust" / "list.xml")
 
 
-def _list_source(config: Config, clock: Clock, *, fetches: bool) -> Source:
+def list_source(config: Config, clock: Clock, *, fetches: bool) -> Source:
+    """Where the list comes from: a file of somebody else, an address, or what another process kept of it."""
     if config.relay.trust_list is not None:
         return FileSource(config.relay.trust_list)
     if fetches:
