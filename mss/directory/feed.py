@@ -178,15 +178,28 @@ class TrustFeed:
             raise _Rejected(Problem.EMPTY, f"{listing.unreadable} unreadable entries")
         if self._age_s(listing.generated_at) < -CLOCK_SKEW_S_MAX:
             raise _Rejected(Problem.FROM_THE_FUTURE, listing.generated_at.isoformat())
-        if self._view is not None and listing.generated_at < self._view.generated_at:
+        if (newest := self._newest()) is not None and listing.generated_at < newest:
             raise _Rejected(Problem.OLDER, listing.generated_at.isoformat())
         view = TrustView(listing)
         if self._view is not None and not accept_shrink:
             lost = sum(1 for domain in self._view.domains if not view.is_trusted(domain))
-            if lost > self._limits.shrink_share_max * len(self._view):
+            if lost > self._limits.shrink_share_max * len(self._view) and not self._is_kept(octets):
                 raise _Rejected(Problem.SHRUNK, f"{lost} of {len(self._view)} domains gone")
         self.unreadable_entries = listing.unreadable
         self._view = view
+
+    def _newest(self) -> datetime | None:
+        """Of the lists that were ever taken, here or by another process; the kept one tells also when it can no
+        longer be used, because its signer was taken back, say."""
+        moments = [] if self._view is None else [self._view.generated_at]
+        if self._kept is not None and (kept := self._kept.read()) is not None:
+            with suppress(BadValue):
+                moments.append(trustlist.generated_at(kept))
+        return max(moments, default=None)
+
+    def _is_kept(self, octets: bytes) -> bool:
+        """Another process took it: there a human has looked at the loss."""
+        return self._kept is not None and self._kept.read() == octets
 
     def _read(self, octets: bytes) -> trustlist.TrustList:
         if len(octets) > trustlist.BYTES_MAX:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import socket
 import ssl
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,9 @@ ASK_EVERY_S = 3600.0
 ASK_AGAIN_S = 300.0
 """After a failure: soon, and no burden to a source that is in trouble."""
 ANSWER_S_MAX = 30.0
-"""For each step of the conversation; the whole transfer may take ten times as long."""
+"""For each step of the conversation."""
+TRANSFER_S_MAX = 300.0
+"""For the whole of it, also with a server that drips a header or a page: the next looks wait in the same thread."""
 PIECE_BYTES = 64 * 1024
 
 
@@ -64,11 +68,14 @@ class AddressSource:
     """An https or http address, asked with the mark of what is known (RFC 9110 §13.1.2). Redirects are not followed: a
     source that moves is a decision for a human."""
 
-    def __init__(self, url: str, context: ssl.SSLContext | None, clock: Clock) -> None:
+    def __init__(
+        self, url: str, context: ssl.SSLContext | None, clock: Clock, *, transfer_s_max: float = TRANSFER_S_MAX
+    ) -> None:
         """`context`: whose certificates count, for https. The national list's server has one of the health PKI."""
         self._url = urlsplit(url)
         self._context = context
         self._clock = clock
+        self._transfer_s_max = transfer_s_max
         self._next_s = float("-inf")
 
     def hurry(self) -> None:
@@ -89,6 +96,9 @@ class AddressSource:
 
     def _ask(self, known_mark: str | None, bytes_max: int) -> Fetched | None:
         connection = self._connect()
+        hanging_up = threading.Timer(self._transfer_s_max, _hang_up, [connection])
+        hanging_up.daemon = True
+        hanging_up.start()
         try:
             marked = {"If-None-Match": known_mark} if known_mark is not None else {}
             path = self._url.path or "/"
@@ -101,6 +111,7 @@ class AddressSource:
             octets = self._read(answer, bytes_max)
             return Fetched(octets, answer.headers["ETag"] or hashlib.sha256(octets).hexdigest())
         finally:
+            hanging_up.cancel()
             connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -110,14 +121,22 @@ class AddressSource:
         return http.client.HTTPConnection(host, port, timeout=ANSWER_S_MAX)
 
     def _read(self, answer: http.client.HTTPResponse, bytes_max: int) -> bytes:
-        """At most one octet more than allowed. A source that drips is given up."""
-        until_s = self._clock.monotonic_s() + 10 * ANSWER_S_MAX
+        """At most one octet more than allowed, and never the half of a page: with the mark of the whole one, the rest
+        would never be asked for. Raises OSError."""
+        if answer.length is None and not answer.chunked:
+            raise OSError(0, "does not say where the page ends")
         read = bytearray()
         while len(read) <= bytes_max and (piece := answer.read(min(PIECE_BYTES, bytes_max + 1 - len(read)))):
             read += piece
-            if self._clock.monotonic_s() > until_s:
-                raise OSError(0, "too slow")
+        if answer.length and len(read) <= bytes_max:
+            raise OSError(0, "the page ends in the middle")
         return bytes(read)
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    with suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class Kept:
@@ -149,5 +168,15 @@ class Kept:
                 self.before.unlink(missing_ok=True)
                 self.before.hardlink_to(self.path)
             temporary.replace(self.path)
+            _sync_directory(self.path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Without it a power cut may bring the old file back, and with it an older list."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

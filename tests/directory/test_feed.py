@@ -217,6 +217,26 @@ def test_a_restart_while_the_source_is_away_goes_on_by_the_last_good_list(place:
     assert place.feed.view is None
 
 
+def test_the_date_of_a_kept_list_counts_also_when_the_list_does_not(place: Place) -> None:
+    """Its signer was taken back, its authority is no longer ours: nothing older comes in its place."""
+    kept = Kept(place.file.with_name("kept.xml"))
+    kept.write(trustlist.render(place.pki.entries(), place.pki.now))
+    place.feed = place.new_feed(kept=kept)
+    assert place.put(place.pki.signed_list(generated_at=place.pki.now - timedelta(hours=1))).problem is Problem.OLDER
+    assert place.put(place.pki.signed_list()).taken
+
+
+def test_a_loss_that_a_human_accepted_in_one_process_counts_in_all(place: Place) -> None:
+    """`mss trust fetch --accept-shrink` is said once; the others find the list among the kept."""
+    kept = Kept(place.file.with_name("kept.xml"))
+    place.feed = place.new_feed(kept=kept)
+    place.put(place.pki.signed_list(generated_at=place.pki.now - timedelta(hours=1)))
+    assert place.put(_one_domain_left(place.pki)).problem is Problem.SHRUNK
+    assert place.new_feed(kept=kept).refresh(accept_shrink=True).taken
+    os.utime(place.file, ns=(1, 1))  # or the second look would not read it again
+    assert place.feed.refresh().taken
+
+
 def test_the_list_before_the_last_is_kept_to_tell_what_changed(place: Place) -> None:
     """Whoever asks reads which domain came and which went."""
     kept = Kept(place.file.with_name("kept.xml"))

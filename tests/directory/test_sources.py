@@ -30,10 +30,19 @@ class Shelf:
     status: int = 200
     asked: list[str | None] = field(default_factory=list)
     port: int = 0
+    raw: bytes | None = None
+    """In place of an HTTP answer."""
+    drips: bool = False
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         self.asked.append(handler.headers["If-None-Match"])
-        if self.status != 200:
+        if self.raw is not None:
+            handler.wfile.write(self.raw)
+            handler.close_connection = True
+            while self.drips:  # until the other side hangs up
+                handler.wfile.write(b"X")
+                threading.Event().wait(0.02)
+        elif self.status != 200:
             handler.send_response(self.status)
             handler.send_header("Location", "/ailleurs.xml")
             handler.end_headers()
@@ -109,6 +118,37 @@ def test_a_server_in_trouble_is_asked_again_soon(
     clock.forward(sources.ASK_AGAIN_S)
     assert source.fetch(None, BYTES_MAX) is not None
     assert len(shelf.asked) == 2
+
+
+HALVES: dict[str, tuple[bytes, str]] = {
+    "a page": (b'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 20\r\n\r\nune liste', "in the middle"),
+    "a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nune liste", "IncompleteRead"),
+    "without an end": (b"HTTP/1.0 200 OK\r\n\r\nune liste", "where the page ends"),
+    "no HTTP": (b"220 smtp.chu.mssante.example\r\n", "BadStatusLine"),
+    "nothing": (b"", "RemoteDisconnected|closed connection"),
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_a_page_is_none_and_the_whole_is_asked_for_again(
+    source: AddressSource, shelf: Shelf, clock: ManualClock, half: str
+) -> None:
+    """A line that broke must not leave us with the mark of a list that we never read to its end."""
+    shelf.raw, told = HALVES[half]
+    with pytest.raises(OSError, match=told):
+        source.fetch(None, BYTES_MAX)
+    shelf.raw = None
+    clock.forward(sources.ASK_AGAIN_S)
+    assert source.fetch(None, BYTES_MAX) == Fetched(b"une liste", '"1"')
+
+
+def test_a_server_that_drips_is_given_up(shelf: Shelf, pki: Pki, clock: ManualClock) -> None:
+    """An octet of a header now and then keeps no thread of ours, nor the alarm that it would ring."""
+    shelf.raw, shelf.drips = b"HTTP/1.1 200 OK\r\nX: ", True
+    context = fetch_context(pki.authority.bundle_pem)
+    source = AddressSource(f"https://localhost:{shelf.port}/", context, clock, transfer_s_max=0.3)
+    with pytest.raises(OSError, match=r"."):
+        source.fetch(None, BYTES_MAX)
 
 
 def test_a_page_that_is_too_large_is_cut(source: AddressSource, shelf: Shelf) -> None:
