@@ -6,6 +6,7 @@ command's tag. It speaks through a `Wire` and asks a `MailStore`; it opens no so
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from typing import Any
@@ -103,6 +104,8 @@ async def _next(session: Session, deadline_s: float) -> None:
     elif isinstance(event, Refused):
         _refuse(session, event)
     else:
+        if wait_s := session.pace.wait_s(session.clock.monotonic_s()):
+            await asyncio.sleep(wait_s)  # what the client sends meanwhile stays with it
         session.mistakes = 0
         await _serve(session, event)
         await session.wire.drain()

@@ -7,7 +7,7 @@ nothing else. The wire is an idea here: bytes are written, lines are awaited; so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mss.imap import responses
@@ -15,6 +15,7 @@ from mss.imap.backend import Account, Authenticate, Box, Folder, MailStore
 from mss.imap.commands import Attribute
 from mss.imap.hub import Hub, OpenFolder
 from mss.imap.names import DELIMITER
+from mss.imap.pace import Pace
 from mss.imap.reader import Event, Limits, Refused
 from mss.imap.replies import Declined, Problem
 from mss.imap.rows import Page, render
@@ -93,6 +94,9 @@ class Settings:
     """Time to log in."""
     takes_tokens: bool = False
     """Somebody judges bearer tokens: OAUTHBEARER and XOAUTH2 are announced."""
+    commands_per_s: float = 1000.0
+    commands_burst: int = 20_000
+    """A first synchronisation that asks for each message alone goes unhindered; a script in a loop is slowed."""
     idle_s: float = 30 * 60.0
     """RFC 9051 §5.4: at least 30 minutes; IDLE is asked again before that."""
     poll_s: float = 30.0
@@ -130,6 +134,10 @@ class Session:
     mistakes: int = 0
     heard_s: float = 0.0
     """When the last command ended."""
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.settings.commands_per_s, self.settings.commands_burst)
 
     # --- who and where
 

@@ -319,6 +319,26 @@ async def test_pipelined_commands_are_answered_in_order(build: Build) -> None:
     assert [line[:4] for line in said if line[:1] in b"12345" and line] == [b"%d OK" % n for n in range(1, 6)]
 
 
+async def test_who_hurries_waits_and_is_answered(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command is refused for haste; the server takes its time before the next."""
+    house = await build(commands_per_s=0.001, commands_burst=4)
+    waited: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await real(0)
+
+    client = await PictureClient.connect(house, DOCTOR)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    for _ in range(6):
+        assert b" OK " in await client.command("NOOP")
+    long_ones = [seconds for seconds in waited if seconds > 1]
+    assert len(long_ones) == 3
+    assert long_ones == sorted(long_ones)
+    await client.close()
+
+
 async def test_tls_connections_have_small_buffers(build: Build) -> None:
     """asyncio gives 256 KiB to each; five thousand clients would take more than a gigabyte."""
     house = await build()
