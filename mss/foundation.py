@@ -11,7 +11,7 @@ from ssl import SSLContext
 
 from cryptography import x509
 
-from mss.config import Config, run_directory
+from mss.config import Config, Relay, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.tls import fetch_context
@@ -165,6 +165,12 @@ def trust_feed(config: Config, clock: Clock, source: Source, *, keeps: bool = Tr
         FeedLimits(age_s_max=config.relay.trust_list_age_hours_max * HOUR_S),
         kept=kept_list(config) if keeps else None,
     )
+
+
+def routes_of(relay: Relay) -> dict[str, tuple[str, int] | None]:
+    """Static routes; without MX there is no way to any other domain."""
+    routes: dict[str, tuple[str, int] | None] = {domain: (at.host, at.port) for domain, at in relay.routes.items()}
+    return routes if relay.look_up_mx else routes | {"*": None}
 
 
 def kept_list(config: Config) -> Kept:

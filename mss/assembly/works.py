@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mss.assembly.process import Process
-from mss.config import Relay
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import TlsHolder, relay_client_context
+from mss.foundation import routes_of
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
 from mss.store.workers import free_leases_of_the_dead, worker_name
@@ -89,12 +89,6 @@ def _staff(process: Process) -> Staff:
     return Staff(MailAddress.parse(alarms.to) if alarms.to else postmaster, by_domain)
 
 
-def _routes(relay: Relay) -> dict[str, tuple[str, int] | None]:
-    """Static routes; without MX there is no way to any other domain."""
-    routes: dict[str, tuple[str, int] | None] = {domain: (at.host, at.port) for domain, at in relay.routes.items()}
-    return routes if relay.look_up_mx else routes | {"*": None}
-
-
 def _relay_out(process: Process, keys: PrivateKeys) -> None:
     """The courier, with the trust list of its own process."""
     from mss.mail.queue import QueueTaker
@@ -116,7 +110,7 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
         hostname=process.config.host,
         tls=lambda: holder.current,
         trust=process.gate(fetches=True),
-        signposts=Signposts(_routes(relay), chance),
+        signposts=Signposts(routes_of(relay), chance),
         outcomes=CourierNotes(ReportDuties(ground.public.tasks, clock, chance), clock),
     )
     first_s = relay.retry_first_s

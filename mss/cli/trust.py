@@ -102,6 +102,25 @@ def explain_domain(
         raise typer.Exit(1)
 
 
+@app.command("probe")
+def probe_domain(
+    domain: Annotated[str, typer.Argument(help="A domain of another operator, or a mail address there.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Speak with another operator's server: route, handshake, certificate, list, size, and whether it knows us."""
+    from mss.cli.probe import probe
+
+    findings = finish(probe(settings(config), _domain_of(domain)))
+    if as_json:
+        print(json.dumps([asdict(one) for one in findings], ensure_ascii=False, indent=1))
+    else:
+        for one in findings:
+            print(f"{'ok ' if one.ok else 'RED'}  {one.what}" + (f"\n     → {one.advice}" if one.advice else ""))
+    if not all(one.ok for one in findings):
+        raise typer.Exit(1)
+
+
 def _domain_of(text: str) -> str:
     try:
         return MailAddress.parse(text).domain if "@" in text else parse_domain(text)

@@ -159,7 +159,20 @@ class Link:
         else:
             sent.put(tuple(taken), words)
 
-    def _room(self) -> int:
+    async def would_take_from(self, sender: MailAddress) -> Words:
+        """Whether the other server takes mail of that sender under our certificate; sends none. Raises LinkFailed."""
+        try:
+            words = await self._ask(b"MAIL", b"FROM:" + _path(sender))
+            await self._ask(b"RSET")
+        except BaseException as problem:
+            self._client.close()
+            if (setback := _setback_of(problem)) is not None:
+                raise LinkFailed(setback) from problem
+            raise
+        return words
+
+    @property
+    def room(self) -> int:
         """The largest message that the other server takes, 0 when it did not say (RFC 1870 §4)."""
         said = self._client.esmtp_extensions.get("size", "")
         return int(said) if said.isascii() and said.isdigit() and len(said) <= 20 else 0
@@ -170,7 +183,7 @@ class Link:
         8-bit text is never sent to a server that did not announce it, nor is it rewritten (RFC 6152 §3 leaves both
         open): a rewritten message is not the one that was signed, and whose seal breaks on the way is not believed.
         """
-        if (room := self._room()) and len(message) > room:
+        if (room := self.room) and len(message) > room:
             return Words(552, f"5.3.4 The other server takes at most {room} octets")
         if not message.isascii() and not self._client.supports_extension("8bitmime"):
             return Words(554, "5.6.3 The other server takes no 8-bit text")

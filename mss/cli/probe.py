@@ -1,0 +1,122 @@
+"""`mss trust probe`: one conversation with another operator's server, each step told, each red line with what to do.
+
+Nothing is sent: after MAIL FROM, which shows whether the other side knows our certificate, everything is taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mss.config import Config
+from mss.crypto.certs import load_der, read
+from mss.crypto.tls import relay_client_context
+from mss.foundation import routes_of, trust_gate
+from mss.mail.peers import TrustGate
+from mss.model.clock import SystemChance, SystemClock
+from mss.model.ids import MailAddress
+from mss.model.verdict import Accept
+from mss.smtp.link import Link, LinkFailed, Patience
+from mss.smtp.routes import Host, NoRoute, Signposts
+
+PROBE_S = 20.0
+"""For each host: somebody waits at a terminal."""
+LARGEST_MAIL_OCTETS = 35 * 1024 * 1024
+"""What we take ourselves (contract); a peer that takes less is told to our people when they send."""
+EXPIRES_SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice` is empty when all is well."""
+
+    ok: bool
+    what: str
+    advice: str = ""
+
+
+async def probe(config: Config, domain: str) -> list[Finding]:
+    """Look at everything that mail to and from a domain needs, as far as this side can see it. Raises BadValue."""
+    gate = trust_gate(config, SystemClock())
+    verdict = gate.domain(domain)
+    if isinstance(verdict, Accept):
+        findings = [Finding(True, f"the trust list names {domain}")]
+    else:
+        advice = f"mss trust explain {domain} tells what the list says"
+        findings = [Finding(False, f"the trust list: {verdict.reason.value}", advice)]
+    try:
+        hosts = await Signposts(routes_of(config.relay), SystemChance()).hosts(domain)
+    except NoRoute as problem:
+        return [*findings, Finding(False, f"no host takes mail for {domain}: {problem}", "see its MX, or relay.routes")]
+    for host in hosts:
+        findings += await _host(config, gate, domain, host)
+    return findings
+
+
+async def _host(config: Config, gate: TrustGate, domain: str, host: Host) -> list[Finding]:
+    relay = config.relay
+    context = relay_client_context(relay.tls.certificate, relay.tls.key, relay.authorities)
+    try:
+        link = await Link.open(host, config.host, lambda: context, Patience(open_s=PROBE_S, command_s=PROBE_S))
+    except LinkFailed as problem:
+        return [Finding(False, f"{host}: {problem.setback.told}", _advice(problem.setback.told))]
+    try:
+        findings = [Finding(True, f"{host}: answers with STARTTLS and took our handshake")]
+        findings += _certificate(gate, domain, host, link.certificate_der)
+        findings += _room(host, link.room)
+        findings.append(await _mail_from(host, link, MailAddress("postmaster", config.domains[0])))
+    except LinkFailed as problem:
+        findings.append(Finding(False, f"{host}: {problem.setback.told}", _advice(problem.setback.told)))
+    finally:
+        await link.close()
+    return findings
+
+
+def _certificate(gate: TrustGate, domain: str, host: Host, der: bytes) -> Iterator[Finding]:
+    shown = read(load_der(der))
+    named = f"{host}: shows {shown.subject}, serial {shown.serial_hex}, until {shown.not_after:%Y-%m-%d}"
+    verdict = gate.server(domain, der)
+    if isinstance(verdict, Accept):
+        yield Finding(True, named)
+    else:
+        why = f"{verdict.reason.value} {verdict.detail}".strip()
+        yield Finding(
+            False, f"{named}: {why}", f"nothing is sent there; mss trust explain {domain} has a letter to them"
+        )
+    if shown.not_after - SystemClock().now() < EXPIRES_SOON:
+        yield Finding(False, f"{host}: its certificate ends on {shown.not_after:%Y-%m-%d}", "remind that operator")
+
+
+def _room(host: Host, octets: int) -> Iterator[Finding]:
+    if octets and octets < LARGEST_MAIL_OCTETS:
+        yield Finding(True, f"{host}: takes messages of at most {octets // 1024} KiB")
+
+
+async def _mail_from(host: Host, link: Link, sender: MailAddress) -> Finding:
+    words = await link.would_take_from(sender)
+    if words.is_yes:
+        return Finding(True, f"{host}: takes mail from {sender.domain} under our certificate")
+    return Finding(
+        False,
+        f"{host}: refuses mail from {sender.domain}: {words.code} {words.text}",
+        "see our own entry (mss trust explain with one of our domains), then ask that operator how old its list is",
+    )
+
+
+def _advice(told: str) -> str:
+    for word, advice in _ADVICE.items():
+        if word in told:
+            return advice
+    return "ask that operator"
+
+
+_ADVICE = {
+    "our-certificate": "it refuses our certificate: is it current, and of the health PKI? see relay.tls.certificate",
+    "no-starttls": "it offers no encryption: nothing is sent there; tell that operator",
+    "verify-": "its certificate's chain, dates or purpose are wrong: nothing is sent there; tell that operator",
+    "no-certificate": "it showed no certificate: tell that operator",
+    "timeout": "it does not answer in time: a firewall on the way, or its trouble",
+    "no-connection": "nobody answers there: see the route or MX, a firewall on the way, then ask that operator",
+}
+"""By words of the courier's own reasons (mss/smtp/link.py)."""

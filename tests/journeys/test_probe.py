@@ -1,0 +1,32 @@
+"""An administrator asks why mail to another operator does not go: one command tells each step."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mss.demo.people import LABO, TIERS
+from tests.kit.demo import Demo
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+
+
+def test_a_healthy_peer_is_green_in_each_step(demo: Demo) -> None:
+    """List, handshake, certificate, and that it knows our certificate; nothing arrives there."""
+    told = demo.mss("trust", "probe", LABO)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "RED" not in told.stdout
+    for step in ("the trust list names", "took our handshake", "shows CN=", "takes mail from"):
+        assert step in told.stdout
+
+
+def test_a_peer_that_is_away_is_red_with_what_to_do(demo: Demo) -> None:
+    """Listed, but nobody answers; a stranger is not listed, and there is no way to it."""
+    away = json.loads(demo.mss("trust", "probe", TIERS, "--json").stdout)
+    assert [one["ok"] for one in away] == [True, False]
+    assert "nobody answers there" in away[1]["advice"]
+    stranger = demo.mss("trust", "probe", "ailleurs.mssante.example")
+    assert stranger.returncode == 1
+    assert stranger.stdout.count("RED") == 2
+    assert "recipient-outside-trust-space" in stranger.stdout
