@@ -103,6 +103,10 @@ class Relay(_Section):
     """Pause before a mail that another operator did not take is tried again; it doubles to an hour."""
     unreachable_delay_max_s: int = Field(3000, ge=0)
     """The notice about an unreachable patient leaves at a random moment within this."""
+    unreachable_share_max: float = Field(0.10, ge=0, le=1)
+    unreachable_max: int = Field(30, ge=0)
+    """Patients of one sender or peer who cannot be reached, in an hour: over this share and this number, staff hear
+    that somebody may be trying out addresses. Nothing is refused."""
 
     @field_validator("trust_list_url")
     @classmethod

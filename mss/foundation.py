@@ -17,6 +17,7 @@ from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
 from mss.directory.sources import AddressSource, FileSource, Kept, Source
+from mss.mail.bell import Bell
 from mss.mail.clamd import Loopback, Unix
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
@@ -25,6 +26,7 @@ from mss.mail.peers import TrustGate
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import ClamdScreening, NoScreening, Screening
+from mss.mail.vigil import Budget, Vigil
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
@@ -52,6 +54,7 @@ class Foundation:
     delivery: Delivery
     putter: QueuePutter
     dispatch: Dispatch
+    vigil: Vigil
     holder: Holder
     screening: Screening
 
@@ -83,7 +86,9 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
     delivery = Delivery(store, bodies, public, sealer, bus, clock, chance)
     putter = QueuePutter(bodies, public, clock, chance)
     holder = Holder(public, clock, chance)
-    dispatch = Dispatch(house, store, recipients, delivery, putter, public.lookup, bus, clock, holder)
+    budget = Budget(config.relay.unreachable_share_max, config.relay.unreachable_max)
+    vigil = Vigil(house, budget, Bell(store, public, bus, clock, chance).ring, clock, chance)
+    dispatch = Dispatch(house, store, recipients, delivery, putter, public.lookup, bus, clock, holder, vigil)
     return Foundation(
         config=config,
         clock=clock,
@@ -98,6 +103,7 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
         delivery=delivery,
         putter=putter,
         dispatch=dispatch,
+        vigil=vigil,
         holder=holder,
         screening=screening_of(config, clock),
     )

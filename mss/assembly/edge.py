@@ -46,7 +46,9 @@ async def _relay_in(process: Process, listen: Listen) -> None:
     holder = TlsHolder(
         lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=refused)
     )
-    intake = Intake(ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening)
+    intake = Intake(
+        ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening, ground.vigil
+    )
     process.reloads.append(holder.reload)
     server = RelayServer(
         hostname=process.config.host,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mss.foundation import Foundation
+from mss.mail.bell import ALARM_ACT
 from mss.mail.counting import PUT_OFF, REFUSED, day_of
 from mss.model.clock import to_ms
 from mss.ops.server import Gauge
@@ -90,6 +91,9 @@ def _of_the_works_and_doors(asker: _Asker) -> Iterator[Gauge]:
     def refusals(connection: Connection) -> dict[str, float]:
         return indicators.by_box(connection, (REFUSED, PUT_OFF), day_of(asker.ground.clock.now()))
 
+    def searched(connection: Connection) -> float:
+        return sum(indicators.by_box(connection, (ALARM_ACT,), day_of(asker.ground.clock.now())).values())
+
     def failed(connection: Connection) -> float:
         return waiting.tasks_by_state(connection)[RowState.FAILED]
 
@@ -100,4 +104,5 @@ def _of_the_works_and_doors(asker: _Asker) -> Iterator[Gauge]:
         "For how long the most overdue duty has been due.",
         lambda c: waiting.most_overdue_task_ms(c, asker.now_ms()),
     )
+    yield asker.number("patient_search_alarms_today", "Times somebody seemed to try out who exists.", searched)
     yield asker.numbers("refusals_today", "Refused or put off at the mail doors, by reason.", "reason", refusals)

@@ -38,6 +38,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.mail.quarantine import Quarantine
     from mss.mail.queue import QueueTaker
     from mss.mail.submit import HouseMail
+    from mss.notices.alarms import PatientAlarms
     from mss.notices.automatic import AutomaticReplies
     from mss.notices.compose import House
     from mss.notices.send import Notices
@@ -71,9 +72,12 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
         clock,
     )
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
+    alarms = PatientAlarms(House(ground.house.host, writer), _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
     handlers = {
-        name: act for one in (filing, notices, quarantine, watch, automatic) for name, act in one.handlers.items()
+        name: act
+        for one in (filing, notices, quarantine, watch, automatic, alarms)
+        for name, act in one.handlers.items()
     }
     runner = Runner(store, ground.bus, clock, worker_name(), handlers)
     process.keep(runner.run())

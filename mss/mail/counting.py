@@ -13,6 +13,7 @@ from datetime import datetime
 
 import structlog
 
+from mss.mail.bell import ALARM_ACT
 from mss.mail.letters import PARIS
 from mss.mail.reception import Peer, PeerJudge, Receipt, Reception
 from mss.model.clock import Clock, from_ms
@@ -35,7 +36,7 @@ COUNTED = frozenset(
     {
         *("mail.received", "mail.again", "mail.queued", "mail.relayed", "mail.deferred", "mail.failed", "mail.held"),
         *("bridge.filed", "bridge.left", "bridge.held", "bridge.kept-back"),
-        *("held.filed", "held.refused", "held.released", "notice.sent", "staff.told"),
+        *("held.filed", "held.refused", "held.released", "notice.sent", "staff.told", ALARM_ACT),
     }
 )
 BY_PEER = frozenset({"mail.received", "mail.again"})

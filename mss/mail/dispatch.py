@@ -15,6 +15,7 @@ from mss.mail.delivery import Delivery, Letter, Parcel
 from mss.mail.holding import Doubt, Held, Holder
 from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
 from mss.mail.recipients import House, Recipients
+from mss.mail.vigil import Vigil
 from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.store import audit, changes, received, schema, tasks
@@ -45,6 +46,7 @@ class Dispatch:
         bus: ChangeBus,
         clock: Clock,
         holder: Holder,
+        vigil: Vigil | None = None,
     ) -> None:
         self._house = house
         self._store = store
@@ -55,6 +57,7 @@ class Dispatch:
         self._bus = bus
         self._clock = clock
         self._holder = holder
+        self._vigil = vigil
 
     async def send(
         self,
@@ -79,6 +82,8 @@ class Dispatch:
         await self._delivery.commit(parcels)
         await self._delivery.owe_receipts(letter, parcels, within_s)
         await self._store.write(lane_of(origin), lambda c: self._originate(c, origin, letter, queued, own_copy, also))
+        if self._vigil is not None:
+            self._vigil.look(letter, parcels)
         if own_copy is not None:
             self._delivery.delivered([own_copy])
         self._bus.publish(changes.TASK)

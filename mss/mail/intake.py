@@ -13,6 +13,7 @@ from mss.mail.peers import TrustGate
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import NoScreening, Screening
+from mss.mail.vigil import Vigil
 from mss.model.clock import Chance
 from mss.model.errors import Malformed, StorageUnavailable
 from mss.model.ids import MailAddress
@@ -31,6 +32,7 @@ class Intake:
         delivery: Delivery,
         chance: Chance,
         screening: Screening | None = None,
+        vigil: Vigil | None = None,
     ) -> None:
         self._house = house
         self._gate = gate
@@ -38,6 +40,7 @@ class Intake:
         self._delivery = delivery
         self._chance = chance
         self._screening = screening or NoScreening()
+        self._vigil = vigil
 
     async def sender(self, peer: Peer, sender: MailAddress | None) -> Verdict:
         return self._gate.speaks(peer, sender)
@@ -75,4 +78,6 @@ class Intake:
         parcels = await self._delivery.incoming(letter, envelope.recipients, self._recipients.reachable, within_s)
         numbers = await self._delivery.commit(parcels)
         await self._delivery.owe_receipts(letter, parcels, within_s)
+        if self._vigil is not None:
+            self._vigil.look(letter, parcels)
         return Receipt(Accept(), numbers[0])

@@ -29,6 +29,7 @@ from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.replies import PatientReplies
 from mss.mail.submit import HouseMail, Submission
+from mss.mail.vigil import Alarm, Budget, Vigil
 from mss.model.clock import ManualClock, SeededChance, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
@@ -117,6 +118,8 @@ class MailRoom:
         self.recipients = Recipients(store, public.lookup, HOUSE)
         self.delivery = Delivery(store, below.bodies, public, Sealer(clock, chance), self.bus, clock, chance)
         self.putter = QueuePutter(below.bodies, public, clock, chance)
+        self.rung: list[Alarm] = []
+        self.vigil = Vigil(HOUSE, Budget(), self.rung.append, clock, chance)
         self.dispatch = Dispatch(
             HOUSE,
             store,
@@ -127,8 +130,9 @@ class MailRoom:
             self.bus,
             clock,
             Holder(public, clock, chance),
+            self.vigil,
         )
-        self.intake = Intake(HOUSE, self.gate, self.recipients, self.delivery, chance)
+        self.intake = Intake(HOUSE, self.gate, self.recipients, self.delivery, chance, vigil=self.vigil)
         self.submission = Submission(
             HOUSE, self.recipients, self.dispatch, public.lookup, self.gate.is_trusted, clock, chance
         )
