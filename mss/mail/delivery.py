@@ -16,6 +16,7 @@ from dataclasses import InitVar, dataclass, field, replace
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.formats.summary import Summary
+from mss.mail import letters
 from mss.mail.answers import task_context
 from mss.mail.holding import Doubt, Held, Holder, PreparedHold
 from mss.mail.recipients import NOBODY
@@ -339,7 +340,7 @@ class Delivery:
     ) -> Parcel:
         key = self._sealer.key_for(owner, public_key)
         blob = new_id(self._clock, self._chance)
-        body = key.encrypt(messages.BODY_KIND, number, letter.raw)
+        body = await letters.aside(len(letter.raw), key.encrypt, messages.BODY_KIND, number, letter.raw)
         inline, place = (body, "") if len(body) <= blobs.INLINE_BYTES_MAX else (None, "")
         if inline is None:
             place = blobs.place_of(lane_of(owner), owner, blob)

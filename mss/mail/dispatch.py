@@ -93,7 +93,8 @@ class Dispatch:
     ) -> PreparedMail:
         envelope = OutgoingEnvelope(letter.sender, tuple(recipients), letter.message_id, letter.wish)
         # RFC 5321 §4.4: Return-Path is the last hop's to write
-        return await self._putter.prepare(origin, domain, envelope, letters.without_fields(letter.raw, "Return-Path"))
+        raw = await letters.aside(len(letter.raw), letters.without_fields, letter.raw, "Return-Path")
+        return await self._putter.prepare(origin, domain, envelope, raw)
 
     def _originate(
         self,

@@ -53,7 +53,8 @@ class Intake:
         """Take in one message; durable in every mailbox when this accepts."""
         number = self._chance.token(8).hex()
         trace = letters.trace_fields(envelope, peer, self._house.host, number, protocol="ESMTPS")
-        traced = trace + letters.without_fields(raw, "Return-Path")  # RFC 5321 §4.4: only ours is to be believed
+        # RFC 5321 §4.4: only our Return-Path is to be believed
+        traced = await letters.aside(len(raw), letters.without_fields, raw, "Return-Path", before=trace)
         try:
             structure = await letters.scan(traced)
         except Malformed as malformed:
@@ -65,8 +66,9 @@ class Intake:
         if not isinstance(verdict, Accept):
             return Receipt(verdict)
         doubt = await self._screening.doubt(raw)
-        letter = Letter(
-            traced, summarise(traced, structure), envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
+        summary = summarise(traced, structure)
+        letter = await letters.aside(
+            len(raw), Letter, traced, summary, envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
         )
         try:
             return await self._keep(letter, envelope)

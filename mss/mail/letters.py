@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.policy import SMTP
 from email.utils import format_datetime
+from io import BytesIO
+from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from mss.formats import headers, mime, report
@@ -22,8 +25,12 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.model.message import Envelope
 
-SCAN_IN_THREAD_OCTETS = 1024 * 1024
-"""A larger message is scanned in a thread: 25 MB take a tenth of a second, and the loop has others to serve."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LARGE_OCTETS = 1024 * 1024
+"""What is done to a larger message is done in a thread: 25 MB take some tenths of a second, and the loop has others to
+serve."""
 SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """For what the house composes: every server takes it (RFC 6152 §3)."""
 REFERENCES_MAX = 10
@@ -47,9 +54,14 @@ class HeaderFacts:
     received_fields: int
 
 
+async def aside(octets: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Pure work on a message of so many octets: at once, or in a thread when it is large."""
+    return await asyncio.to_thread(work, *args, **kwargs) if octets > LARGE_OCTETS else work(*args, **kwargs)
+
+
 async def scan(raw: bytes) -> Structure:
     """The structure of a message. Raises Malformed."""
-    return await asyncio.to_thread(mime.scan, raw) if len(raw) > SCAN_IN_THREAD_OCTETS else mime.scan(raw)
+    return await aside(len(raw), mime.scan, raw)
 
 
 def read_addresses(structure: Structure, field: str) -> tuple[tuple[MailAddress, ...], bool]:
@@ -127,21 +139,24 @@ def return_path(sender: MailAddress | None) -> bytes:
     return f"Return-Path: <{'' if sender is None else sender}>\r\n".encode("ascii")
 
 
-def without_fields(raw: bytes, *names: str) -> bytes:
-    """The message without header fields of those names (Bcc, Return-Path at submission)."""
+def without_fields(raw: bytes, *names: str, before: bytes = b"") -> bytes:
+    """The message without header fields of those names (Bcc, Return-Path at submission), others `before` it."""
     end = raw.find(b"\r\n\r\n")
-    header, rest = (raw, b"") if end < 0 else (raw[: end + 2], raw[end + 2 :])
+    header, rest = (raw, memoryview(b"")) if end < 0 else (raw[: end + 2], memoryview(raw)[end + 2 :])
     unwanted = tuple(name.lower().encode() for name in names)
-    kept = bytearray()
+    kept = BytesIO()
+    kept.write(before)
     start = 0
     while start < len(header):
         found = _FIELD_END.search(header, start)
         stop = len(header) if found is None else found.end()
         field = header[start:stop]
         if field.partition(b":")[0].strip().lower() not in unwanted:
-            kept += field
+            kept.write(field)
         start = stop
-    return bytes(kept) + rest
+    for at in range(0, len(rest), LARGE_OCTETS):  # in pieces: others wait for the interpreter while one is copied
+        kept.write(rest[at : at + LARGE_OCTETS])
+    return kept.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

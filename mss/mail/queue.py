@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
+from mss.mail import letters
 from mss.mail.holding import Holder
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.errors import NotFound
@@ -141,7 +142,7 @@ class QueuePutter:
         now_ms = to_ms(self._clock.now())
         row_id, blob = new_id(self._clock, self._chance), new_id(self._clock, self._chance)
         key = self._chance.token(seal.KEY_BYTES)
-        ciphertext = seal.encrypt_object(key, seal.place(owner, MAIL_KIND, row_id), raw)
+        ciphertext = await letters.aside(len(raw), seal.encrypt_object, key, seal.place(owner, MAIL_KIND, row_id), raw)
         inline, place = (ciphertext, "") if len(ciphertext) <= blobs.INLINE_BYTES_MAX else (None, "")
         if inline is None:
             place = blobs.place_of(lane_of(owner), owner, blob)

@@ -81,12 +81,16 @@ class Submission:
                 return Receipt(verdict)
             shown = seen.from_addresses[0]
             writer = peer.address if shown.key in pens.lent and not seen.senders else None
-            finished = self._trace(peer, envelope, number) + self._completed(raw, structure, shown, writer)
+            added, gone = self._completed(structure, shown, writer)
+            before = self._trace(peer, envelope, number) + added
+            finished = await letters.aside(len(raw), letters.without_fields, raw, *gone, before=before)
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
             repeated = raw if _says(structure, "Message-ID") else finished
             summary = summarise(finished, await letters.scan(finished))
             doubt = await self._screening.doubt(raw)
-            letter = Letter(finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt)
+            letter = await letters.aside(
+                len(raw), Letter, finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt
+            )
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         try:
@@ -110,10 +114,10 @@ class Submission:
         return lambda connection: audit.write(connection, [act])
 
     def _completed(
-        self, raw: bytes, structure: Structure, shown_from: MailAddress, writer: MailAddress | None
-    ) -> bytes:
-        """RFC 6409 §8: add Date and Message-ID when missing; RFC 5322 §3.6.3, §3.6.6: no Bcc goes out; §3.6.2: a
-        delegate is named in Sender."""
+        self, structure: Structure, shown_from: MailAddress, writer: MailAddress | None
+    ) -> tuple[bytes, list[str]]:
+        """What to add and leave out. RFC 6409 §8: add Date and Message-ID when missing; RFC 5322 §3.6.3, §3.6.6: no
+        Bcc goes out; §3.6.2: a delegate is named in Sender."""
         added, gone = "", [*NOT_SENT_ON]
         if writer is not None:
             added += f"Sender: {writer}\r\n"
@@ -124,7 +128,7 @@ class Submission:
         if not _says(structure, "Message-ID"):
             added += f"Message-ID: {letters.new_message_id(self._chance, shown_from.domain)}\r\n"
             gone.append("Message-ID")
-        return added.encode() + letters.without_fields(raw, *gone)
+        return added.encode(), gone
 
 
 def _says(structure: Structure, field: str) -> bool:

@@ -9,6 +9,7 @@ and not kept. Outgoing octets are cut into blocks of whole lines with their dots
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 
 from mss.model.verdict import Reason
 
@@ -41,7 +42,7 @@ class MessageReader:
         self._octets_max = octets_max
         self._line_octets_max = line_octets_max
         self._step = min(BLOCK_OCTETS, line_octets_max)  # so only the first line of a block can be too long
-        self._blocks: list[bytes] = []
+        self._lines = BytesIO()  # grows as it comes and hands over without a copy: joining 35 MiB would stop everybody
         self._begun = bytearray()  # the line that has no CRLF yet; always from its first octet
         self.received = 0
         """Octets on the wire so far."""
@@ -61,13 +62,12 @@ class MessageReader:
         """Keep nothing of this message, but read on to its end."""
         if self.problem is None:
             self.problem = reason
-        self._blocks.clear()
+        self._lines = BytesIO()
         self.kept = 0
 
     def message(self) -> bytes:
         """The message, dots undone; hands over what was kept."""
-        whole = b"".join(self._blocks)
-        self._blocks.clear()
+        whole, self._lines = self._lines.getvalue(), BytesIO()
         return whole
 
     def _keep_lines(self, seen: int, has_dots: bool) -> None:
@@ -91,7 +91,7 @@ class MessageReader:
         else:
             if has_dots:  # RFC 5321 §4.5.2: a dot that begins a line was added by the sender
                 lines = lines.removeprefix(b".").replace(b"\n.", b"\n")
-            self._blocks.append(lines)
+            self._lines.write(lines)
             self.kept += len(lines)
             if self.kept > self._octets_max:
                 self.spoil(Reason.TOO_LARGE)

@@ -7,6 +7,7 @@ import quopri
 
 import pytest
 
+from mss.formats import mime
 from mss.formats.mime import LIMITS, Limits, Part, Structure, decode_body, decode_text, scan
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
@@ -464,3 +465,22 @@ def test_a_refusal_never_quotes_the_message() -> None:
         read("Subject: Dominique\n\n" + "Dominique" * 8000)
     assert "Dominique" not in str(refused.value)
     assert "line 3" in str(refused.value)
+
+
+@pytest.mark.parametrize("slice_octets", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("text", "is_fit"),
+    [("a\r\n" * 9, True), ("a\r\n\r\n" * 5, True), ("a\r\nb\nc\r\n", False), ("a\r\r\nb\r\n", False)],
+)
+def test_line_ends_are_counted_alike_in_any_slices(
+    monkeypatch: pytest.MonkeyPatch, slice_octets: int, text: str, *, is_fit: bool
+) -> None:
+    """A large message is looked at in slices, and a CRLF between two of them is one."""
+    monkeypatch.setattr(mime, "SLICE_OCTETS", slice_octets)
+    raw = b"Subject: x\r\n\r\n" + text.encode()
+    if is_fit:
+        assert scan(raw).size == len(raw)
+    else:
+        with pytest.raises(Malformed) as refused:
+            scan(raw)
+        assert refused.value.reason is Reason.BARE_CR_OR_LF
