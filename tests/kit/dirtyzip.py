@@ -1,13 +1,17 @@
 """How do real senders spoil an IHE_XDM.zip?
 
-`dirty` repacks a good archive in one of the dialects met in the field; all of them must still be read.
+`dirty` repacks a good archive in one of the dialects met in the field. Those of DIALECTS must still be read; those of
+SPOILT have lost what nobody can guess, each for its reason.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable
+
+from mss.model.verdict import Reason
 
 Files = Iterable[tuple[str, bytes]]
 
@@ -31,7 +35,8 @@ def pack(files: Files, *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 def dirty(data: bytes, dialect: str) -> bytes:
     """The same archive as `dialect` would send it; see DIALECTS."""
-    return DIALECTS[dialect](list(members(data).items()))
+    spoil = DIALECTS.get(dialect) or SPOILT[dialect][0]
+    return spoil(list(members(data).items()))
 
 
 def _macos(files: Files) -> bytes:
@@ -118,6 +123,113 @@ def _streamed(files: Files) -> bytes:
     return pipe.getvalue()
 
 
+def _changed(files: Files, change: Callable[[str], str]) -> Files:
+    """With other words in METADATA.XML."""
+    return [(name, change(c.decode()).encode() if name.endswith("METADATA.XML") else c) for name, c in files]
+
+
+def _capital_hashes(files: Files) -> bytes:
+    """Windows libraries print SHA-1 in capitals."""
+    return pack(_changed(files, lambda text: re.sub(r">([0-9a-f]{40})<", lambda one: f">{one[1].upper()}<", text)))
+
+
+def _odd_mime_types(files: Files) -> bytes:
+    """The type that the file manager of the day believes in."""
+    return pack(_changed(files, lambda text: text.replace('mimeType="text/xml"', 'mimeType="application/x-cda+xml"')))
+
+
+def _no_hash(files: Files) -> bytes:
+    """Hash and size are left out."""
+    return pack(_changed(files, lambda text: re.sub(r'name="(hash|size)"', r'name="x-\1"', text)))
+
+
+def _commented(files: Files) -> bytes:
+    """Shareware signs its archives."""
+    buffer = io.BytesIO(pack(files))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = b"Created with an unregistered copy"
+    return buffer.getvalue()
+
+
+def _zip64(files: Files) -> bytes:
+    """Java streams write sizes of 64 bits for small files too (APPNOTE §4.5.3)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            with archive.open(zipfile.ZipInfo(name, (2026, 1, 5, 9, 30, 0)), "w", force_zip64=True) as member:
+                member.write(content)
+    return buffer.getvalue()
+
+
+def _line_behind(files: Files) -> bytes:
+    """A mail gateway ended the attachment with a line."""
+    return pack(files) + b"\r\n"
+
+
+def _self_extracting(files: Files) -> bytes:
+    """A program that unpacks itself stands in front."""
+    return b"MZ" + bytes(510) + pack(files)
+
+
+def copied_twice(data: bytes) -> bytes:
+    """The explorer's copy lies beside the folder: the same submission again."""
+    files = list(members(data).items())
+    copy = [(name.replace("IHE_XDM/", "IHE_XDM - Copie/"), c) for name, c in files if name.startswith("IHE_XDM/")]
+    return pack([*files, *copy])
+
+
+def _archive_in_archive(files: Files) -> bytes:
+    return pack([("IHE_XDM.zip", pack(files))])
+
+
+def _password(files: Files) -> bytes:
+    """Marked as encrypted, which is all that we look at (APPNOTE §4.4.4)."""
+    data = bytearray(pack(files))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(re.escape(signature), bytes(data)):
+            data[found.start() + offset] |= 1
+    return bytes(data)
+
+
+def _lzma(files: Files) -> bytes:
+    return pack(files, method=zipfile.ZIP_LZMA)
+
+
+def _converted_line_ends(files: Files) -> bytes:
+    """A transfer in text mode: every document is a little longer."""
+    return pack((n, c.replace(b"><", b">\r\n<", 1) if "DOC0" in n else c) for n, c in files)
+
+
+def _renamed_document(files: Files) -> bytes:
+    return pack((name.replace("DOC00001", "Compte rendu"), content) for name, content in files)
+
+
+def _without_metadata(files: Files) -> bytes:
+    return pack((name, content) for name, content in files if not name.endswith("METADATA.XML"))
+
+
+def _half_downloaded(files: Files) -> bytes:
+    data = pack(files)
+    return data[: len(data) // 2]
+
+
+def _another_packer(_files: Files) -> bytes:
+    """RAR under the name of a ZIP."""
+    return b"Rar!\x1a\x07\x01\x00" + bytes(200)
+
+
+SPOILT: dict[str, tuple[Callable[[Files], bytes], Reason]] = {
+    "archive-in-archive": (_archive_in_archive, Reason.METADATA_BROKEN),
+    "password": (_password, Reason.ARCHIVE_UNSAFE),
+    "lzma": (_lzma, Reason.ARCHIVE_UNSAFE),
+    "converted-line-ends": (_converted_line_ends, Reason.HASH_MISMATCH),
+    "renamed-document": (_renamed_document, Reason.METADATA_BROKEN),
+    "without-metadata": (_without_metadata, Reason.METADATA_BROKEN),
+    "half-downloaded": (_half_downloaded, Reason.ARCHIVE_BROKEN),
+    "another-packer": (_another_packer, Reason.ARCHIVE_BROKEN),
+}
+"""What desktop tools make of an archive that a human must look at."""
+
 DIALECTS: dict[str, Callable[[Files], bytes]] = {
     "macos": lambda files: _macos(list(files)),
     "lower-case": _lower_case,
@@ -132,4 +244,11 @@ DIALECTS: dict[str, Callable[[Files], bytes]] = {
     "bare": _bare,
     "stored": _stored,
     "streamed": _streamed,
+    "capital-hashes": _capital_hashes,
+    "odd-mime-types": _odd_mime_types,
+    "no-hash": _no_hash,
+    "commented": _commented,
+    "zip64": _zip64,
+    "line-behind": _line_behind,
+    "self-extracting": _self_extracting,
 }

@@ -6,6 +6,7 @@ the wire.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 import re
@@ -170,6 +171,11 @@ ARCHIVES: Hostile = {
         Reason.HASH_MISMATCH,
     ),
 }  # fmt: skip
+
+
+def sha1_of(content: bytes) -> str:
+    """As METADATA.XML declares it."""
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
 def _cda(change: Callable[[str], str]) -> bytes:

@@ -11,7 +11,7 @@ from mss.model.errors import SandboxFailed
 from mss.sandbox.pool import Sandbox
 from mss.store.messages import MessageState
 from tests.kit import hostile
-from tests.kit.dirtyzip import DIALECTS, dirty
+from tests.kit.dirtyzip import DIALECTS, SPOILT, copied_twice, dirty
 from tests.kit.documents import OUR_OID, ZOE, make_cda, make_package
 from tests.kit.house import House, words_of
 
@@ -68,6 +68,25 @@ async def test_every_dirty_dialect_is_filed(house: House) -> None:
         content = make_cda(ZOE, unique_id=f"{OUR_OID}.1^{number}", set_id=f"{OUR_OID}.2^{number}")
         await house.send_documents(zoe, archive=dirty(make_package(content), dialect), archive_name="Archive.zip")
     assert len(await house.documents(zoe)) == len(DIALECTS)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_every_spoilt_dialect_is_held_for_its_own_reason(house: House) -> None:
+    """What a desktop tool has lost nobody guesses: the table says which reason staff and sender read."""
+    zoe = await house.enrol(ZOE)
+    for dialect in SPOILT:
+        await house.send_documents(zoe, archive=dirty(make_package(make_cda(ZOE)), dialect))
+    assert await house.sees_nothing(zoe)
+    reasons = [reason.value for _, reason in SPOILT.values()]
+    assert [held.reason for held in await house.triage.held_list()] == reasons
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_folder_and_its_copy_are_one_document(house: House) -> None:
+    """Two submission sets that say the same."""
+    zoe = await house.enrol(ZOE)
+    await house.send_documents(zoe, archive=copied_twice(make_package(make_cda(ZOE))))
+    assert len(await house.documents(zoe)) == 1
 
 
 async def test_what_kills_its_reader_is_held(house: House) -> None:
