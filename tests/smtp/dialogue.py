@@ -6,7 +6,9 @@ greeting, or as the laboratory's server encrypted and introduced, or signed in a
 Several `C:` in a row are one packet. `C>` the same without CRLF, with Python's escapes; `{message}` a whole message.
 `C! tls lab` starts TLS and shows that certificate (`lab`, `hospital`, `stranger`, or `none`).
 `S~` a regular expression that must match somewhere in the last reply, `S^` one that must not; `S! closed` the end.
-`{auth}`, `{wrong}` are PLAIN responses, `{sender}`, `{doctor}` addresses.
+`S* 100 …` so many replies that begin so.
+`{auth}`, `{wrong}` are PLAIN responses, `{sender}`, `{doctor}` addresses; what `{message}` and the like stand for is in
+`OCTETS`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,16 @@ from pathlib import Path
 from mss.crypto.authority import Issued
 from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, PASSWORD, Heard, SmtpClient, SmtpHouse
 
-_STEP = re.compile(r"([CS])([:>!~^]) ?(.*)\Z")
+_STEP = re.compile(r"([CS])([:>!~^*]) ?(.*)\Z")
+OCTETS = {
+    b"{message}": MESSAGE,
+    b"{hundred}": b"".join(b"RCPT TO:<%d@patient.mssante.example>\r\n" % (279035121518900 + n) for n in range(100)),
+    b"{long}": b"x" * 65_537,
+    b"{received}": b"Received: from a.example by b.example; Mon, 5 Jan 2026 10:00:00 +0100\r\n" * 51,
+    b"{deep}": b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(30)),
+    b"{parts}": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 600,
+}
+"""In `C>`: what would be too long to read in a transcript."""
 
 
 def plain(username: str, password: str, identity: str = "") -> str:
@@ -82,7 +93,7 @@ async def play(house: SmtpHouse, path: Path) -> None:
             continue
         if who == "C" and kind == ">":
             octets = text.encode().decode("unicode_escape").encode("latin-1")
-            waiting.append(octets.replace(b"{message}", MESSAGE))
+            waiting.append(re.sub(rb"\{[a-z]+\}", lambda word: OCTETS[word[0]], octets))
             continue
         if waiting:
             await client.say(b"".join(waiting))
@@ -91,10 +102,12 @@ async def play(house: SmtpHouse, path: Path) -> None:
             await client.encrypt(house.shows(certificate(house, text.removeprefix("tls "))))
         elif kind == "!":
             assert await client.is_closed(), f"{place}: still open"
-        elif kind == ":":
-            heard = await client.hear()
-            assert heard.text.startswith(text), f"{place}: {heard}"
+        elif kind in ":*":
+            times, text = text.split(" ", 1) if kind == "*" else ("1", text)
+            for _ in range(int(times)):
+                heard = await client.hear()
+                assert heard.text.startswith(text), f"{place}: {heard}"
         else:
-            assert heard is not None
+            assert heard is not None, place
             assert bool(re.search(text, heard.text, re.MULTILINE)) is (kind == "~"), f"{place}: {heard}"
     await client.close()

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from mss.model.clock import ManualClock, SeededChance
+from mss.model.ids import MailAddress
+from mss.model.mailbox import AccountState
 from mss.model.verdict import Reason
 from mss.smtp.replies import REPLIES
-from tests.kit.smtp_wire import MESSAGE, SmtpHouse
+from tests.kit.mailroom import lab_gate, open_mailroom
+from tests.kit.pki import Pki
+from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, Behind, SmtpHouse, smtp_house
 from tests.smtp.dialogue import play
 
 DIALOGUES = sorted((Path(__file__).parents[1] / "dialogues").glob("smtp_*.smtp"))
@@ -23,6 +28,39 @@ OF_THE_DOOR = {
 async def test_dialogue(house: SmtpHouse, path: Path) -> None:
     """Word for word, over real sockets."""
     await play(house, path)
+
+
+@pytest.mark.parametrize("door", ["relay", "submission"])
+async def test_the_contract_is_kept_by_a_real_house(
+    tmp_path: Path, clock: ManualClock, chance: SeededChance, pki: Pki, door: str
+) -> None:
+    """Every row that depends on people and content, with real mailboxes and a real judge behind the door."""
+    gate = await lab_gate(pki, tmp_path)
+    async with open_mailroom(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance, gate, pki) as room:
+        doctor = await room.professional(DOCTOR)
+        await room.cellar.accounts.set_state(await room.professional("ferme"), AccountState.CLOSED)
+        await room.cellar.accounts.set_state(await room.professional("suspendu"), AccountState.SUSPENDED)
+        full = await room.professional("plein")
+        await room.receive(MESSAGE, "plein", sender=MailAddress.parse(LAB_SENDER))
+        await room.set_quota(full, 1)
+        async with smtp_house(pki, behind=Behind(room.intake, room.submission, doctor)) as house:
+            await play(house, DIALOGUES[0].parent / f"contract_{door}.smtp")
+        assert len(await room.stored(doctor)) == (2 if door == "relay" else 0)
+        assert len(await room.queued()) == (door == "submission")
+
+
+CONTRACT = {
+    "530 5.7.0", "550 5.7.1", "454 4.7.0", "501 5.1.7", "501 5.1.3", "550 5.1.1", "550 5.2.1", "450 4.2.1",
+    "452 4.2.2", "552 5.3.4", "554 5.6.0", "554 5.7.1", "452 4.5.3",
+}  # fmt: skip
+"""What other operators may read (docs/reasons.md says why)."""
+
+
+def test_every_code_of_the_contract_has_a_transcript() -> None:
+    """Who writes a peer finds each of them in a conversation."""
+    folder = DIALOGUES[0].parent
+    told = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.smtp"))
+    assert [code for code in sorted(CONTRACT) if f"S: {code}" not in told] == []
 
 
 @pytest.mark.parametrize("reason", sorted(set(REPLIES) - OF_THE_DOOR))
