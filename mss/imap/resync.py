@@ -41,5 +41,6 @@ async def resume(session: Session, resync: c.Resync) -> None:
     if resync.uidvalidity != view.snapshot.uidvalidity:
         return  # the client forgets all that it knew
     known = resync.known_uids or EVERYTHING
-    await tell_vanished(session, resync.modseq, known)
-    session.wire.write(b"".join(session.flag_rows(view.changed_since(known.uid_positions(view.uids), resync.modseq))))
+    since = resync.modseq if resync.modseq <= view.snapshot.modseq else 0  # it knows more than we: tell everything
+    await tell_vanished(session, since, known)
+    session.wire.write(b"".join(session.flag_rows(view.changed_since(known.uid_positions(view.uids), since))))

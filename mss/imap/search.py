@@ -206,7 +206,7 @@ def _header_test(name: bytes, text: str) -> Callable[[bytes], bool]:
 
 
 _PEOPLE = frozenset({b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"})
-_ODD_ADDRESS = re.compile(rb"\(|[@.<]\s|\s[@.>]|\\")
+_ODD_ADDRESS = re.compile(rb"\(|[@<]\s|\s[@>]|\\")
 
 
 def _means(value: bytes, wanted: str) -> bool:

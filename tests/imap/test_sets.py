@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mss.imap.sets import SequenceSet, ranges_of, set_text
+from mss.imap.sets import SequenceSet, absent, common, joined, ranges_of, set_text
 
 NUMBER = st.one_of(st.integers(1, 12), st.just("*"))
 SET = st.lists(st.one_of(NUMBER, st.tuples(NUMBER, NUMBER)), min_size=1, max_size=5)
@@ -61,3 +63,30 @@ def test_text_of_numbers_means_these_numbers(numbers: list[int]) -> None:
     assert spread == numbers
     if numbers:
         assert set_text(sorted(numbers)).decode().count(",") == len(ranges_of(sorted(numbers))) - 1
+
+
+RANGES = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8)).map(lambda pair: (pair[0], sum(pair))), max_size=6)
+
+
+def spread(ranges: list[tuple[int, int]]) -> set[int]:
+    return {number for low, high in ranges for number in range(low, high + 1)}
+
+
+@given(RANGES, RANGES, st.sets(st.integers(1, 50)))
+def test_ranges_say_the_same_as_their_numbers(
+    some: list[tuple[int, int]], others: list[tuple[int, int]], uids: set[int]
+) -> None:
+    """Joined, common and absent are union, intersection and difference; what they answer rises and does not touch."""
+    one, other = joined(some), joined(others)
+    assert spread(one) == spread(some)
+    assert spread(common(one, other)) == spread(some) & spread(others)
+    assert spread(absent(one, sorted(uids))) == spread(some) - uids
+    assert all(low[1] + 1 < high[0] for low, high in pairwise(one))
+
+
+def test_a_set_that_a_client_knows_ends_with_the_last_uid() -> None:
+    """`*` and what lies beyond the last uid cost nothing."""
+    assert SequenceSet.parse(b"7:*,2,3,4294967295").uid_ranges(9) == [(2, 3), (7, 9)]
+    assert SequenceSet.parse(b"20:*").uid_ranges(9) == [(9, 9)]
+    assert SequenceSet.parse(b"1:*").uid_ranges(0) == []
+    assert SequenceSet.parse(b"1:4294967295").uid_ranges(3) == [(1, 3)]
