@@ -132,9 +132,9 @@ def house_of(config: Config) -> House:
     )
 
 
-def trust_gate(config: Config, clock: Clock, *, fetches: bool = False) -> TrustGate:
+def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bool = True) -> TrustGate:
     """The trust list and revocations of this process. `fetches`: it asks addresses and keeps what is good; the others
-    read what it kept. Raises BadValue when the authorities cannot be read."""
+    read what it kept. `tells` False: a command, which has no journal. Raises BadValue without authorities."""
     relay, authorities = config.relay, health_authorities(config)
     feed = trust_feed(config, clock, list_source(config, clock, fetches=fetches))
     sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
@@ -148,7 +148,7 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False) -> TrustG
     if fetches:
         gate.recall()  # addresses are asked in the background: a source that is away delays no start
     else:
-        gate.refresh()
+        gate.refresh(tells=tells)
     return gate
 
 

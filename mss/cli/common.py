@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -84,6 +85,26 @@ def _database_trouble() -> type[Exception]:
     from mss.store.sql import DatabaseTrouble
 
     return DatabaseTrouble
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice` is empty when all is well."""
+
+    ok: bool
+    what: str
+    advice: str = ""
+
+
+def tell_findings(findings: list[Finding], *, as_json: bool) -> None:
+    """Each on its line, red ones with what to do; ends the command with 1 when one is red."""
+    if as_json:
+        print(json.dumps([asdict(one) for one in findings], ensure_ascii=False, indent=1))
+    else:
+        for one in findings:
+            print(f"{'ok ' if one.ok else 'RED'}  {one.what}" + (f"\n     → {one.advice}" if one.advice else ""))
+    if not all(one.ok for one in findings):
+        raise typer.Exit(1)
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool, columns: tuple[str, ...], empty: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mss.cli.common import DEFAULT_CONFIG, ConfigOption, fail, finish, settings
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, settings, tell_findings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,6 +48,20 @@ def demo(
     if not host.startswith("127."):
         fail("the demo has known passwords, so it listens on loopback only: use a 127.x.x.x address")
     finish(run_demo(directory.resolve(), host, port_base, lambda text: print(text, flush=True), quiet=quiet))
+
+
+@app.command()
+def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Look whether all is well here: keys, disk, tables, certificates, lists; each red line with what to do."""
+    from mss.cli.check import look, records
+    from mss.model.clock import SystemChance, SystemClock
+
+    read = settings(config)
+    findings = finish(look(read, SystemClock(), SystemChance()))
+    if not as_json and (lines := records(read)):
+        print("DNS records by which mail clients find us:")
+        print("\n".join(f"  {line}" for line in lines) + "\n")
+    tell_findings(findings, as_json=as_json)
 
 
 @app.command()

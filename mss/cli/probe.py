@@ -6,9 +6,9 @@ Nothing is sent: after MAIL FROM, which shows whether the other side knows our c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
+from mss.cli.common import Finding
 from mss.config import Config
 from mss.crypto.certs import load_der, read
 from mss.crypto.tls import relay_client_context
@@ -27,18 +27,9 @@ LARGEST_MAIL_OCTETS = 35 * 1024 * 1024
 EXPIRES_SOON = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `advice` is empty when all is well."""
-
-    ok: bool
-    what: str
-    advice: str = ""
-
-
 async def probe(config: Config, domain: str) -> list[Finding]:
     """Look at everything that mail to and from a domain needs, as far as this side can see it. Raises BadValue."""
-    gate = trust_gate(config, SystemClock())
+    gate = trust_gate(config, SystemClock(), tells=False)
     verdict = gate.domain(domain)
     if isinstance(verdict, Accept):
         findings = [Finding(True, f"the trust list names {domain}")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, settings
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, settings, tell_findings
 from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
 from mss.directory.explain import Us, explain
@@ -111,14 +111,7 @@ def probe_domain(
     """Speak with another operator's server: route, handshake, certificate, list, size, and whether it knows us."""
     from mss.cli.probe import probe
 
-    findings = finish(probe(settings(config), _domain_of(domain)))
-    if as_json:
-        print(json.dumps([asdict(one) for one in findings], ensure_ascii=False, indent=1))
-    else:
-        for one in findings:
-            print(f"{'ok ' if one.ok else 'RED'}  {one.what}" + (f"\n     → {one.advice}" if one.advice else ""))
-    if not all(one.ok for one in findings):
-        raise typer.Exit(1)
+    tell_findings(finish(probe(settings(config), _domain_of(domain))), as_json=as_json)
 
 
 def _domain_of(text: str) -> str:

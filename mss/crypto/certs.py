@@ -158,6 +158,11 @@ def load_der(der: bytes) -> x509.Certificate:
         raise BadValue("certificate cannot be read") from None
 
 
+def der_of(certificate: x509.Certificate) -> bytes:
+    """As a peer shows it."""
+    return certificate.public_bytes(Encoding.DER)
+
+
 def load_certificates(octets: bytes) -> tuple[x509.Certificate, ...]:
     """One or more certificates as PEM, DER or PKCS#7 (the form in which IGC-Santé publishes its chain)."""
     try:

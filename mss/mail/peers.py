@@ -11,9 +11,10 @@ import asyncio
 import structlog
 
 from mss.crypto.certs import Examination, Examiner, Purpose
+from mss.crypto.revocation import RevocationLists
 from mss.directory import trust
-from mss.directory.feed import RevocationFeed, TrustFeed
-from mss.directory.trust import differences
+from mss.directory.feed import Refresh, RevocationFeed, TrustFeed
+from mss.directory.trust import TrustView, differences
 from mss.formats.dn import DistinguishedName
 from mss.mail.reception import Peer
 from mss.model.clock import Clock
@@ -94,8 +95,12 @@ class TrustGate:
         return trust.judge_domain(self._feed.facts, domain)
 
     def _examine(self, der: bytes, purpose: Purpose) -> Examination:
-        current = None if self._revocations is None else self._revocations.current
-        return self._examiner.examine(der, purpose=purpose, now=self._clock.now(), revocations=current)
+        return self._examiner.examine(der, purpose=purpose, now=self._clock.now(), revocations=self.revocations)
+
+    @property
+    def revocations(self) -> RevocationLists | None:
+        """What is known of certificates taken back; None where nobody is asked."""
+        return None if self._revocations is None else self._revocations.current
 
     def recall(self) -> None:
         """Begin with the lists that were kept."""
@@ -103,20 +108,24 @@ class TrustGate:
         if self._revocations is not None:
             self._revocations.recall()
 
-    def refresh(self) -> None:
-        """Look for newer lists. Blocks while an address is asked."""
+    def refresh(self, *, tells: bool = True) -> None:
+        """Look for newer lists, and tell the journal. Blocks while an address is asked."""
         before, view = self._feed.last, self._feed.view
         now = self._feed.refresh()
+        problems = () if self._revocations is None else self._revocations.refresh()
+        if tells:
+            self._tell(before, view, now, problems)
+
+    def _tell(self, before: Refresh, view: TrustView | None, now: Refresh, problems: tuple[str, ...]) -> None:
+        """What came of it, once; and the alarm."""
         if now.taken and self._feed.view is not None:
             came, went = differences(view, self._feed.view)
             log.info("trust.taken", of=str(self._feed.view.generated_at), came=len(came), went=len(went))
         if now.problem is not None and now != before:
             log.error("trust.refused", reason=now.problem.value, detail=now.detail)
-        if self._revocations is not None:
-            problems = self._revocations.refresh()
-            if problems and problems != self._told_revocations:
-                log.error("revocations.refused", problems=list(problems))
-            self._told_revocations = problems
+        if problems and problems != self._told_revocations:
+            log.error("revocations.refused", problems=list(problems))
+        self._told_revocations = problems
         self._alarm()
 
     def _alarm(self) -> None:

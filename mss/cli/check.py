@@ -1,0 +1,174 @@
+"""`mss check`, the doctor: what an operator needs to run, each thing looked at, each red line with what to do.
+
+Changes nothing and speaks with nobody; other operators' servers are asked by `mss trust probe`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from mss.cli.common import Finding, store_exists
+from mss.config import Config, Tls
+from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_of
+from mss.crypto.keys import load_private
+from mss.directory.trust import TrustView
+from mss.foundation import health_authorities, list_source, trust_feed, trust_gate
+from mss.model.clock import Chance, Clock
+from mss.model.errors import BadValue, MssError
+from mss.store import create
+
+EXPIRES_SOON = timedelta(days=30)
+FREE_BYTES_MIN = 2 * 1024 * 1024 * 1024
+"""Sixty of the largest messages at once: below that a busy hour fills the disk."""
+OTHERS_MAY_READ = 0o077
+
+
+async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
+    """Everything, in the order in which it is mended."""
+    found = [Finding(True, f"settings of {config.name}")]
+    found += _keys(config, chance)
+    found += _room(config)
+    found += [await _tables(config)]
+    for what, tls in _certificates(config):
+        found += _certificate(what, tls, clock.now())
+    found += _trust(config, clock)
+    return found
+
+
+def _keys(config: Config, chance: Chance) -> Iterator[Finding]:
+    try:
+        load_private(config.keys_dir, chance)
+    except BadValue as problem:
+        yield Finding(False, f"keys: {problem}", "mss db upgrade makes them for a new operator; else restore them")
+        return
+    open_ones = [path for path in sorted(config.keys_dir.iterdir()) if path.stat().st_mode & OTHERS_MAY_READ]
+    if open_ones:
+        names = ", ".join(path.name for path in open_ones)
+        yield Finding(False, f"keys: others may read {names}", f"chmod 600 in {config.keys_dir}")
+    else:
+        yield Finding(True, f"keys: whole, readable by this user only ({config.keys_dir})")
+
+
+def _room(config: Config) -> Iterator[Finding]:
+    try:
+        free = shutil.disk_usage(config.state_dir).free
+    except OSError as problem:
+        yield Finding(False, f"state: {config.state_dir}: {problem.strerror}", "mss db upgrade")
+        return
+    gib = f"{free / 1024**3:.1f} GiB free for {config.state_dir}"
+    yield Finding(
+        free >= FREE_BYTES_MIN, gib, "" if free >= FREE_BYTES_MIN else "make room: intake stops when it is full"
+    )
+
+
+async def _tables(config: Config) -> Finding:
+    if not store_exists(config):
+        return Finding(False, "database: there are no tables yet", "mss db upgrade")
+    try:
+        current, newest = await create.versions(config.url)
+    except MssError as problem:
+        return Finding(False, f"database: does not answer ({problem})", "see database_url and the database's own log")
+    if current == newest:
+        return Finding(True, f"database: tables are of version {current}")
+    return Finding(False, f"database: version {current or 'none'}, wanted {newest}", "stop, back up, mss db upgrade")
+
+
+def _certificates(config: Config) -> Iterator[tuple[str, Tls]]:
+    yield "relay", config.relay.tls
+    for name, section in (("submission", config.submission), ("imap", config.imap), ("web", config.web)):
+        if section is not None and section.tls is not None:
+            yield name, section.tls
+
+
+def _certificate(what: str, tls: Tls, now: datetime) -> Iterator[Finding]:
+    """Whether it can be read, and until when it counts."""
+    try:
+        own = load_certificates(tls.certificate.read_bytes())[0]
+        tls.key.read_bytes()
+    except OSError as problem:
+        yield Finding(
+            False, f"{what}.tls: {problem.filename}: {problem.strerror}", "put the file there, or mend the path"
+        )
+        return
+    except (BadValue, IndexError):
+        yield Finding(
+            False, f"{what}.tls: {tls.certificate}: no certificate", "a PEM file: certificate, then its chain"
+        )
+        return
+    ends, left = own.not_valid_after_utc, own.not_valid_after_utc - now
+    if left < EXPIRES_SOON:
+        when = "has ended" if left < timedelta() else f"ends in {left.days} days"
+        yield Finding(False, f"{what}.tls: {name_of(own.subject)} {when}", "renew it, then SIGHUP to the supervisor")
+    else:
+        yield Finding(True, f"{what}.tls: {name_of(own.subject)}, until {ends:%Y-%m-%d}")
+
+
+def _trust(config: Config, clock: Clock) -> Iterator[Finding]:
+    """The list, and what it says of us."""
+    try:
+        feed = trust_feed(config, clock, list_source(config, clock, fetches=False))
+        feed.refresh()
+    except BadValue as problem:
+        yield Finding(False, str(problem), "the health PKI's roots and intermediates, PEM or PKCS#7")
+        return
+    if feed.view is None:
+        why = feed.last.problem.value if feed.last.problem else "none was taken yet"
+        yield Finding(False, f"trust list: there is no good one ({why})", "mss trust fetch")
+        return
+    hours = feed.facts.age_s / 3600
+    told = f"trust list: of {feed.view.generated_at:%Y-%m-%d %H:%M} UTC, {len(feed.view)} domains"
+    if feed.wants_attention:
+        last = f", the last look: {feed.last.problem.value}" if feed.last.problem else ""
+        yield Finding(False, f"{told}, {hours:.0f} hours old{last}", "mss trust fetch; is this machine's clock right?")
+    else:
+        yield Finding(True, told)
+    yield from _ourselves(config, clock, feed.view)
+
+
+def _ourselves(config: Config, clock: Clock, view: TrustView) -> Iterator[Finding]:
+    """Other operators judge us as we judge them: is our certificate sound, not taken back, listed for our domains?"""
+    try:
+        own = load_certificates(config.relay.tls.certificate.read_bytes())[0]
+    except (OSError, BadValue, IndexError):
+        return  # told above
+    subject = name_of(own.subject)
+    missing = [domain for domain in config.domains if subject not in view.certificates_of(domain)]
+    if missing:
+        advice = "have the entry added to the trust list; until then peers refuse what we send from there"
+        yield Finding(False, f"our certificate is not listed for {', '.join(missing)}", advice)
+    else:
+        yield Finding(True, "our certificate is listed for all our domains")
+    yield _our_state(config, clock, own)
+
+
+def _our_state(config: Config, clock: Clock, own: x509.Certificate) -> Finding:
+    revocations = trust_gate(config, clock, tells=False).revocations
+    shown = Examiner(health_authorities(config)).examine(
+        der_of(own), purpose=Purpose.CLIENT, now=clock.now(), revocations=revocations
+    )
+    if not shown.weaknesses:
+        return Finding(True, "our certificate would be taken by a peer with our rules")
+    why = ", ".join(sorted(shown.weaknesses))
+    return Finding(False, f"a peer with our rules would refuse our certificate: {why}", "renew it, or mend the lists")
+
+
+def records(config: Config) -> list[str]:
+    """DNS records for mail clients that look for their server by themselves (RFC 6186, RFC 8314)."""
+    lines = []
+    doors = (
+        ("_imaps", None if config.imap is None else config.imap.implicit_tls),
+        ("_imap", None if config.imap is None else config.imap.starttls),
+        ("_submissions", None if config.submission is None else config.submission.implicit_tls),
+        ("_submission", None if config.submission is None else config.submission.starttls),
+    )
+    for domain in config.domains:
+        if domain == config.patient_domain:
+            continue
+        for service, listen in doors:
+            if listen is not None:
+                lines.append(f"{service}._tcp.{domain}. SRV 0 1 {listen.port} {config.host}.")
+    return lines

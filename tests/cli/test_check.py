@@ -1,0 +1,96 @@
+"""The doctor: a healthy house is green in each line, and each illness is one red line with what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mss.crypto.authority import Issued
+from mss.formats.trustlist import TrustEntry
+from tests.cli.conftest import SETTINGS, Operator
+from tests.kit.pki import HOSPITAL, HOSPITAL_DOMAIN, LIST_SIGNER, Pki, pki
+
+__all__ = ["pki"]
+
+IMAP = '\n[imap]\nimplicit_tls = {port = 993}\ntls = {certificate = "relay.pem", key = "relay.key"}\n'
+
+
+@pytest.fixture
+def house(pki: Pki, tmp_path: Path) -> Operator:
+    text = SETTINGS.format(database="").replace("liste.mssante.example", LIST_SIGNER.common_name)
+    (tmp_path / "mss.toml").write_text(text + 'revocation_lists = ["a.crl", "b.crl"]\n' + IMAP)
+    (tmp_path / "authorities.pem").write_bytes(pki.authority.bundle_pem)
+    (tmp_path / "a.crl").write_bytes(pki.authority.crl([], now=pki.now))
+    (tmp_path / "b.crl").write_bytes(pki.authority.root_crl(now=pki.now))
+    _wear(tmp_path, pki.hospital)
+    house = Operator(tmp_path)
+    _list(house, pki, [HOSPITAL_DOMAIN, "patient.mssante.example"], hours=1)
+    assert house.mss("db", "upgrade").code == 0
+    return house
+
+
+def _wear(directory: Path, issued: Issued) -> None:
+    issued.write(directory, "relay")
+
+
+def _list(house: Operator, pki: Pki, domains: list[str], *, hours: int) -> None:
+    at = (datetime.now(UTC) - timedelta(hours=hours)).replace(microsecond=0)
+    entries = [TrustEntry(domain, pki.hospital.subject) for domain in domains]
+    (house.directory / "list.xml").write_bytes(pki.signed_list(entries, generated_at=at))
+
+
+def test_a_healthy_house_is_green(house: Operator) -> None:
+    """No red line, exit code 0, and the DNS records that mail clients look for."""
+    told = house.mss("check")
+    assert (told.code, told.out.count("RED")) == (0, 0), told.out
+    assert f"_imaps._tcp.{HOSPITAL_DOMAIN}. SRV 0 1 993 relais.chu.mssante.example." in told.out
+    assert "patient.mssante.example. SRV" not in told.out
+
+
+def _ends_soon(house: Operator, pki: Pki) -> None:
+    _wear(house.directory, pki.authority.issue(HOSPITAL, now=pki.now, days=7))
+
+
+def _taken_back(house: Operator, pki: Pki) -> None:
+    crl = pki.authority.crl([pki.hospital.certificate], now=pki.now + timedelta(seconds=1))
+    (house.directory / "a.crl").write_bytes(crl)
+
+
+def _newer_tables(house: Operator, _pki: Pki) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(house.directory / "state" / "mss.db")
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+
+
+ILLNESSES: dict[str, tuple[Callable[[Operator, Pki], object], str]] = {
+    "a key that others read": (lambda h, _: next((h.directory / "keys").iterdir()).chmod(0o644), "others may read"),
+    "a key lost": (lambda h, _: (h.directory / "keys" / "held.private.key").unlink(), "keys: "),
+    "tables of another version": (_newer_tables, "database: version 9999"),
+    "no store": (lambda h, _: (h.directory / "state" / "mss.db").unlink(), "there are no tables yet"),
+    "a certificate that ends": (_ends_soon, "ends in 6 days"),
+    "no certificate": (lambda h, _: (h.directory / "relay.pem").unlink(), "relay.tls: "),
+    "no list": (lambda h, _: (h.directory / "list.xml").unlink(), "there is no good one (unreadable)"),
+    "an old list": (lambda h, p: _list(h, p, [HOSPITAL_DOMAIN, "patient.mssante.example"], hours=30), "30 hours old"),
+    "not listed": (lambda h, p: _list(h, p, [HOSPITAL_DOMAIN], hours=1), "not listed for patient.mssante.example"),
+    "taken back": (_taken_back, "would refuse our certificate: revoked"),
+    "no revocation list": (lambda h, _: (h.directory / "a.crl").unlink(), "revocation-unknown"),
+}
+
+
+@pytest.mark.parametrize("illness", ILLNESSES)
+def test_each_illness_is_red_with_what_to_do(house: Operator, pki: Pki, illness: str) -> None:
+    """Named in its line, never a traceback, exit code 1."""
+    spoil, words = ILLNESSES[illness]
+    spoil(house, pki)
+    told = house.mss("check", "--json")
+    red = [one for one in json.loads(told.out) if not one["ok"]]
+    assert told.code == 1
+    assert any(words in one["what"] for one in red), red
+    assert all(one["advice"] for one in red)
