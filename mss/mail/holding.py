@@ -28,7 +28,7 @@ TASK_STILL_HELD = "still-held"
 TASK_SCAN = "scan"
 """Look again with the antivirus: payload {"held": number}."""
 FIRST, AGAIN, LAST = 0, 24, 72
-"""Hours after which it is told (issue of every operator: "still NOT filed" at 24 and 72 h). FIRST: within the hour."""
+"""Hours after which it is told. FIRST: within the hour, by whoever holds it for the first time."""
 NEXT = {FIRST: AGAIN, AGAIN: LAST}
 HOUR_MS = 3_600_000
 NOT_SCANNED_TOLD_AFTER_MS = 40 * 60_000
