@@ -36,7 +36,7 @@ from mss.store import audit, messages, owners, records, schema, tasks
 from mss.store.database import Store
 from mss.store.records import HeldRow, HeldState, HeldWhat
 from mss.store.sql import Connection
-from mss.store.tasks import NewTask, Task
+from mss.store.tasks import NewTask, Queued, RowState, Task
 from mss.vault.opener import Opener
 
 TASK_STAFF = "staff"
@@ -109,12 +109,10 @@ class HeldWatch:
     async def still_held(self, task: Task) -> None:
         """Tell that one thing waits, unless it does not any more; then owe the next telling."""
         watch = holding.watched(task.id, task.payload, self._private.tasks)
-        row = await self._store.read(lambda c: records.held_of(c, task.owner, watch.held))
-        is_refusal = watch.reason is Reason.REFUSED_BY_STAFF
-        wanted = HeldState.REFUSED if is_refusal else HeldState.WAITING
-        if row is None or row.state != wanted or (row.reason != watch.reason and not is_refusal):
+        row = await self._store.read(lambda c: _still(c, task.owner, watch))
+        if row is None:
             return  # decided, or found to be something else, of which another duty tells
-        if not is_refusal:
+        if watch.reason is not Reason.REFUSED_BY_STAFF:
             log.error("held.waits", held=row.id, what=row.what, reason=row.reason, hours=watch.hours)
             await self._owe_staff(row.domain)
         letter = await self._letter(row, watch)
@@ -122,11 +120,11 @@ class HeldWatch:
         def also(connection: Connection) -> None:
             self._told(connection, task, row, watch, sender_told=letter is not None)
 
-        if letter is None:
-            await self._store.write(lane_of(row.owner), also)
-            return
         try:
-            await self._mail.send(OwnerId(row.owner), None, (letter.to,), letter.written, also=also)
+            if letter is None:
+                await self._store.write(lane_of(row.owner), also)
+            else:
+                await self._mail.send(OwnerId(row.owner), None, (letter.to,), letter.written, also=also)
         except _Decided:
             log.info("held.decided-meanwhile", held=row.id)
 
@@ -137,10 +135,11 @@ class HeldWatch:
         now = self._clock.now()
         if watch.reason is Reason.REFUSED_BY_STAFF:
             if row.what == HeldWhat.OUTGOING:
-                gone = tasks.queued(connection, row.owner, row.message)
+                mail = _refused_mail(connection, row)
+                if mail is None:
+                    raise _Decided
                 tasks.finish(connection, schema.queue, row.owner, [row.message])
-                if gone is not None:
-                    messages.delete_blob(connection, row.owner, gone.blob)
+                messages.delete_blob(connection, row.owner, mail.blob)
         else:
             told = "sender, staff" if sender_told else "staff"
             if not records.mark_told(connection, row.owner, row.id, told, to_ms(now)):
@@ -253,3 +252,20 @@ class HeldWatch:
     def _message_id(self, cause: str) -> str:
         """The same for the same cause, and telling nothing of it."""
         return f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+
+
+def _still(connection: Connection, owner: int, watch: Watch) -> HeldRow | None:
+    """What the duty is about, while it is as it was when the duty was written."""
+    row = records.held_of(connection, owner, watch.held)
+    if watch.reason is not Reason.REFUSED_BY_STAFF:
+        is_so = row is not None and row.state == HeldState.WAITING and row.reason == watch.reason
+        return row if is_so else None
+    if row is None or row.state != HeldState.REFUSED:
+        return None
+    return None if row.what == HeldWhat.OUTGOING and _refused_mail(connection, row) is None else row
+
+
+def _refused_mail(connection: Connection, row: HeldRow) -> Queued | None:
+    """Mail of the queue that staff refused; None when it is gone, or somebody let it go after all."""
+    mail = tasks.queued(connection, row.owner, row.message)
+    return None if mail is None or mail.state == RowState.WAITING else mail

@@ -20,13 +20,14 @@ from mss.mail.reception import Peer
 from mss.mail.screening import ClamdScreening
 from mss.mail.submit import Submission
 from mss.model.clock import ManualClock, SeededChance
-from mss.model.ids import MailAddress, OwnerId
+from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.message import Envelope
 from mss.model.verdict import Accept
 from mss.sandbox.pool import Sandbox
-from mss.store import folders, messages, tasks
+from mss.store import folders, messages, schema, tasks
 from mss.store.messages import MessageState
 from mss.store.sql import Connection
+from mss.store.tasks import RowState
 from tests.kit.clamd import EICAR, Clamd
 from tests.kit.clamd import clamd as running
 from tests.kit.documents import ZOE, make_cda
@@ -247,6 +248,24 @@ async def test_what_our_own_people_send_can_be_refused(small: House, daemon: Cla
     (told,) = await inbox(small, doctor)
     assert "Action: failed" in told.as_string()
     assert await small.store.read(tasks.list_queue) == []
+
+
+async def test_what_was_let_go_after_a_refusal_is_not_told_as_refused(small: House, daemon: Clamd) -> None:
+    """Two of the staff at once: the one who let it go wins, and its author does not read the contrary."""
+    guard(small, daemon.socket)
+    doctor = await small.professional(str(DOCTOR))
+    await submit(small, infected(small, LABORATORY, DOCTOR), LABORATORY)
+    (item,) = await small.triage.held_list()
+    await small.triage.reject(item.id, "staff:1", "non")
+    (row,) = await small.store.read(tasks.list_queue)
+
+    def free(connection: Connection) -> None:
+        tasks.set_row_state(connection, schema.queue, row.owner, row.id, RowState.WAITING, "queue.release")
+
+    await small.store.write(lane_of(row.owner), free)
+    await small.run_tasks()
+    assert await small.in_folders(doctor) == 0
+    assert len(await small.taker.claim(10)) == 1
 
 
 async def test_mail_to_other_operators_leaves_when_it_was_scanned_after_all(
