@@ -11,7 +11,7 @@ import os
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -148,6 +148,13 @@ class Imap(_Section):
     client_authorities: Path | None = None
 
 
+class Bridge(_Section):
+    """From mail to record."""
+
+    loose: Literal["offer", "hold"] = "offer"
+    """A PDF, picture, RTF or DICOM file without archive names no patient: shown to its addressee, or held first."""
+
+
 class Web(_Section):
     """The patient's pages."""
 
@@ -243,6 +250,7 @@ class Config(BaseSettings):
     web: Web | None = None
     ops: Listen | None = None
     antivirus: Antivirus | None = None
+    bridge: Bridge = Field(Bridge(), validate_default=True)
     alarms: Alarms = Field(Alarms(), validate_default=True)
     log_level: str = "info"
     """debug, info, warning or error."""

@@ -50,7 +50,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
     opener = ground.opener(keys)
     records = Records(store, opener, ground.bodies, lookup, clock, chance)
-    cases = Cases(store, opener, Reader(sandbox, chance), records, ground.house, clock)
+    reader = Reader(sandbox, chance, holds_loose=process.config.bridge.loose == "hold")
+    cases = Cases(store, opener, reader, records, ground.house, clock)
     conversations = Conversations(lookup, clock, chance)
     filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
     mail = HouseMail(ground.house, ground.dispatch)

@@ -181,7 +181,8 @@ class Cases:
             + [flag for row in standing if row is not None for flag in row.visibility.split(",")]
         )
         documents = tuple(self._document(connection, case, index, row, flags) for index, row in enumerate(standing))
-        return MessageFacts(documents, None, checked_by_human, case.labels, case.called, announces)
+        is_loose = case.reading.has_loose_files
+        return MessageFacts(documents, None, checked_by_human, case.labels, case.called, is_loose, announces)
 
     def _announceable(self, connection: Connection, cases: Sequence[Case]) -> tuple[int, ...]:
         """Of messages kept back those that still are, and whose hidden documents came with them: a document that

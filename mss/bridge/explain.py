@@ -35,7 +35,7 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: "Filed hidden; the message waits until the sender announces it to the patient.",
     Reason.FLAG_UNKNOWN: "A visibility flag that we do not know, or two that contradict each other.",
     Reason.UNREADABLE: "The reader died on it twice. Look at it with care.",
-    Reason.LOOSE_DOCUMENT: "An archive lies inside a forwarded message: nobody says that it is for this patient.",
+    Reason.LOOSE_DOCUMENT: "A file without archive, or an archive in a forwarded message: nobody says whose it is.",
 }
 
 

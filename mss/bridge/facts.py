@@ -105,6 +105,8 @@ class MessageFacts:
     labels: tuple[Label, ...] = ()
     called: tuple[Called, ...] = ()
     """What the addressee may be called in them."""
+    holds_loose_files: bool = False
+    """It brings files that name no patient, and the house holds those (setting `bridge.loose`)."""
     announces: tuple[int, ...] | None = None
     """Messages kept back that this one announces, of the same mailbox. None: it does not ask for that."""
 

@@ -32,6 +32,7 @@ A_HUMAN_MAY_SAY_YES = frozenset(
         Reason.INS_FORMER,
         Reason.NAME_UNLIKE,
         Reason.NOT_THE_MAILBOX,
+        Reason.LOOSE_DOCUMENT,
     }
 )
 """What somebody who looked may decide otherwise. Never an INS that was never hers: that would be somebody else's."""
@@ -168,8 +169,14 @@ def announcement_has_its_message(facts: MessageFacts) -> Hold | None:
     return Hold(Reason.ANNOUNCEMENT_UNMATCHED) if facts.announces == () else None
 
 
+def loose_files_are_welcome(facts: MessageFacts) -> Hold | None:
+    """A file without archive says nothing of its patient; the operator chooses who looks first."""
+    return Hold(Reason.LOOSE_DOCUMENT, "a file without archive") if facts.holds_loose_files else None
+
+
 MESSAGE_RULES: tuple[Callable[[MessageFacts], Hold | None], ...] = (
     labels_name_the_addressee,
+    loose_files_are_welcome,
     withdrawals_come_alone,
     announcement_has_its_message,
 )

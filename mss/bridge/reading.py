@@ -35,6 +35,10 @@ CONTENT_BYTES_MAX = 35 * 1024 * 1024  # no message is larger
 DOCUMENTS_MAX = 100  # of one message; senders pack one to seven, and each costs a question to the sandbox
 ENCODED_MESSAGES_DEPTH_MAX = 3  # messages that were encoded against RFC 2046 §5.2.1, one inside another
 
+LOOSE_TYPES = frozenset(
+    {"application/pdf", "application/rtf", "application/dicom", "image/jpeg", "image/png", "image/tiff"}
+)
+
 _ARCHIVE_NAME = re.compile(r"ihe[_ -]?xdm.*\.zip\Z", re.IGNORECASE | re.DOTALL)
 _METADATA_NAME = re.compile(rb"metadata\.xml", re.IGNORECASE)  # names in a ZIP are never compressed
 _ZIP_MEMBER = b"PK\x03\x04"  # APPNOTE §4.3.7
@@ -90,19 +94,24 @@ class Reading:
     problem: Problem | None = None
     file_names: tuple[str, ...] = ()
     """Of every part that has one, as people read them."""
+    has_loose_files: bool = False
+    """Files that could be documents and that no archive describes; looked for only where the house holds them."""
 
 
 class Reader:
     """Reads messages with the help of the sandbox."""
 
-    def __init__(self, sandbox: Sandbox, chance: Chance) -> None:
+    def __init__(self, sandbox: Sandbox, chance: Chance, *, holds_loose: bool = False) -> None:
         self._sandbox = sandbox
         self._chance = chance
+        self._holds_loose = holds_loose
 
     async def read(self, owner: int, raw: bytes, structure: Structure) -> Reading:
         """Find and open. Raises SandboxIll, SandboxBusy: the duty is then done later."""
         names = tuple(dict.fromkeys(part.filename for part in structure.root.walk() if part.filename))
-        return replace(await self._read(owner, raw, structure), file_names=names)
+        reading = await self._read(owner, raw, structure)
+        is_loose = self._holds_loose and not reading.documents and await asyncio.to_thread(has_loose, raw, structure)
+        return replace(reading, file_names=names, has_loose_files=is_loose)
 
     async def _read(self, owner: int, raw: bytes, structure: Structure) -> Reading:
         attachments = await asyncio.to_thread(find_attachments, raw, structure)
@@ -220,6 +229,20 @@ def _inside(content: bytes, depth: int) -> Iterator[Attachment]:
         yield Attachment(True, True, b"")
     else:
         yield from _attachments(content, structure.root, is_forwarded=True, depth=depth + 1)
+
+
+def has_loose(raw: bytes, structure: Structure) -> bool:
+    """A file that could be a document, by its bytes. A picture that the text shows (a logo) and a report are none."""
+    if structure.root.content_type == "multipart/report":
+        return False
+    shown = {id(child) for part in structure.root.walk() if part.subtype == "related" for child in part.children}
+    for part in structure.root.walk():
+        is_inline = part.content_id and id(part) in shown and part.disposition != "attachment"
+        if part.children or part.is_multipart or is_inline:
+            continue
+        if filetypes.sniff(decode_body(raw, part, CONTENT_BYTES_MAX)) in LOOSE_TYPES:
+            return True
+    return False
 
 
 def is_archive(filename: str, content: bytes) -> bool:

@@ -40,7 +40,14 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
             opener = ground.opener(keys)
             store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
             records = Records(store, opener, ground.bodies, lookup, clock, chance)
-            cases = Cases(store, opener, Reader(sandbox, chance), records, ground.house, clock)
+            cases = Cases(
+                store,
+                opener,
+                Reader(sandbox, chance, holds_loose=config.bridge.loose == "hold"),
+                records,
+                ground.house,
+                clock,
+            )
             conversations = Conversations(lookup, clock, chance)
             filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
             yield Triage(store, ground.public, keys.held, cases, filing, ground.bus, clock, chance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mss.model.document import Author, Coded, DocumentStatus, Visibility
 from mss.model.ids import MailAddress, lane_of
 from mss.record.access import Role
 from mss.record.service import EventKind
+from mss.sandbox.pool import Sandbox
 from mss.store import messages, patients, schema, sealing, tasks
 from mss.store.messages import MessageState
 from mss.store.records import HeldState
@@ -27,8 +29,10 @@ from tests.kit.documents import (
     describe,
     describe_file,
     make_cda,
+    make_jpeg,
     make_package,
     make_pdf,
+    make_png,
 )
 from tests.kit.house import LABORATORY, House, Patient, words_of
 
@@ -159,6 +163,34 @@ async def test_ordinary_mail_is_shown_and_nothing_is_filed(house: House, mail: d
     assert not await house.documents(zoe)
     assert not await house.sent()
     assert not await house.triage.held_list()
+
+
+async def test_a_house_that_holds_loose_files_shows_them_after_a_look(house: House, sandbox: Sandbox) -> None:
+    """A PDF and a picture wait; an archive with its readable copy, a text and a logo do not."""
+    zoe = await house.enrol(ZOE)
+    house.read_with(sandbox, holds_loose=True)
+    for name, content in (("ordonnance.pdf", make_pdf()), ("photo.pdf", make_jpeg())):
+        await house.send_documents(zoe, pdfs=((name, content),))
+    assert await house.sees_nothing(zoe)
+    held = await house.triage.held_list()
+    assert [item.reason for item in held] == ["loose-document"] * 2
+    await house.triage.file(held[0].id, "staff:1")
+    assert await house.unread(zoe) == 1
+    await house.send_documents(zoe, make_cda(ZOE), pdfs=(("lecture.pdf", make_pdf()),))
+    await house.send_documents(zoe, text="Bonjour.\n")
+    await house.deliver(with_logo(), LABORATORY, zoe.address)
+    await house.run_tasks()
+    assert await house.unread(zoe) == 4
+    assert len(await house.documents(zoe)) == 1
+
+
+def with_logo() -> bytes:
+    """A letter whose text shows a picture."""
+    mail = EmailMessage()
+    mail["From"], mail["Subject"], mail["Message-ID"] = f"x <{LABORATORY}>", "Bonjour", "<logo@labo.mssante.example>"
+    mail.set_content("<img src='cid:logo'>", subtype="html")
+    mail.add_related(make_png(), "image", "png", cid="<logo>", filename="logo.png", disposition="inline")
+    return mail.as_bytes(policy=mail.policy.clone(linesep="\r\n"))
 
 
 # Versions

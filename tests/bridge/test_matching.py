@@ -294,6 +294,13 @@ def test_an_announcement_that_fits_nothing_is_held(documents: tuple[DocumentFact
     assert not isinstance(judge(MessageFacts(documents, announces=(3,))), Hold)
 
 
+def test_loose_files_are_held_where_the_operator_says_so() -> None:
+    """And a human may show them."""
+    facts = MessageFacts(holds_loose_files=True)
+    assert judge(facts) == Hold(Reason.LOOSE_DOCUMENT, "a file without archive")
+    assert judge(replace(facts, checked_by_human=True)) == Leave()
+
+
 def test_words_that_name_somebody_else_are_held_and_a_human_may_say_yes() -> None:
     """Beside a document or alone."""
     facts = MessageFacts((HONEST,), labels=(Label("subject", "CR DUPONT Jean"),))
