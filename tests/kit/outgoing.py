@@ -15,7 +15,7 @@ from mss.model.clock import ManualClock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.message import NOTHING_WISHED, DsnWish
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
-from mss.smtp.courier import Courier, Errand
+from mss.smtp.courier import Courier, Errand, TrustSpace
 from mss.smtp.destination import Pace
 from mss.smtp.link import Patience
 from mss.smtp.routes import Routes, Signposts
@@ -151,8 +151,10 @@ async def outbox(
     pace: Pace = BRISK,
     patience: Patience = QUICK,
     worker: str = "courier",
+    gate: TrustSpace | None = None,
 ) -> AsyncIterator[Outbox]:
-    """The hospital's queue with a running courier, which shows the hospital's certificate unless told otherwise."""
+    """The hospital's queue with a running courier, which shows the hospital's certificate unless told otherwise; `gate`
+    judges in place of the plain lists of `trust`."""
     owner = await cellar.professional(str(SENDER)) if worker == "courier" else OwnerId(1)
     own = shows or pki.hospital
     context = tls.relay_client_context(own.certificate_pem, own.key_pem, pki.authority.bundle_pem)
@@ -162,7 +164,7 @@ async def outbox(
     errand = Errand(
         hostname="smtp.chu.mssante.example",
         tls=lambda: context,
-        trust=trust,
+        trust=gate or trust,
         signposts=Signposts(routed, cellar.chance),
         outcomes=notes,
     )

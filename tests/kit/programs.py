@@ -20,6 +20,7 @@ PACKAGES = {
     "initdb": "postgresql",
     "mbsync": "isync",
     "openssl": "openssl",
+    "postfix": "postfix",
     "strace": "strace",
 }
 """Program to Debian package; `tests/kit/system-packages.sh` installs the same (tests/test_house.py compares)."""

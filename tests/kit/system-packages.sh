@@ -14,6 +14,7 @@ gpg|gnupg|OpenPGP
 initdb|postgresql|everything on PostgreSQL
 mbsync|isync|IMAP synchronisation with mbsync
 openssl|openssl|foreign TLS clients and hostile certificates
+postfix|postfix|mail to and from a foreign operator that runs Postfix
 strace|strace|proof that data is synced before the 250
 '
 APT_S_MAX=900 # a slow mirror may take minutes; a dead one must not hold the build for ever
