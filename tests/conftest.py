@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from mss.model.clock import ManualClock, SeededChance
 from tests.kit import programs
+from tests.kit.demo import demo as demo
 from tests.kit.grouping import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.kit.postgres import Cluster
 from tests.kit.samples import SAMPLES, samples_dir

@@ -73,8 +73,8 @@ def gate(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> TrustGate:
 async def test_a_wrong_host_gets_nothing_until_it_is_right(
     door: str, lab: Postfix, gate: TrustGate, pki: Pki, tmp_path: Path, clock: ManualClock, chance: SeededChance
 ) -> None:
-    """The mail waits, with the reason in words of ours; it leaves for the right certificate, and nothing was told to the
-    wrong one."""
+    """The mail waits, with the reason beside it; it leaves for the right certificate, and the wrong one was told
+    nothing."""
     async with (
         cellar(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance) as below,
         outbox(below, pki, gate=gate) as out,

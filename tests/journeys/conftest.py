@@ -1,4 +1,4 @@
-"""The demo of the worker, and a real browser."""
+"""A real browser."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import pytest
 from playwright.sync_api import BrowserContext, sync_playwright
 
 from tests.kit import programs
-from tests.kit.demo import demo
-
-__all__ = ["demo"]
 
 FLAGS = (
     "--headless=new",
