@@ -32,6 +32,7 @@ class Switch:
         except OSError:
             caller.close()
             return
+        called.settimeout(None)  # a line may be silent as long as it likes
         self._open += [caller, called]
         for one, other in ((caller, called), (called, caller)):
             threading.Thread(target=_pump, args=(one, other), daemon=True).start()
