@@ -10,7 +10,8 @@ import pytest
 
 from mss.crypto.authority import Fault, Issued
 from mss.crypto.certs import Examiner
-from mss.directory.feed import FileSource, ListTrust, RevocationFeed, TrustFeed
+from mss.directory.feed import ListTrust, RevocationFeed, TrustFeed
+from mss.directory.sources import FileSource
 from mss.mail.peers import TrustGate
 from mss.model.clock import ManualClock, SeededChance
 from tests.kit.outgoing import outbox
