@@ -150,8 +150,9 @@ class QueueDesk:
 
         def take_out(connection: Connection) -> None:
             nonlocal is_told
+            if not tasks.finish(connection, schema.queue, row.owner, [row.id]):
+                raise NotFound(f"{number} has just left")  # nobody is told that it did not
             self._let_go(connection, row)
-            tasks.finish(connection, schema.queue, row.owner, [row.id])
             messages.delete_blob(connection, row.owner, row.blob)
             is_told = self._duties.report(connection, mail, statuses)
 

@@ -6,12 +6,12 @@ import pytest
 
 from mss.formats.dsn import Action, read_dsn
 from mss.mail.holding import Holder
-from mss.mail.queue import LEASE_S, OutgoingEnvelope, QueuePutter
+from mss.mail.queue import LEASE_S, Outgoing, OutgoingEnvelope, QueuePutter
 from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.message import NOTHING_WISHED, DsnWish, Notify, RecipientWish
 from mss.notices.queuedesk import NotNow, QueueDesk
-from mss.store.tasks import RowState
+from mss.store.tasks import Queued, RowState
 from tests.kit.house import LABORATORY, PATIENTS, House, words_of
 from tests.notices.test_answers import part
 from tests.notices.test_undelivered import COLLEAGUE
@@ -106,6 +106,21 @@ async def test_dropped_mail_is_told_to_its_sender_with_the_reason(queue: Queue) 
     assert "appelez le secrétariat" in words_of(told)
     assert [row.id for row in await queue.desk.waiting()] != [number]
     assert "queue.drop" in await queue.house.trace("<q@chu.mssante.example>")
+
+
+async def test_mail_that_has_just_left_is_not_told_as_dropped(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The courier was quicker than staff."""
+    number, loads = await queue.put(), queue.house.taker.load
+
+    async def leaves_meanwhile(row: Queued) -> Outgoing:
+        mail = await loads(row)
+        await queue.house.taker.end(row, lambda _: None)
+        return mail
+
+    monkeypatch.setattr(queue.house.taker, "load", leaves_meanwhile)
+    with pytest.raises(NotFound, match="just left"):
+        await queue.desk.drop(number, "test")
+    assert await queue.house.due() == []
 
 
 async def test_who_wants_no_reports_is_not_told_of_a_drop(queue: Queue) -> None:
