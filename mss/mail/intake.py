@@ -6,6 +6,8 @@ later, to the accountable sender alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mss.formats.summary import summarise
 from mss.mail import letters, policy
 from mss.mail.delivery import Delivery, Letter
@@ -71,7 +73,7 @@ class Intake:
             len(raw), Letter, traced, summary, envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
         )
         try:
-            return await self._keep(letter, envelope)
+            return replace(await self._keep(letter, envelope), long_line=facts.long_line_number)
         except StorageUnavailable:
             return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
 

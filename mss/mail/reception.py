@@ -38,6 +38,9 @@ class Receipt:
 
     verdict: Verdict
     number: int = 0
+    long_line: int = 0
+    """Number, in the message as kept, of its longest line over 998 octets: taken, but a peer erred (RFC 5322 §2.1.1).
+    0 when there is none."""
 
 
 class Reception(Protocol):

@@ -43,6 +43,11 @@ def accepted(door: str, number: int, octets: int, serial: str) -> None:
     log.info("smtp.accepted", door=door, message=number, octets=octets, serial=serial)
 
 
+def long_line(door: str, number: int, line: int, serial: str) -> None:
+    """Taken although no server need take it: a peer's software errs, and its operator may be told."""
+    log.warning("smtp.long-line", door=door, message=number, line=line, serial=serial)
+
+
 def turned_away(door: str, stage: str, verdict: Refuse | Later, serial: str) -> None:
     """Refused or put off, at MAIL, RCPT or DATA."""
     what = "smtp.refused" if isinstance(verdict, Refuse) else "smtp.later"

@@ -75,6 +75,8 @@ class MailHandler:
         receipt: Receipt = await self._reception.message(peer, ours, octets)
         if isinstance(receipt.verdict, Accept):
             journal.accepted(server.doorway.name, receipt.number, len(octets), session.serial)
+            if receipt.long_line:
+                journal.long_line(server.doorway.name, receipt.number, receipt.long_line, session.serial)
         return self._told(server, "DATA", session, receipt.verdict, replies.kept(receipt.number))
 
     def _told(self, server: Conversation, stage: str, session: Visit, verdict: Verdict, yes: Reply) -> Reply:

@@ -212,10 +212,14 @@ async def test_what_is_refused_leaves_nothing(
 
 
 async def test_a_long_line_of_a_peer_is_kept(room: MailRoom) -> None:
-    """Up to 64 KiB: many programs write them, and nothing is sent on."""
+    """Up to 64 KiB: many programs write them, and nothing is sent on. The door is told which line."""
     doctor = await room.professional("dr.house")
-    assert (await room.receive(mail(body="x" * 20_000 + "\r\n"), "dr.house")).verdict == Accept()
-    assert (await room.bodies(doctor))[0].endswith(b"x\r\n")
+    receipt = await room.receive(mail(body="x" * 20_000 + "\r\n"), "dr.house")
+    assert receipt.verdict == Accept()
+    (body,) = await room.bodies(doctor)
+    assert body.endswith(b"x\r\n")
+    assert len(body.split(b"\r\n")[receipt.long_line - 1]) == 20_000
+    assert (await room.receive(mail(subject="Suite"), "dr.house")).long_line == 0
 
 
 async def test_a_report_to_an_absent_patient_answers_nobody(room: MailRoom) -> None:

@@ -12,8 +12,10 @@ import socket
 import pytest
 import structlog
 
+from mss.mail.reception import Peer, Receipt
 from mss.model.ids import MailAddress
 from mss.model.message import Envelope
+from mss.model.verdict import Accept
 from mss.smtp import journal
 from tests.kit.pki import LAB_DOMAIN
 from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, SmtpClient, SmtpHouse
@@ -220,6 +222,22 @@ async def test_the_journal_names_no_patient(house: SmtpHouse, written: io.String
     assert told[2]["error"] == "ValueError"
     for secret in (b"279035121518989", b"Dominique", b"dubois", b"bio@", b"Traceback"):
         assert secret.decode() not in written.getvalue()
+    await client.close()
+
+
+async def test_a_line_that_is_too_long_for_others_is_taken_and_written_down(
+    house: SmtpHouse, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its number and the peer's serial, so that somebody can be told."""
+
+    async def lenient(peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+        return Receipt(Accept(), 7, long_line=12)
+
+    monkeypatch.setattr(house.reception, "message", lenient)
+    client = await house.peer()
+    assert str(await client.send()) == "250 2.0.0 Ok: 7"
+    told = json.loads(written.getvalue().splitlines()[-1])
+    assert (told["event"], told["message"], told["line"]) == ("smtp.long-line", 7, 12)
     await client.close()
 
 
