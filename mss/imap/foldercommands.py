@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from mss.imap.rights import told_rights
 from mss.imap.snapshot import Snapshot
 from mss.imap.state import SHARED_PREFIX, Selected, Session
 from mss.imap.view import View
-from mss.model.errors import NotFound
+from mss.model.errors import MssError, NotFound, StorageUnavailable
 from mss.model.mailbox import Flag, SpecialUse
 
 KEYWORDS_MAX = 62
@@ -42,15 +43,20 @@ async def select(session: Session, _tag: str, command: c.Select) -> tuple[str, s
     snapshot = opened.snapshot
     read_only = command.read_only or not set("swtie") & set(folder.box.rights)
     recent = opened.claim_recent(snapshot, keeps=not read_only and not session.rev2)
-    if not read_only and not session.rev2 and recent[1] > folder.recent_uid:
-        await session.store.claim_recent(folder, recent[1])
     view = View(snapshot, (recent,) if recent[0] < recent[1] and not session.rev2 else ())
     session.selected = Selected(folder, opened, view, read_only)
+    if not read_only and not session.rev2 and recent[1] > folder.recent_uid:
+        with suppress(StorageUnavailable):  # mail can be read when nothing can be written
+            await session.store.claim_recent(folder, recent[1])
     session.wire.write(_state(session, folder, view, read_only))
     if session.rev2:  # RFC 9051 §6.3.2: under which name it is open
         session.wire.write(responses.listed([], command.folder, utf8=True))
     if command.resync is not None:
-        await resync.resume(session, command.resync)
+        try:
+            await resync.resume(session, command.resync)
+        except MssError:
+            session.let_go()  # after a NO nothing is selected (RFC 9051 §6.3.2)
+            raise
     return ("Opened read-only", "READ-ONLY") if read_only else ("Opened", "READ-WRITE")
 
 

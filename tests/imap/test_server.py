@@ -13,7 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from mss.imap import fetching, wire
+from mss.imap.backend import Folder
 from mss.imap.server import TLS_READ_BYTES, Caps
+from mss.imap.snapshot import Changes
 from mss.imap.state import Settings
 from mss.model.clock import ManualClock, SystemClock
 from mss.model.errors import NotFound, SealBroken, StorageUnavailable
@@ -307,6 +309,35 @@ async def test_recent_messages_are_recent_for_one_session(build: Build) -> None:
         client.found = [9]
         await client.command("SEARCH RECENT")
         assert client.found == recent
+
+
+async def test_mail_can_be_read_when_nothing_can_be_written(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a message is no longer recent is not worth a refusal; a resumption that fails leaves nothing selected."""
+    house = await build()
+    await house.put(letter(1))
+    client = await PictureClient.connect(house, DOCTOR)
+
+    async def fail(*_args: object) -> None:
+        raise StorageUnavailable("test")
+
+    monkeypatch.setattr(house.store, "claim_recent", fail)
+    assert b" OK " in await client.command("SELECT INBOX")
+    await client.command("ENABLE QRESYNC")
+    client.messages = []
+    real, calls = house.store.changes, 0
+
+    async def fail_second(folder: Folder, since: int) -> Changes | None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:  # opening asks first
+            raise StorageUnavailable("test")
+        return await real(folder, since)
+
+    monkeypatch.setattr(house.store, "changes", fail_second)
+    assert b"NO [UNAVAILABLE]" in await client.command("SELECT INBOX (QRESYNC (1 1))", may_fail=True)
+    assert calls == 2
+    assert b" BAD " in await client.command("FETCH 1 UID", may_fail=True)
+    await client.close()
 
 
 async def test_pipelined_commands_are_answered_in_order(build: Build) -> None:
