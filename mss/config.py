@@ -105,8 +105,7 @@ class Relay(_Section):
     """The notice about an unreachable patient leaves at a random moment within this."""
     unreachable_share_max: float = Field(0.10, ge=0, le=1)
     unreachable_max: int = Field(30, ge=0)
-    """Patients of one sender or peer who cannot be reached, in an hour: over this share and this number, staff hear
-    that somebody may be trying out addresses. Nothing is refused."""
+    """Unreachable patients of a sender or peer in an hour: over this share and this number staff are told."""
 
     @field_validator("trust_list_url")
     @classmethod
@@ -234,6 +233,8 @@ class Config(BaseSettings):
     """Whether a patient's address may have a wrong key, as national test identities do. Never in production."""
     postmaster: str
     """Address of the person who reads postmaster@ of every domain of ours."""
+    software_reference: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,60}$")
+    """Our product reference from convergence.esante.gouv.fr, for X-MSS-NIL of what the server writes; empty: none."""
     state_dir: Path
     """Everything that is stored, sealed; to be backed up."""
     keys_dir: Path
@@ -345,7 +346,8 @@ def load(path: Path) -> Config:
 def _told(error: ErrorDetails) -> str:
     """One line: which setting, and what to write instead."""
     name = ".".join(str(step) for step in error["loc"])
-    said = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    words = {"missing": "is needed", "extra_forbidden": "there is no such setting"}
+    said = words.get(error["type"], error["msg"].removeprefix("Value error, "))
     return f"{name}: {said}"
 
 
@@ -355,9 +357,6 @@ def _address(url: str, *schemes: str) -> str:
     if parsed.scheme not in schemes or not parsed.hostname:
         raise ValueError(f"not an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     return url
-
-
-_WORDS = {"missing": "is needed", "extra_forbidden": "there is no such setting"}
 
 
 def _ours(domain: str, info: ValidationInfo) -> str:

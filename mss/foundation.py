@@ -129,6 +129,7 @@ def house_of(config: Config) -> House:
         accepts_test_identities=config.accepts_test_identities,
         postmaster=MailAddress.parse(config.postmaster),
         unreachable_delay_max_s=config.relay.unreachable_delay_max_s,
+        software=config.software_reference,
     )
 
 

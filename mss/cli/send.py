@@ -52,6 +52,7 @@ async def send_documents(wish: Wish, config: Config | None) -> int:
         pdfs=copies,
         at=SystemClock().now(),
         reply_to=MailAddress.parse(wish.reply_to) if wish.reply_to else None,
+        reference=config.software_reference if config else "",
     )
     message_id, raw = healthmail.compose(sending, SystemChance())
     await submit(server, sender, [sending.recipient], raw)

@@ -17,7 +17,7 @@ from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.vigil import Vigil
 from mss.model.clock import Clock, to_ms
-from mss.model.ids import MailAddress, OwnerId, lane_of
+from mss.model.ids import MailAddress, OwnerId, lane_of, matricule_of
 from mss.store import audit, changes, received, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -71,13 +71,14 @@ class Dispatch:
         """Send a letter on behalf of `origin`. `also` and `own_copy` (a Sent copy) are in origin's transaction
         together with its queue rows. Raises StorageUnavailable; a repeat is safe."""
         ours: list[MailAddress] = []
-        remote: dict[str, list[MailAddress]] = {}
+        remote: dict[tuple[str, str], list[MailAddress]] = {}
         for recipient in dict.fromkeys(recipients):
             is_ours = recipient.domain in self._house.domains
-            (ours if is_ours else remote.setdefault(recipient.domain, [])).append(recipient)
+            alone = recipient.key if matricule_of(recipient) else ""  # no patient's server reads of another patient
+            (ours if is_ours else remote.setdefault((recipient.domain, alone), [])).append(recipient)
         within_s = self._house.unreachable_delay_max_s
         parcels = await self._delivery.incoming(letter, ours, self._recipients.reachable, within_s)
-        queued = [await self._prepare_remote(origin, letter, domain, to) for domain, to in remote.items()]
+        queued = [await self._prepare_remote(origin, letter, domain, to) for (domain, _), to in remote.items()]
         # Mailboxes first: should the rest fail, the sender repeats and what stands already stays single.
         await self._delivery.commit(parcels)
         await self._delivery.owe_receipts(letter, parcels, within_s)

@@ -45,6 +45,8 @@ class Sending:
     receipt_wanted: bool = True
     text: str = ""
     software: str = "mss"
+    reference: str = ""
+    """Product reference of that software, for X-MSS-NIL."""
 
 
 def subject_of(header: CdaHeader) -> str:
@@ -72,6 +74,8 @@ def compose(sending: Sending, chance: Chance) -> tuple[str, bytes]:
     if sending.receipt_wanted:
         mail["Disposition-Notification-To"] = str(sending.sender)
     mail["X-MSS-CODECDA"] = ",".join(header.code.code for header in headers)
+    if sending.reference:
+        mail["X-MSS-NIL"] = sending.reference
     mail["X-MSS-INS"] = "O" if ins and all(header.patient.traits for header in headers) else "N"
     mail.set_content(sending.text or "Veuillez trouver ci-joint un document de santé.\n")
     archive = _archive(sending, headers, chance)

@@ -22,7 +22,7 @@ from mss.mail.policy import MessageFacts
 from mss.mail.reception import Peer
 from mss.model.clock import Chance
 from mss.model.errors import BadValue
-from mss.model.ids import MailAddress
+from mss.model.ids import MailAddress, matricule_of
 from mss.model.message import Envelope
 
 P = ParamSpec("P")
@@ -38,6 +38,7 @@ MESSAGE_ID_CHARS_MAX = 900
 """An id is never folded, and a line ends at 998 (RFC 5322 §2.1.1)."""
 PARIS = ZoneInfo("Europe/Paris")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
+_PATIENT = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9.-]*[A-Za-z0-9]", re.ASCII)
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 
 
@@ -96,6 +97,20 @@ def header_facts(structure: Structure) -> HeaderFacts:
     )
 
 
+def patients_shown(structure: Structure) -> frozenset[str]:
+    """Patients' addresses that every reader sees in To and Cc, also where a name or a comment hides them."""
+    values = [value for field in ("To", "Cc", "Resent-To", "Resent-Cc") for value in structure.headers(field)]
+    return frozenset(
+        found.lower() for value in values for found in _PATIENT.findall(f"{value} {headers.decode_words(value)}")
+    )
+
+
+def attachments_octets(structure: Structure) -> int:
+    """How large all parts are, decoded: lines of 76 letters and CRLF hold 57 octets."""
+    sizes = ((part.body_end - part.body_start, part.encoding) for part in structure.leaves())
+    return sum(octets * 57 // 78 if encoding == "base64" else octets for octets, encoding in sizes)
+
+
 def message_facts(
     structure: Structure,
     envelope: Envelope,
@@ -114,6 +129,8 @@ def message_facts(
         may_use=may_use,
         own=own,
         login_has_a_name=login is not None,
+        patients=frozenset(one.key for one in envelope.recipients if matricule_of(one)) if by_login else frozenset(),
+        patients_shown=patients_shown(structure) if by_login else frozenset(),
         from_addresses=seen.from_addresses,
         from_is_readable=seen.from_is_readable,
         sender_addresses=seen.senders,

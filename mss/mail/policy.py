@@ -6,7 +6,7 @@ Rules are asked in order; the first that answers decides. A rule reads facts and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mss.model.ids import MailAddress
@@ -102,6 +102,10 @@ class MessageFacts:
     """Submission: those of `may_use` that are the login's or its teams' own, not lent to it."""
     login_has_a_name: bool = True
     """Submission: whether we know an address of whoever signed in, to name a delegate."""
+    patients: frozenset[str] = frozenset()
+    """Submission: patients among the recipients (keys)."""
+    patients_shown: frozenset[str] = frozenset()
+    """Submission: patients' addresses that To and Cc show."""
     header_is_broken: bool = False
     """The header ends at a line that is no field: what readers see behind it differs from reader to reader."""
 
@@ -151,11 +155,45 @@ def delegate_is_named(facts: MessageFacts) -> Verdict | None:
     return None if facts.login_has_a_name else Refuse(Reason.FROM_NOT_OF_LOGIN)
 
 
+def no_patient_reads_of_another(facts: MessageFacts) -> Verdict | None:
+    """Submission: an address is an INS, so nobody but she herself may find it in her copy. Copies are never rewritten,
+    since a signature would break: who names two is told to write to each."""
+    seen_by_another = any(shown != reader for shown in facts.patients_shown for reader in facts.patients)
+    return Refuse(Reason.PATIENTS_NAMED_TOGETHER) if facts.by_login and seen_by_another else None
+
+
 def lines_can_be_sent_on(facts: MessageFacts) -> Verdict | None:
     """Submission: a line that no peer must take is refused here, with its number."""
     if not facts.by_login or not facts.long_line_number:
         return None
     return Refuse(Reason.LINE_TOO_LONG, str(facts.long_line_number))
+
+
+@dataclass(frozen=True, slots=True)
+class SizeFacts:
+    """How large a message would leave, and how much each recipient's operator takes."""
+
+    octets: int
+    rooms: Mapping[str, int]
+    """Domain → octets, where an operator said so lately."""
+    attachments_octets: int = 0
+    """Decoded."""
+    patient_domain: str = ""
+    """Ours, when a patient of ours is among the recipients."""
+
+
+PATIENT_ATTACHMENTS_OCTETS_MAX = 25 * 1024 * 1024
+"""What a patient's mailbox takes in all (ENS §6, second-hand)."""
+
+
+def judge_size(facts: SizeFacts) -> Verdict:
+    """Refused in words now, instead of returned by another operator an hour later."""
+    for domain, room in sorted(facts.rooms.items()):
+        if 0 < room < facts.octets:
+            return Refuse(Reason.TOO_LARGE_FOR_RECIPIENT, f"{domain} {room}")
+    if facts.patient_domain and facts.attachments_octets > PATIENT_ATTACHMENTS_OCTETS_MAX:
+        return Refuse(Reason.TOO_LARGE_FOR_RECIPIENT, f"{facts.patient_domain} {PATIENT_ATTACHMENTS_OCTETS_MAX}")
+    return Accept()
 
 
 SENDER_RULES: tuple[Callable[[SenderFacts], Verdict | None], ...] = (sender_belongs_to_the_login,)
@@ -172,6 +210,7 @@ MESSAGE_RULES: tuple[Callable[[MessageFacts], Verdict | None], ...] = (
     from_belongs_to_the_login,
     sender_field_is_not_somebody_else,
     delegate_is_named,
+    no_patient_reads_of_another,
     lines_can_be_sent_on,
 )
 

@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 from mss.accounts import lifecycle
 from mss.accounts.lifecycle import Wish
 from mss.crypto.keys import Lookup
-from mss.mail.policy import RecipientFacts
+from mss.formats.parts import Structure
+from mss.mail import letters
+from mss.mail.policy import RecipientFacts, SizeFacts
 from mss.model.ids import MailAddress, Matricule, OwnerId, matricule_of
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.verdict import Accept
-from mss.store import owners
+from mss.store import owners, peerrooms
 from mss.store.database import Store
 from mss.store.owners import WRITES, MailboxRow, Way
 from mss.store.sql import Connection
 
 POSTMASTER = "postmaster"
+ROOM_KNOWN_MS = 14 * 24 * 3_600_000
+"""How long we believe what another operator said of its limit: it may have raised it since."""
+SMALL_OCTETS = 1024 * 1024
+"""Every operator takes this much; nothing is looked up for it."""
 NOBODY = OwnerId(0)
 """A number that no owner has."""
 
@@ -34,6 +40,13 @@ class House:
     postmaster: MailAddress
     """The person who reads what is sent to postmaster@ any of our domains (RFC 5321 §4.5.1)."""
     unreachable_delay_max_s: int = 3000
+    software: str = ""
+    """Our product reference, for X-MSS-NIL of what we write ourselves; empty: none yet."""
+
+    @property
+    def nil_field(self) -> bytes:
+        """X-MSS-NIL as a line of a header we write, or nothing."""
+        return f"X-MSS-NIL: {self.software}\r\n".encode("ascii") if self.software else b""
 
     def matricule_of(self, address: MailAddress) -> Matricule | None:
         """The INS behind a patient's address, when the address has that shape."""
@@ -98,6 +111,19 @@ class Recipients:
         if box is None or box.state in (AccountState.CLOSED, AccountState.SUSPENDED):
             return None
         return box
+
+    async def size_facts(
+        self, recipients: Collection[MailAddress], octets: int, structure: Structure, now_ms: int
+    ) -> SizeFacts:
+        """What is known of how much the operators of these take."""
+        domains = {one.domain for one in recipients} - self._house.domains
+        rooms: dict[str, int] = {}
+        if domains and octets > SMALL_OCTETS:
+            since_ms = now_ms - ROOM_KNOWN_MS
+            rooms = await self._store.read(lambda c: peerrooms.rooms_of(c, sorted(domains), since_ms))
+        to_patient = any(self._house.matricule_of(one) for one in recipients)
+        patients = self._house.patient_domain if to_patient else ""
+        return SizeFacts(octets, rooms, letters.attachments_octets(structure), patients)
 
     async def may_write_as(self, account: OwnerId, addresses: Collection[MailAddress]) -> Pens:
         """Which of these addresses a login may write under, and by what right, now."""

@@ -151,7 +151,8 @@ class PatientReplies:
             maintype, _, subtype = _safe_type(attachment.mime_type).partition("/")
             filename = " ".join(attachment.filename.split())
             message.add_attachment(attachment.data, maintype=maintype, subtype=subtype, filename=filename)
-        return opening.to_bytes() + letters.threading(original) + message.as_bytes()
+        heading = opening.to_bytes() + letters.threading(original) + self._house.nil_field
+        return heading + message.as_bytes()
 
     async def _send(
         self,

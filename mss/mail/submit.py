@@ -21,7 +21,7 @@ from mss.mail.policy import SenderFacts
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import NoScreening, Screening
-from mss.model.clock import Chance, Clock
+from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import Malformed, StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.message import Envelope
@@ -86,6 +86,11 @@ class Submission:
             finished = await letters.aside(len(raw), letters.without_fields, raw, *gone, before=before)
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
             repeated = raw if _says(structure, "Message-ID") else finished
+            size = await self._recipients.size_facts(
+                envelope.recipients, len(finished), structure, to_ms(self._clock.now())
+            )
+            if not isinstance(verdict := policy.judge_size(size), Accept):
+                return Receipt(verdict)
             summary = summarise(finished, await letters.scan(finished))
             doubt = await self._screening.doubt(raw)
             letter = await letters.aside(
@@ -156,7 +161,7 @@ class HouseMail:
 
         Raises StorageUnavailable, Malformed (a defect of ours: the duty then waits for a human).
         """
-        traced = letters.return_path(sender) + raw
+        traced = letters.return_path(sender) + self._house.nil_field + raw
         structure = mime.scan(traced)
         summary = summarise(traced, structure)
         letter = Letter(traced, summary, sender, "house", summary.message_id.encode())

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     FROM_NOT_SINGLE = "from-not-single"
     FROM_NOT_OF_LOGIN = "from-not-of-login"
     CONVERSATION_NOT_OPEN = "conversation-not-open"
+    PATIENTS_NAMED_TOGETHER = "patients-named-together"
+    TOO_LARGE_FOR_RECIPIENT = "too-large-for-recipient"
     # content
     TOO_LARGE = "too-large"
     BARE_CR_OR_LF = "bare-cr-or-lf"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from mss.formats.dsn import Action, RecipientStatus
 from mss.mail.queue import Outgoing
-from mss.model.clock import Clock
+from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress
 from mss.notices.send import ReportDuties
-from mss.store import audit
+from mss.store import audit, peerrooms
 from mss.store.sql import Connection
 
 ACTOR = "courier"
@@ -26,6 +26,10 @@ class CourierNotes:
 
     duties: ReportDuties
     clock: Clock
+
+    def learned_room(self, connection: Connection, domain: str, octets: int) -> None:
+        """So that a larger message is refused to its sender in words, before it is taken (mss/mail/submit.py)."""
+        peerrooms.learn(connection, domain, octets, to_ms(self.clock.now()))
 
     def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
         """Another operator has taken it for these."""

@@ -119,7 +119,7 @@ class Link:
 
     async def send(self, envelope: OutgoingEnvelope, message: bytes) -> Sent:
         """Hand a message over. Raises LinkFailed; afterwards a link that is still open may be used again."""
-        sent = Sent(self.host.name, takes_wishes=self._client.supports_extension("dsn"))
+        sent = Sent(self.host.name, takes_wishes=self._client.supports_extension("dsn"), room=self.room)
         try:
             await self._send(sent, envelope, message)
         except BaseException as problem:

@@ -87,6 +87,8 @@ class Sent:
     host: str
     takes_wishes: bool = False
     """The host announced DSN: what was asked of reports is its affair now."""
+    room: int = 0
+    """The largest message that the host takes, 0 when it did not say."""
     accepted: tuple[MailAddress, ...] = ()
     refused: dict[MailAddress, Setback] = field(default_factory=dict)
     later: dict[MailAddress, Setback] = field(default_factory=dict)

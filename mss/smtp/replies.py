@@ -67,6 +67,10 @@ REPLIES: dict[Reason, Reply] = {
     Reason.SENDER_NOT_OF_LOGIN: Reply(550, "5.7.1", "Not a sender address of this login"),
     Reason.FROM_NOT_SINGLE: Reply(550, "5.7.1", "Exactly one From address is required"),
     Reason.FROM_NOT_OF_LOGIN: Reply(550, "5.7.1", "From or Sender is not an address of this login"),
+    Reason.PATIENTS_NAMED_TOGETHER: Reply(
+        554, "5.7.1", "A patient would read another's address: send each her own message, or use Bcc for all of them"
+    ),
+    Reason.TOO_LARGE_FOR_RECIPIENT: Reply(552, "5.3.4", "Message too large for a recipient's operator"),
     # content
     Reason.TOO_LARGE: Reply(552, "5.3.4", "Message too large"),
     Reason.BARE_CR_OR_LF: Reply(554, "5.6.0", "Malformed message: a line does not end in CRLF"),
@@ -99,6 +103,10 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.INS_MISSING,
         Reason.INS_KEY_WRONG,
         Reason.INS_MISMATCH,
+        Reason.NAME_UNLIKE,
+        Reason.INS_FORMER,
+        Reason.NOT_THE_MAILBOX,
+        Reason.ANNOUNCEMENT_UNMATCHED,
         Reason.TRAITS_MISMATCH,
         Reason.TRAITS_INCOMPLETE,
         Reason.IDENTITY_NOT_QUALIFIED,
@@ -172,7 +180,7 @@ SHUTTING_DOWN = REPLIES[Reason.SHUTTING_DOWN]
 
 
 def reply_to(verdict: Verdict) -> Reply:
-    """The words for a verdict. Of its detail only the number of a line that is too long is told."""
+    """The words for a verdict. Of its detail only a line's number, or a recipient's domain and its limit are told."""
     if isinstance(verdict, Accept):
         return OK
     reply = REPLIES.get(verdict.reason)
@@ -180,7 +188,9 @@ def reply_to(verdict: Verdict) -> Reply:
         return reply if reply and not reply.is_permanent else NEUTRAL_LATER
     if reply is None or not reply.is_permanent:
         return NEUTRAL_REFUSAL
-    return _with_line_number(reply, verdict)
+    return (
+        _with_room(reply, verdict) if verdict.reason is Reason.TOO_LARGE_FOR_RECIPIENT else _with_line(reply, verdict)
+    )
 
 
 def kept(number: int) -> Reply:
@@ -193,6 +203,15 @@ def chunk(octets: int) -> Reply:
     return Reply(250, "2.0.0", f"{octets} octets")
 
 
-def _with_line_number(reply: Reply, verdict: Refuse) -> Reply:
+def _with_room(reply: Reply, verdict: Refuse) -> Reply:
+    """Which operator takes how much: a domain that the sender named, and a number."""
+    domain, _, octets = verdict.detail.partition(" ")
+    if not (domain and domain.isascii() and domain.isprintable() and octets.isascii() and octets.isdigit()):
+        return reply
+    text = f"Message too large for {domain}, which takes {int(octets) / 1_000_000:.1f} MB: send less, or in parts"
+    return Reply(reply.code, reply.enhanced, text)
+
+
+def _with_line(reply: Reply, verdict: Refuse) -> Reply:
     told = verdict.reason is Reason.LINE_TOO_LONG and verdict.detail.isascii() and verdict.detail.isdigit()
     return Reply(reply.code, reply.enhanced, f"Malformed message: line {verdict.detail} is too long") if told else reply

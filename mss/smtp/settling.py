@@ -34,6 +34,10 @@ from mss.store.tasks import Queued
 class Outcomes(Protocol):
     """What the house notes of an attempt, in the transaction that ends or puts off the row."""
 
+    def learned_room(self, connection: Connection, domain: str, octets: int) -> None:
+        """How large a message the servers of a domain take."""
+        ...
+
     def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
         """Another operator has taken it for these."""
 
@@ -78,6 +82,8 @@ class Settling:
             journal.failed(row.id, row.next_hop, f"{failure.reason} {failure.status}")
 
         def note(connection: Connection) -> None:
+            if sent.room:
+                self._outcomes.learned_room(connection, row.next_hop, sent.room)
             if sent.accepted:
                 self._outcomes.relayed(connection, mail, sent.accepted, sent.host)
             if failures:

@@ -63,6 +63,15 @@ alias = _owned(
 absence = _owned("absence", _col("period", Id), _col("absence_sealed", Bytes))
 """What an absent holder wants senders to be told, sealed; its dates stand in `mailbox`, where delivery reads them."""
 
+peer_room = Table(
+    "peer_room",
+    metadata,
+    Column("domain", String(253), primary_key=True),
+    _col("octets", BigInteger),
+    _col("learned_ms", BigInteger),
+)
+"""How large a message the servers of a domain take, as they said when we last delivered there."""
+
 absence_told = _owned("absence_told", keys=("correspondent",))
 """Who was told of the present absence: a number made from keyed hashes of period and address."""
 

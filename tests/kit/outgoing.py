@@ -60,6 +60,10 @@ class Notes:
     put_off_for: list[str] = field(default_factory=list)
     told: list[tuple[RecipientStatus, ...]] = field(default_factory=list)
     """Each report that its sender wants."""
+    rooms: dict[str, int] = field(default_factory=dict)
+
+    def learned_room(self, connection: Connection, domain: str, octets: int) -> None:
+        self.rooms[domain] = octets
 
     def relayed(self, connection: Connection, mail: Outgoing, recipients: Sequence[MailAddress], host: str) -> None:
         self.relayed_to += [(str(recipient), host) for recipient in recipients]

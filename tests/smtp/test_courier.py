@@ -451,6 +451,7 @@ async def test_a_size_limit_is_respected_before_sending(out: Outbox, peer: Stran
     await out.until_empty()
     assert [(failure.status, failure.reason) for failure in out.notes.failures] == [("5.3.4", Reason.TOO_LARGE)]
     assert peer.count("MAIL") == 0
+    assert out.notes.rooms == {LAB_DOMAIN: 1000}  # for whoever submits the next
 
 
 async def test_a_message_of_25_mb_leaves(out: Outbox, pki: Pki) -> None:
