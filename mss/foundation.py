@@ -6,6 +6,7 @@ by calling `private` or not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ssl import SSLContext
 
@@ -14,6 +15,7 @@ from cryptography import x509
 from mss.config import Config, Relay, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
+from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
 from mss.directory.sources import AddressSource, FileSource, Kept, Source
@@ -137,7 +139,6 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bo
     """The trust list and revocations of this process. `fetches`: it asks addresses and keeps what is good; the others
     read what it kept. `tells` False: a command, which has no journal. Raises BadValue without authorities."""
     relay, authorities = config.relay, health_authorities(config)
-    feed = trust_feed(config, clock, list_source(config, clock, fetches=fetches))
     sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
     kept: list[Kept | None] = [None] * len(sources)
     for number, url in enumerate(relay.revocation_urls):
@@ -145,6 +146,8 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bo
         sources.append(AddressSource(url, _fetch_tls(config), clock) if fetches else FileSource(place.path))
         kept.append(place)
     revocations = RevocationFeed(sources, authorities, kept) if sources else None
+    source = list_source(config, clock, fetches=fetches)
+    feed = trust_feed(config, clock, source, revoked=lambda: revocations.current if revocations else RevocationLists())
     gate = TrustGate(feed, revocations, Examiner(authorities), clock)
     if fetches:
         gate.recall()  # addresses are asked in the background: a source that is away delays no start
@@ -162,7 +165,14 @@ def health_authorities(config: Config) -> tuple[x509.Certificate, ...]:
         raise BadValue(f"relay.authorities: {path}: {problem.strerror}") from problem
 
 
-def trust_feed(config: Config, clock: Clock, source: Source, *, keeps: bool = True) -> TrustFeed:
+def trust_feed(
+    config: Config,
+    clock: Clock,
+    source: Source,
+    *,
+    keeps: bool = True,
+    revoked: Callable[[], RevocationLists] = RevocationLists,
+) -> TrustFeed:
     """The trust list as this operator wants it signed and kept. Raises BadValue."""
     authorities = health_authorities(config)
     return TrustFeed(
@@ -171,6 +181,7 @@ def trust_feed(config: Config, clock: Clock, source: Source, *, keeps: bool = Tr
         clock,
         FeedLimits(age_s_max=config.relay.trust_list_age_hours_max * HOUR_S),
         kept=kept_list(config) if keeps else None,
+        revocations=revoked,
     )
 
 

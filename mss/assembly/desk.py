@@ -88,7 +88,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
 
 async def _ops(process: Process, listen: Listen) -> None:
     """Numbers of the whole operator, asked of the store when they are scraped."""
-    from mss.assembly.gauges import gauges
+    from mss.assembly.gauges import gauges, trust_gauges
     from mss.ops.server import OpsServer
 
     ground = process.ground
@@ -96,7 +96,7 @@ async def _ops(process: Process, listen: Listen) -> None:
         listen.host,
         listen.port,
         build={"version": __version__, "store": ground.store.dialect},
-        gauges=gauges(ground),
+        gauges=[*gauges(ground), *trust_gauges(ground)],
         is_ready=lambda: not ground.store.failed,
     )
     await server.start()

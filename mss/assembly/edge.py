@@ -9,7 +9,7 @@ from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process
 from mss.config import AccountCaps, Listen, PeerCaps
 from mss.crypto.certs import load_der, read
-from mss.crypto.tls import RefusedPeer, TlsHolder, relay_server_context
+from mss.crypto.tls import RefusedPeer, relay_server_context
 from mss.foundation import Foundation
 from mss.mail.counting import REFUSED, CountedJudge, CountedReception, Tally
 from mss.mail.intake import Intake
@@ -43,13 +43,13 @@ async def _relay_in(process: Process, listen: Listen) -> None:
         known = peer.certificate
         tally.turned_away(REFUSED, str(known.subject) if known else "", f"tls {peer.reason}")
 
-    holder = TlsHolder(
-        lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=refused)
+    holder = process.tls(
+        lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=refused),
+        [relay.tls.certificate, relay.tls.key, relay.authorities],
     )
     intake = Intake(
         ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening, ground.vigil
     )
-    process.reloads.append(holder.reload)
     server = RelayServer(
         hostname=process.config.host,
         tls=lambda: holder.current,

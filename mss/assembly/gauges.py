@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mss import foundation
+from mss.assembly.certificates import seconds_left
+from mss.formats import trustlist
 from mss.foundation import Foundation
 from mss.mail.bell import ALARM_ACT
 from mss.mail.counting import PUT_OFF, REFUSED, day_of
@@ -106,3 +111,20 @@ def _of_the_works_and_doors(asker: _Asker) -> Iterator[Gauge]:
     )
     yield asker.number("patient_search_alarms_today", "Times somebody seemed to try out who exists.", searched)
     yield asker.numbers("refusals_today", "Refused or put off at the mail doors, by reason.", "reason", refusals)
+
+
+def trust_gauges(ground: Foundation) -> Iterator[Gauge]:
+    """Of our certificates and the trust list: asked of files, not of the store."""
+
+    async def certificates() -> dict[str, float]:
+        return seconds_left(ground.config, ground.clock.now())
+
+    async def list_age() -> float:
+        """Infinite when no good list was ever taken."""
+        octets = await asyncio.to_thread(foundation.kept_list(ground.config).read)
+        if octets is None:
+            return math.inf
+        return (ground.clock.now() - trustlist.generated_at(octets)).total_seconds()
+
+    yield Gauge("certificate_seconds_left", "Until our own certificates end.", certificates, "where")
+    yield Gauge("trust_list_age_seconds", "Since the last good trust list was generated.", list_age)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Reload = Callable[[], None]
 
+TLS_LOOK_EVERY_S = 5.0
+"""How often the files of a certificate are looked at (a stat each): whoever renews need not think of a signal."""
 STOP_S = 9
 """A process that was asked to finish ends, finished or not, also when nobody is left to end it (SIGALRM)."""
 
@@ -66,10 +69,26 @@ class Process:
         return gate
 
     def service_tls(self, tls: Tls, authorities: Path | None) -> TlsHolder:
-        """The context of a door for our own users, read again on SIGHUP."""
-        holder = TlsHolder(lambda: service_server_context(tls.certificate, tls.key, authorities))
+        """The context of a door for our own users, kept fresh."""
+        files = [tls.certificate, tls.key, *([] if authorities is None else [authorities])]
+        return self.tls(lambda: service_server_context(tls.certificate, tls.key, authorities), files)
+
+    def tls(self, build: Callable[[], SSLContext], files: Sequence[Path]) -> TlsHolder:
+        """A context that is read again on SIGHUP, and by itself when one of its files was replaced."""
+        holder = TlsHolder(build, files)
         self.reloads.append(holder.reload)
+        self.keep(_keep_tls_fresh(holder))
         return holder
+
+
+async def _keep_tls_fresh(holder: TlsHolder) -> None:
+    while True:
+        await asyncio.sleep(TLS_LOOK_EVERY_S)
+        try:
+            if await asyncio.to_thread(holder.look):
+                log.info("tls.reloaded")
+        except BadValue as problem:  # the old one stays
+            log.error("reload.refused", reason=str(problem))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

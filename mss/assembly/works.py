@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from mss.assembly.process import Process
 from mss.crypto.keys import PrivateKeys
-from mss.crypto.tls import TlsHolder, relay_client_context
+from mss.crypto.tls import relay_client_context
 from mss.foundation import routes_of
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
 from mss.store.workers import free_leases_of_the_dead, worker_name
 
 if TYPE_CHECKING:
+    from mss.mail.submit import HouseMail
+    from mss.notices.compose import House
     from mss.notices.watch import Staff
 
 
@@ -83,6 +85,18 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     runner = Runner(store, ground.bus, clock, worker_name(), handlers)
     process.keep(runner.run())
     process.keep(Counting(store).keep_counting())
+    _watch_certificates(process, mail, House(ground.house.host, writer))
+
+
+def _watch_certificates(process: Process, mail: HouseMail, writes_as: House) -> None:
+    from mss.assembly.certificates import CertificateWatch
+    from mss.directory.sources import Kept
+    from mss.notices.expiry import ExpiryNotices
+
+    ground = process.ground
+    notices = ExpiryNotices(writes_as, _staff(process).default, ground.public.lookup, mail, ground.clock)
+    told = Kept(process.config.state_dir / "trust" / "told.json")
+    process.keep(CertificateWatch(process.config, notices, ground.clock, told).keep_watch())
 
 
 def _staff(process: Process) -> Staff:
@@ -105,12 +119,12 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
 
     ground, relay = process.ground, process.config.relay
     clock, chance = ground.clock, ground.chance
-    holder = TlsHolder(
+    holder = process.tls(
         lambda: relay_client_context(
             relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=journal.handshake_refused
-        )
+        ),
+        [relay.tls.certificate, relay.tls.key, relay.authorities],
     )
-    process.reloads.append(holder.reload)
     errand = Errand(
         hostname=process.config.host,
         tls=lambda: holder.current,

@@ -15,6 +15,8 @@ from mss.cli.common import Finding, store_exists
 from mss.config import Config, Tls
 from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_of
 from mss.crypto.keys import load_private
+from mss.crypto.revocation import RevocationLists
+from mss.crypto.tls import service_server_context
 from mss.directory.trust import TrustView
 from mss.foundation import health_authorities, list_source, trust_feed, trust_gate
 from mss.model.clock import Chance, Clock
@@ -99,6 +101,13 @@ def _certificate(what: str, tls: Tls, now: datetime) -> Iterator[Finding]:
             False, f"{what}.tls: {tls.certificate}: no certificate", "a PEM file: certificate, then its chain"
         )
         return
+    try:
+        service_server_context(tls.certificate, tls.key)
+    except BadValue as problem:
+        yield Finding(
+            False, f"{what}.tls: {problem}", f"{tls.key} must be the key of {tls.certificate}, readable by us"
+        )
+        return
     ends, left = own.not_valid_after_utc, own.not_valid_after_utc - now
     if left < EXPIRES_SOON:
         when = "has ended" if left < timedelta() else f"ends in {left.days} days"
@@ -142,11 +151,25 @@ def _ourselves(config: Config, clock: Clock, view: TrustView) -> Iterator[Findin
         yield Finding(False, f"our certificate is not listed for {', '.join(missing)}", advice)
     else:
         yield Finding(True, "our certificate is listed for all our domains")
-    yield _our_state(config, clock, own)
-
-
-def _our_state(config: Config, clock: Clock, own: x509.Certificate) -> Finding:
     revocations = trust_gate(config, clock, tells=False).revocations
+    yield from _revocation_lists(revocations, clock.now())
+    yield _our_state(config, clock, own, revocations)
+
+
+def _revocation_lists(lists: RevocationLists | None, now: datetime) -> Iterator[Finding]:
+    """For how long they count."""
+    if lists is None:
+        yield Finding(False, "revocation lists: nobody asks", "set relay.revocation_urls, or a revoked peer is let in")
+        return
+    for number, listing in enumerate(lists.lists, 1):
+        is_over = listing.next_update <= now
+        what = f"revocation list {number}: counts until {listing.next_update:%Y-%m-%d %H:%M} UTC"
+        yield Finding(not is_over, what, "a newer one is needed: peers are told 454" if is_over else "")
+    if not lists.lists:
+        yield Finding(False, "revocation lists: none that can be read", "see their files or addresses: peers get 454")
+
+
+def _our_state(config: Config, clock: Clock, own: x509.Certificate, revocations: RevocationLists | None) -> Finding:
     shown = Examiner(health_authorities(config)).examine(
         der_of(own), purpose=Purpose.CLIENT, now=clock.now(), revocations=revocations
     )

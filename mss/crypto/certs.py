@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
@@ -169,6 +170,25 @@ def load_certificates(octets: bytes) -> tuple[x509.Certificate, ...]:
         return tuple(_read_through(certificate) for certificate in _load_any(octets))
     except UNREADABLE:
         raise BadValue("neither PEM, DER nor PKCS#7 certificates") from None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCertificate:
+    """One of ours, as it lies in its file."""
+
+    facts: PeerCertificate
+    der: bytes
+
+
+def leaf_of(path: Path) -> OwnCertificate:
+    """The certificate itself, first in its file. Raises BadValue with one line."""
+    try:
+        leaf = load_certificates(path.read_bytes())[0]
+    except OSError as problem:
+        raise BadValue(f"{path}: {problem.strerror}") from problem
+    except (BadValue, IndexError) as problem:
+        raise BadValue(f"{path}: no certificate that can be read") from problem
+    return OwnCertificate(read(leaf), leaf.public_bytes(Encoding.DER))
 
 
 def _load_any(octets: bytes) -> list[x509.Certificate]:

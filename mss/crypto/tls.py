@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,13 +95,36 @@ def service_server_context(certificate: Pem, key: Pem, client_roots: Pem | None 
 class TlsHolder:
     """The context that new handshakes take. A reload builds another; sessions that are open keep theirs."""
 
-    def __init__(self, build: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, build: Callable[[], ssl.SSLContext], files: Sequence[Path] = ()) -> None:
+        """`files`: what `build` reads; `look` builds anew when one of them is another."""
         self._build = build
+        self._files = files
+        self._marks = self._seen()
         self.current = build()
 
     def reload(self) -> None:
         """Read certificates and roots again. On BadValue the old context stays."""
+        self._marks = self._seen()
         self.current = self._build()
+
+    def look(self) -> bool:
+        """Reload when a file was replaced; whether it was. Half a pair (a new certificate whose key is still the old
+        one) raises BadValue and is tried again when the other half comes."""
+        if self._seen() == self._marks:
+            return False
+        self.reload()
+        return True
+
+    def _seen(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(map(_mark, self._files))
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def fetch_context(roots: Pem) -> ssl.SSLContext:

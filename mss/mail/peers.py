@@ -104,15 +104,16 @@ class TrustGate:
 
     def recall(self) -> None:
         """Begin with the lists that were kept."""
-        self._feed.recall()
         if self._revocations is not None:
             self._revocations.recall()
+        self._feed.recall()
 
     def refresh(self, *, tells: bool = True) -> None:
         """Look for newer lists, and tell the journal. Blocks while an address is asked."""
         before, view = self._feed.last, self._feed.view
-        now = self._feed.refresh()
+        # Revocations first: whoever signed the new list may be among them.
         problems = () if self._revocations is None else self._revocations.refresh()
+        now = self._feed.refresh()
         if tells:
             self._tell(before, view, now, problems)
 

@@ -80,6 +80,14 @@ ILLNESSES: dict[str, tuple[Callable[[Operator, Pki], object], str]] = {
     "an old list": (lambda h, p: _list(h, p, [HOSPITAL_DOMAIN, "patient.mssante.example"], hours=30), "30 hours old"),
     "not listed": (lambda h, p: _list(h, p, [HOSPITAL_DOMAIN], hours=1), "not listed for patient.mssante.example"),
     "taken back": (_taken_back, "would refuse our certificate: revoked"),
+    "the key of another": (
+        lambda h, p: (h.directory / "relay.key").write_bytes(p.lab.key_pem),
+        "certificate or key cannot be used",
+    ),
+    "a revocation list that is over": (
+        lambda h, p: (h.directory / "a.crl").write_bytes(p.authority.crl([], now=p.now - timedelta(days=9))),
+        "revocation list 1: counts until",
+    ),
     "no revocation list": (lambda h, _: (h.directory / "a.crl").unlink(), "revocation-unknown"),
 }
 

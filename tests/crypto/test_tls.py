@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from mss.crypto.authority import Authority, Fault, Issued
+from mss.crypto.authority import Authority, Fault, Issued, write_file
 from mss.crypto.tls import (
     OPENSSL_CONF,
     RefusedPeer,
@@ -259,6 +259,22 @@ def test_a_reload_changes_new_handshakes_and_a_bad_file_changes_nothing(pki: Pki
     with pytest.raises(BadValue, match="cannot be used"):
         holder.reload()
     assert handshake_in_memory(holder.current, stranger())[0].getpeercert(binary_form=True) == renewed.der
+
+
+def test_a_renewed_certificate_is_noticed_without_a_signal_once_it_is_whole(pki: Pki, tmp_path: Path) -> None:
+    """Between the two files of a pair the old one is used; when both are there, new handshakes have the new one."""
+    certificate, key = pki.hospital.write(tmp_path, "ours")
+    holder = TlsHolder(lambda: service_server_context(certificate, key), [certificate, key])
+    assert not holder.look()
+    before, renewed = holder.current, pki.authority.issue(LAB, now=pki.now)
+    write_file(certificate, renewed.certificate_pem, mode=0o644)
+    with pytest.raises(BadValue, match="cannot be used"):
+        holder.look()
+    assert holder.current is before
+    write_file(key, renewed.key_pem, mode=0o600)
+    assert holder.look()
+    assert handshake_in_memory(holder.current, stranger())[0].getpeercert(binary_form=True) == renewed.der
+    assert not holder.look()
 
 
 def test_a_key_of_another_certificate_is_told_at_start(pki: Pki) -> None:
