@@ -232,8 +232,9 @@ async def test_a_stranger_among_the_recipients_is_not_carried_along(out: Outbox,
 
 def test_there_is_one_door_to_other_operators() -> None:
     """Who opens a connection judges what answers: nobody else in the house knows how. (`sending.py` hands mail of a
-    hospital to its own submission server.)"""
-    wanted = {"aiosmtplib.SMTP(": ["sending.py"], "Client(hostname": ["link.py"], "Link.open(": ["courier.py"]}
+    hospital to its own submission server; `mss trust probe` says hello and hands over nothing.)"""
+    wanted = {"aiosmtplib.SMTP(": ["sending.py"], "Client(hostname": ["link.py"]}
+    wanted |= {"Link.open(": ["probe.py", "courier.py"], "link.send(": ["courier.py"]}
     files = sorted(Path("mss").rglob("*.py"))
     for words, where in wanted.items():
         assert [file.name for file in files if words in file.read_text()] == where
