@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mss.formats.headers import ADDRESSES_MAX, ENCODED_WORDS_MAX, parse_address_list, unfold
+from mss.formats.lines import fault_of
 from mss.formats.parameters import (
     PARAMETERS_MAX,
     TEXT_PLAIN,
@@ -65,8 +66,6 @@ class Limits:
 
 
 LIMITS = Limits()
-SLICE_OCTETS = 1024 * 1024
-"""Of a large message is looked at in one call."""
 
 
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*+)(?:\r\n|\Z)")  # RFC 5322 §2.2, §4.5
@@ -84,31 +83,22 @@ def scan(raw: bytes, limits: Limits = LIMITS) -> Structure:
     """The structure of a message with CRLF line ends. Raises Malformed, with a reason and never content."""
     if len(raw) > limits.octets:
         raise Malformed(Reason.TOO_LARGE)
-    if b"\0" in raw:
-        raise Malformed(Reason.NUL_BYTE)
-    line_ends = _count(raw, b"\r\n")
-    if _count(raw, b"\n") != line_ends or _count(raw, b"\r") != line_ends:
-        raise Malformed(Reason.BARE_CR_OR_LF)  # SMTP smuggling; RFC 5322 §2.3
+    if (fault := fault_of(raw)) is not None:
+        raise Malformed(fault)
     longest = _longest_line(raw, limits)
     scanner = _Scanner(raw, limits)
     root = scanner.entity(0, "", 0, 0, in_digest=False)
     return Structure(root, len(raw), longest, scanner.header_is_broken)
 
 
-def _count(raw: bytes, needle: bytes) -> int:
-    """How often, counted in slices: one call over 35 MiB would hold the interpreter, and everybody, for 30 ms."""
-    reach = SLICE_OCTETS + len(needle) - 1
-    return sum(raw.count(needle, at, at + reach) for at in range(0, len(raw), SLICE_OCTETS))
-
-
 def _longest_line(raw: bytes, limits: Limits) -> LongLine | None:
     """Stride from line end to line end, as far as one line may reach; look closer only where there is none."""
-    octets, start, place = LINE_OCTETS_EMITTED_MAX, 0, -1
-    while len(raw) - start > LINE_OCTETS_EMITTED_MAX:
+    octets, start, place, size = LINE_OCTETS_EMITTED_MAX, 0, -1, len(raw)
+    while size - start > LINE_OCTETS_EMITTED_MAX:
         newline = raw.rfind(b"\n", start, start + LINE_OCTETS_EMITTED_MAX + 2)
         if newline < 0:
             newline = raw.find(b"\n", start + LINE_OCTETS_EMITTED_MAX)
-            end = newline - 1 if newline > 0 else len(raw)
+            end = newline - 1 if newline > 0 else size
             if end - start > limits.line_octets:
                 number = raw.count(b"\n", 0, start) + 1
                 raise Malformed(Reason.LINE_TOO_LONG, f"line {number}")

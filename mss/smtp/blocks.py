@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 
+from mss.formats.lines import fault_of
 from mss.model.verdict import Reason
 
 LINE_OCTETS_MAX = 64 * 1024
@@ -22,17 +23,6 @@ BLOCK_OCTETS = 64 * 1024
 _CRLF = b"\r\n"
 _END = b"\r\n.\r\n"
 _DOT_LINE = b".\r\n"
-
-
-def fault_of(octets: bytes) -> Reason | None:
-    """What makes octets that end with a line, or in the middle of one, unfit for SMTP; None when nothing does."""
-    if b"\0" in octets:
-        return Reason.NUL_BYTE
-    # Without its CRs and with one put before each LF the block must be what it was: two passes of memchr, five times as
-    # fast as counting pairs.
-    if octets.replace(b"\r", b"").replace(b"\n", _CRLF) != octets:
-        return Reason.BARE_CR_OR_LF
-    return None
 
 
 class MessageReader:

@@ -5,42 +5,67 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam
+from sqlalchemy import ClauseElement, ColumnElement, Executable, Table, and_, bindparam
 from sqlalchemy import Connection as Connection  # the one name of SQLAlchemy that rooms may use: a transaction
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.sql.compiler import SQLCompiler
 
-from mss.model.errors import StorageUnavailable
 from mss.model.ids import lane_of
 
+_SQLITE = sqlite.dialect()
 DatabaseTrouble = SQLAlchemyError
 """Whatever the database refuses or cannot do: commands turn it into one line."""
 
 
-class HotRow:
-    """A SELECT of at most one row that every mail asks: on SQLite its text is made once and handed to the driver, which
-    costs a tenth of what building, caching and wrapping cost. Elsewhere an ordinary statement."""
+class Hot:
+    """A statement that every mail runs: on SQLite its text is made once and handed to the driver, which costs a tenth of
+    what building, caching and wrapping cost. Elsewhere an ordinary statement. In the transaction of the connection."""
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Executable, columns: Sequence[str] | None = None) -> None:
+        """`columns`: of an INSERT, those that rows bring."""
         self._statement = statement
-        compiled = statement.compile(dialect=sqlite.dialect())
+        compiled = cast(ClauseElement, statement).compile(dialect=_SQLITE, column_keys=columns)
+        assert isinstance(compiled, SQLCompiler)
         self._text = str(compiled)
+        fixed = compiled.params
         self._names = tuple(compiled.positiontup or ())
+        self._fixed = {name: value for name, value in fixed.items() if value is not None}
 
     def of(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
-        """The row, or None. Raises StorageUnavailable, or what SQLAlchemy raises."""
+        """The row that it answers, or None. Raises what SQLAlchemy raises."""
         if connection.dialect.name != "sqlite":
             return connection.execute(self._statement, parameters).one_or_none()
-        try:
-            cursor = connection.connection.cursor()
-            cursor.execute(self._text, [parameters[name] for name in self._names])
-            row: Sequence[Any] | None = cursor.fetchone()
-            cursor.close()
-        except sqlite3.Error as problem:
-            raise StorageUnavailable(type(problem).__name__) from problem
+        cursor = self._run(connection, parameters)
+        row: Sequence[Any] | None = cursor.fetchone()
+        cursor.close()
         return row
+
+    def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it for each row. How many rows of the table it touched, where the driver tells (SQLite); else a negative
+        number. Raises what SQLAlchemy raises."""
+        if connection.dialect.name != "sqlite":
+            return connection.execute(self._statement, rows).rowcount
+        cursor = self._run(connection, *rows)
+        touched: int = cursor.rowcount
+        cursor.close()
+        return touched
+
+    def _run(self, connection: Connection, *rows: Mapping[str, Any]) -> Any:
+        if not connection.in_transaction():
+            connection.begin()
+        values = [[row[name] if name in row else self._fixed[name] for name in self._names] for row in rows]
+        cursor = connection.connection.cursor()
+        try:
+            if len(values) == 1:
+                cursor.execute(self._text, values[0])
+            else:
+                cursor.executemany(self._text, values)
+        except sqlite3.Error as problem:  # as SQLAlchemy tells it, without the values
+            raise DBAPIError.instance(self._text, None, problem, sqlite3.Error, hide_parameters=True) from problem
+        return cursor
 
 
 _IGNORING: dict[tuple[str, str], Any] = {}

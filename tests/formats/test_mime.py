@@ -7,7 +7,7 @@ import quopri
 
 import pytest
 
-from mss.formats import mime
+from mss.formats import lines
 from mss.formats.mime import LIMITS, Limits, Part, Structure, decode_body, decode_text, scan
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
@@ -476,7 +476,7 @@ def test_line_ends_are_counted_alike_in_any_slices(
     monkeypatch: pytest.MonkeyPatch, slice_octets: int, text: str, *, is_fit: bool
 ) -> None:
     """A large message is looked at in slices, and a CRLF between two of them is one."""
-    monkeypatch.setattr(mime, "SLICE_OCTETS", slice_octets)
+    monkeypatch.setattr(lines, "SLICE_OCTETS", slice_octets)
     raw = b"Subject: x\r\n\r\n" + text.encode()
     if is_fit:
         assert scan(raw).size == len(raw)
