@@ -20,7 +20,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from mss.model.clock import from_ms, to_ms
 from mss.model.ids import LANES, lane_of
 from mss.store import schema
-from mss.store.sql import insert_ignoring
+from mss.store.sql import Hot, insert_ignoring
 
 GENESIS = bytes(32)
 RESULT_CHARS_MAX = 200
@@ -68,33 +68,35 @@ def _digest(previous: bytes, seq: int, lane: int, act: Act) -> bytes:
 
 
 _H = schema.audit_head
-_LOCKED_HEADS = (
-    select(_H.c.lane, _H.c.seq, _H.c.digest)
-    .where(_H.c.lane.in_(bindparam("at_lanes", expanding=True)))
-    .order_by(_H.c.lane)
-    .with_for_update()
+_LOCKED_HEAD = Hot(select(_H.c.seq, _H.c.digest).where(_H.c.lane == bindparam("at_lane")).with_for_update())
+_APPEND = Hot(
+    schema.audit.insert(),
+    (
+        *("lane", "seq", "previous", "digest", "at_ms", "actor", "act", "owner", "object"),
+        *("message_id_hmac", "result"),
+    ),
 )
-_APPEND = schema.audit.insert()
-_MOVE_HEAD = (
-    update(schema.audit_head)
-    .where(schema.audit_head.c.lane == bindparam("at_lane"))
-    .values(seq=bindparam("new_seq"), digest=bindparam("new_digest"))
+_MOVE_HEAD = Hot(
+    update(_H).where(_H.c.lane == bindparam("at_lane")).values(seq=bindparam("new_seq"), digest=bindparam("new_digest"))
 )
 
 
 def write(connection: Connection, acts: Sequence[Act]) -> None:
     """Append acts to the chains of their owners' lanes, in the caller's transaction."""
-    lanes = sorted({lane_of(act.owner) for act in acts})
-    heads = {lane: (seq, digest) for lane, seq, digest in connection.execute(_LOCKED_HEADS, {"at_lanes": lanes})}
+    heads: dict[int, tuple[int, bytes]] = {}
+    for lane in sorted({lane_of(act.owner) for act in acts}):  # heads are always locked in this order
+        head = _LOCKED_HEAD.of(connection, {"at_lane": lane})
+        assert head is not None, "every lane is born with its head"
+        heads[lane] = head[0], head[1]
     rows = []
     for act in acts:
         lane = lane_of(act.owner)
         row = _link(lane, *heads[lane], act)
         heads[lane] = row["seq"], row["digest"]
         rows.append(row)
-    connection.execute(_APPEND, rows)
+    _APPEND.each(connection, rows)
     moves = [{"at_lane": lane, "new_seq": seq, "new_digest": digest} for lane, (seq, digest) in heads.items()]
-    connection.execute(_MOVE_HEAD, moves)
+    _MOVE_HEAD.each(connection, moves)
 
 
 def _link(lane: int, seq: int, previous: bytes, told: Act) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import NoResultFound
 
 from mss.model.mailbox import Flag
 from mss.store import schema, subscriptions, vanished
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by
 
 F = schema.folder
 E = schema.entry
@@ -163,9 +164,12 @@ _GROW = (
     )
     .returning(F.c.folder, F.c.uidnext, F.c.highestmodseq, F.c.uidvalidity)
 )
-_ADVANCE = _GROW.where(F.c.folder == bindparam("which"))
-_ADVANCE_BY_USE = _GROW.where(F.c.special_use == bindparam("use"))
-_INSERT_ENTRY = insert(E)
+_ADVANCE = Hot(_GROW.where(F.c.folder == bindparam("which")))
+_ADVANCE_BY_USE = Hot(_GROW.where(F.c.special_use == bindparam("use")))
+_INSERT_ENTRY = Hot(
+    insert(E),
+    ("lane", "owner", "folder", "modseq", "savedate_ms", "uid", "message", "flags", "kw", "internaldate_ms"),
+)
 
 
 def append_entries(
@@ -173,9 +177,9 @@ def append_entries(
 ) -> Appended:
     """Number messages in a folder, all at once. Raises NoResultFound when the folder is gone."""
     change = own_parameters(owner) | {"which": folder} | _growth(entries)
-    _, uidnext, modseq, uidvalidity = connection.execute(_ADVANCE, change).one()
+    _, uidnext, modseq, uidvalidity = _advanced(_ADVANCE.of(connection, change))
     first = uidnext - len(entries)
-    connection.execute(_INSERT_ENTRY, _entry_rows(owner, folder, entries, first, modseq, savedate_ms))
+    _INSERT_ENTRY.each(connection, _entry_rows(owner, folder, entries, first, modseq, savedate_ms))
     return Appended(folder, uidvalidity, first, len(entries), modseq)
 
 
@@ -186,9 +190,15 @@ def append_by_use(
     rows: list[dict[str, int]] = []
     for (owner, use), entries in sorted(wanted.items()):  # rows are always locked in this order
         change = own_parameters(owner) | {"use": use} | _growth(entries)
-        folder, uidnext, modseq, _ = connection.execute(_ADVANCE_BY_USE, change).one()
+        folder, uidnext, modseq, _ = _advanced(_ADVANCE_BY_USE.of(connection, change))
         rows += _entry_rows(owner, folder, entries, uidnext - len(entries), modseq, savedate_ms)
-    connection.execute(_INSERT_ENTRY, rows)
+    _INSERT_ENTRY.each(connection, rows)
+
+
+def _advanced(row: Sequence[Any] | None) -> Sequence[Any]:
+    if row is None:
+        raise NoResultFound("folder")
+    return row
 
 
 def _growth(entries: Sequence[NewEntry]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 
 from mss.store import schema
 from mss.store.folders import UIDS_AT_ONCE_MAX
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by
 
 M = schema.message
 B = schema.blob
@@ -98,8 +98,14 @@ class StoredMessage:
     key: SealedKey
 
 
-_INSERT = insert(M)
-_INSERT_BLOB = insert(B)
+_INSERT = Hot(
+    insert(M),
+    (
+        *("lane", "owner", "message", "size_bytes", "key_epoch", "summary_sealed", "message_id_hmac"),
+        *("blob", "state", "direction", "conversation", "received_ms"),
+    ),
+)
+_INSERT_BLOB = Hot(insert(B), ("lane", "owner", "blob", "size_bytes", "place", "inline"))
 
 
 def insert_message(connection: Connection, owner: int, new: NewMessage) -> None:
@@ -124,16 +130,16 @@ def insert_messages(connection: Connection, owned: Sequence[tuple[int, NewMessag
         }
         for owner, new in owned
     ]
-    connection.execute(_INSERT, rows)
+    _INSERT.each(connection, rows)
     bodies = [
         _blob_row(owner, StoredBody(new.blob, new.body_size_bytes, new.body_place, new.body_inline))
         for owner, new in owned
     ]
-    connection.execute(_INSERT_BLOB, bodies)
+    _INSERT_BLOB.each(connection, bodies)
 
 
 def insert_blob(connection: Connection, owner: int, body: StoredBody) -> None:
-    connection.execute(_INSERT_BLOB, _blob_row(owner, body))
+    _INSERT_BLOB.each(connection, [_blob_row(owner, body)])
 
 
 def _blob_row(owner: int, body: StoredBody) -> dict[str, Any]:

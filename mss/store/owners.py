@@ -12,7 +12,7 @@ from mss.model.ids import LANES, OwnerId
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.store import schema
 from mss.store.ids import lane_of_hash
-from mss.store.sql import HotRow, insert_ignoring, own, own_parameters, owned_by
+from mss.store.sql import Hot, insert_ignoring, own, own_parameters, owned_by
 
 L = schema.lookup
 B = schema.mailbox
@@ -49,7 +49,7 @@ class MailboxRow:
     """Between these moments senders are owed the holder's absence reply; both 0: he is there."""
 
 
-_FIND = HotRow(
+_FIND = Hot(
     select(L.c.owner).where(
         L.c.lane == bindparam("at_lane"), L.c.hmac == bindparam("at_hmac"), L.c.way <= bindparam("at_way")
     )
@@ -67,7 +67,7 @@ _BOX = select(
     B.c.absent_from_ms,
     B.c.absent_until_ms,
 )
-_ONE = HotRow(_BOX.where(owned_by(B)))
+_ONE = Hot(_BOX.where(owned_by(B)))
 
 
 def lanes_of_installation(connection: Connection) -> int:
@@ -148,7 +148,7 @@ def set_state(connection: Connection, owner: int, state: AccountState) -> None:
     connection.execute(update(B).where(owned_by(B)).values(state=state), own_parameters(owner))
 
 
-_USE = update(B).where(owned_by(B)).values(used_bytes=B.c.used_bytes + bindparam("d_bytes"))
+_USE = Hot(update(B).where(owned_by(B)).values(used_bytes=B.c.used_bytes + bindparam("d_bytes")))
 
 
 def set_quota(connection: Connection, owner: int, quota_bytes: int) -> None:
@@ -162,7 +162,7 @@ def add_used(connection: Connection, owner: int, size_bytes: int) -> None:
 def add_used_by(connection: Connection, size_bytes_by_owner: Mapping[int, int]) -> None:
     """The same for several owners, in the order of their numbers: rows are always locked so."""
     sizes = sorted(size_bytes_by_owner.items())
-    connection.execute(_USE, [own_parameters(owner) | {"d_bytes": size_bytes} for owner, size_bytes in sizes])
+    _USE.each(connection, [own_parameters(owner) | {"d_bytes": size_bytes} for owner, size_bytes in sizes])
 
 
 def add_member(connection: Connection, owner: int, account: int, rights: str) -> None:

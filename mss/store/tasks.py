@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from mss.store import schema
-from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
+from mss.store.sql import Hot, insert_ignoring, own, own_parameters, owned_by
 
 T = schema.task
 Q = schema.queue
@@ -100,7 +100,7 @@ class Queued:
     """1 once its sender was told that it is late."""
 
 
-_INSERT_TASK = insert(T)
+_INSERT_TASK = Hot(insert(T), ("lane", "owner", "id", "kind", "payload", "due_ms", "state"))
 
 
 def add_task(connection: Connection, owner: int, task: NewTask) -> None:
@@ -114,7 +114,7 @@ def add_tasks(connection: Connection, owned: Sequence[tuple[int, NewTask]]) -> N
         | {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms, "state": RowState.WAITING}
         for owner, task in owned
     ]
-    connection.execute(_INSERT_TASK, rows)
+    _INSERT_TASK.each(connection, rows)
 
 
 def add_task_once(connection: Connection, owner: int, task: NewTask) -> None:
