@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from asyncio import sslproto
 from typing import Protocol, cast
 
 from aiosmtpd.smtp import SMTP, Session
@@ -25,6 +24,7 @@ from mss.smtp.commands import CommandReader
 from mss.smtp.limits import Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
 from mss.smtp.replies import Reply
+from mss.smtp.smalltls import RECORD_OCTETS, SmallTls
 
 BACKLOG_OCTETS_MAX = 64 * 1024
 """Commands that a client sends ahead while we work on one; more waits in its own socket."""
@@ -40,29 +40,6 @@ class CutOff(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
-
-
-RECORD_OCTETS = 16 * 1024
-"""What TLS sends at most in one piece (RFC 8446 §5.1)."""
-BULK_OCTETS = 128 * 1024
-"""Read at once while a message that fills more than a record is arriving: an eighth of the wake-ups."""
-
-
-class SmallTls(sslproto.SSLProtocol):
-    """asyncio's TLS with a read buffer of one record instead of sixteen: 27 kB for a connection, not 268; of eight
-    records while much arrives."""
-
-    max_size = RECORD_OCTETS
-    reads_bulk = False
-    _ssl_buffer: bytearray
-    _ssl_buffer_view: memoryview
-
-    def get_buffer(self, n: int) -> memoryview:
-        octets = BULK_OCTETS if self.reads_bulk else RECORD_OCTETS
-        if len(self._ssl_buffer) != octets:
-            self._ssl_buffer = bytearray(octets)
-            self._ssl_buffer_view = memoryview(self._ssl_buffer)
-        return self._ssl_buffer_view
 
 
 class Visit(Session):
