@@ -64,7 +64,7 @@ class Process:
     def gate(self, *, fetches: bool = False) -> TrustGate:
         """The trust list, kept fresh; one process of an operator fetches it."""
         gate = foundation.trust_gate(self.config, self.ground.clock, fetches=fetches)
-        self.reloads.append(gate.refresh)
+        self.reloads.append(lambda: _aside(gate.refresh))
         self.keep(gate.keep_fresh())
         return gate
 
@@ -79,6 +79,11 @@ class Process:
         self.reloads.append(holder.reload)
         self.keep(_keep_tls_fresh(holder))
         return holder
+
+
+def _aside(work: Callable[[], None]) -> None:
+    """In a thread: a look for lists may ask an address that is slow to answer."""
+    asyncio.get_running_loop().run_in_executor(None, work)
 
 
 async def _keep_tls_fresh(holder: TlsHolder) -> None:

@@ -7,6 +7,7 @@ is struck off, or a certificate that is revoked, is refused on its next message 
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import structlog
 
@@ -41,6 +42,7 @@ class TrustGate:
         self._clock = clock
         self._names: dict[DistinguishedName, str] = {}
         self._told_revocations: tuple[str, ...] = ()
+        self._looking = threading.Lock()
         self._alarm_next_s = float("-inf")
 
     def _name(self, subject: DistinguishedName) -> str:
@@ -110,12 +112,13 @@ class TrustGate:
 
     def refresh(self, *, tells: bool = True) -> None:
         """Look for newer lists, and tell the journal. Blocks while an address is asked."""
-        before, view = self._feed.last, self._feed.view
-        # Revocations first: whoever signed the new list may be among them.
-        problems = () if self._revocations is None else self._revocations.refresh()
-        now = self._feed.refresh()
-        if tells:
-            self._tell(before, view, now, problems)
+        with self._looking:  # a signal may ask while a look is under way in another thread
+            before, view = self._feed.last, self._feed.view
+            # Revocations first: whoever signed the new list may be among them.
+            problems = () if self._revocations is None else self._revocations.refresh()
+            now = self._feed.refresh()
+            if tells:
+                self._tell(before, view, now, problems)
 
     def _tell(self, before: Refresh, view: TrustView | None, now: Refresh, problems: tuple[str, ...]) -> None:
         """What came of it, once; and the alarm."""

@@ -21,11 +21,14 @@ from mss.notices.send import ReportDuties
 from mss.store import audit, changes, messages, records, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
-from mss.store.records import HeldWhat
+from mss.store.records import HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import Queued, RowState
 
 WHY_CHARS_MAX = 500
+
+
+OF_THE_ANTIVIRUS = (Reason.VIRUS_FOUND, Reason.NOT_SCANNED)
 
 
 class NotNow(MssError):
@@ -107,10 +110,15 @@ class QueueDesk:
         await self._act(row, "queue.hold", hold)
 
     async def release(self, number: int) -> None:
-        """Let a held or failed mail go again. Raises NotFound, NotNow."""
+        """Let a held or failed mail go again. Raises NotFound, and NotNow for what the antivirus holds."""
         row = await self._row(number)
 
         def free(connection: Connection) -> None:
+            held = records.held_of_message(connection, row.owner, row.id)
+            if held is not None and held.state == HeldState.WAITING and held.reason in OF_THE_ANTIVIRUS:
+                raise NotNow(
+                    f"the antivirus holds {number} ({held.reason}): mss held show {held.id}, then decide there"
+                )
             self._let_go(connection, row)
             _set(connection, row, RowState.WAITING, "queue.release")
             self._now(connection, row, "queue.release")

@@ -38,7 +38,10 @@ class Hot:
         if connection.dialect.name != "sqlite":
             return connection.execute(self._statement, parameters).one_or_none()
         cursor = self._run(connection, parameters)
-        row: Sequence[Any] | None = cursor.fetchone()
+        try:
+            row: Sequence[Any] | None = cursor.fetchone()
+        except sqlite3.Error as problem:
+            raise self._told(problem) from problem
         cursor.close()
         return row
 
@@ -64,9 +67,13 @@ class Hot:
                 cursor.execute(self._text, values[0])
             else:
                 cursor.executemany(self._text, values)
-        except sqlite3.Error as problem:  # as SQLAlchemy tells it, without the values
-            raise DBAPIError.instance(self._text, None, problem, sqlite3.Error, hide_parameters=True) from problem
+        except sqlite3.Error as problem:
+            raise self._told(problem) from problem
         return cursor
+
+    def _told(self, problem: sqlite3.Error) -> BaseException:
+        """As SQLAlchemy tells it, without the values."""
+        return DBAPIError.instance(self._text, None, problem, sqlite3.Error, hide_parameters=True)
 
 
 _IGNORING: dict[tuple[str, str], Any] = {}

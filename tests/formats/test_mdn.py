@@ -154,10 +154,13 @@ def test_every_reason_of_the_bridge_has_a_code() -> None:
     assert told == {
         Reason.VERSION_WRONG: 900,
         Reason.NOT_THE_AUTHOR: 901,
+        Reason.NOT_THE_MAILBOX: 901,
         Reason.PATIENT_UNKNOWN: 902,
         Reason.INS_MISSING: 903,
         Reason.INS_KEY_WRONG: 903,
         Reason.INS_MISMATCH: 904,
+        Reason.INS_FORMER: 904,
+        Reason.NAME_UNLIKE: 904,
         Reason.TRAITS_MISMATCH: 904,
         Reason.IDENTITY_NOT_QUALIFIED: 904,
         Reason.INS_SAID_NOT_QUALIFIED: 904,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from mss.formats.dsn import Action, read_dsn
-from mss.mail.holding import Holder
+from mss.mail.holding import Doubt, Held, Holder
 from mss.mail.queue import LEASE_S, Outgoing, OutgoingEnvelope, QueuePutter
 from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.message import NOTHING_WISHED, DsnWish, Notify, RecipientWish
+from mss.model.verdict import Reason
 from mss.notices.queuedesk import NotNow, QueueDesk
+from mss.store import schema, tasks
+from mss.store.records import HeldWhat
+from mss.store.sql import Connection
 from mss.store.tasks import Queued, RowState
 from tests.kit.house import LABORATORY, PATIENTS, House, words_of
 from tests.notices.test_answers import part
@@ -76,6 +80,25 @@ async def test_held_mail_stays_until_it_is_released(queue: Queue) -> None:
     assert await queue.claimed() == []
     await queue.desk.release(number)
     assert await queue.claimed() == [number]
+
+
+@pytest.mark.parametrize("reason", [Reason.VIRUS_FOUND, Reason.NOT_SCANNED])
+async def test_what_the_antivirus_holds_does_not_leave_by_the_queue(queue: Queue, reason: Reason) -> None:
+    """One door for that decision: where staff read what was found."""
+    number = await queue.put()
+    (row,) = await queue.house.store.read(tasks.list_queue)
+    holder = Holder(queue.house.cellar.public, queue.house.clock, queue.house.cellar.chance)
+    held = Held(row.owner, HeldWhat.OUTGOING, number, reason, PATIENTS, row.message_id_hmac)
+    hold = holder.quarantine(held, Doubt(reason), str(LABORATORY), "<q@chu.mssante.example>", "x")
+
+    def put(connection: Connection) -> None:
+        hold.put(connection)
+        tasks.set_row_state(connection, schema.queue, row.owner, number, RowState.HELD, reason.value)
+
+    await queue.house.store.write(lane_of(row.owner), put)
+    with pytest.raises(NotNow, match=f"mss held show {hold.row.id}"):
+        await queue.desk.release(number)
+    assert await queue.claimed() == []
 
 
 async def test_a_flush_is_for_one_domain(queue: Queue) -> None:
