@@ -12,7 +12,7 @@ from ssl import SSLContext
 
 from cryptography import x509
 
-from mss.config import Config, Relay, run_directory
+from mss.config import Config, run_directory
 from mss.crypto.certs import Examiner, load_certificates
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.revocation import RevocationLists
@@ -32,6 +32,7 @@ from mss.mail.vigil import Budget, Vigil
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
+from mss.sections import Relay
 from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
 from mss.store.changes import ChangeBus
 from mss.store.database import Store

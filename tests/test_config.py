@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mss import config
+from mss import config, sections
 from mss.config import Config, load
 from mss.model.errors import BadValue
 
@@ -53,7 +53,7 @@ def test_a_good_file_says_what_it_says(tmp_path: Path) -> None:
     assert list(read.relay.routes) == ["labo.mssante.example"]
     assert read.url == f"sqlite:///{tmp_path}/state/mss.db"
     assert read.web is not None
-    assert read.web.http == config.Listen(port=8080)
+    assert read.web.http == sections.Listen(port=8080)
     assert read.imap is None
 
 
@@ -167,7 +167,7 @@ def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MSS_PARENT_PID", "1")
     read = loaded(tmp_path)
     assert (read.name, read.url) == ("Autre", "postgresql+asyncpg://mss@db.example/mss")
-    assert read.relay.listen == config.Listen(host="0.0.0.0", port=2525)
+    assert read.relay.listen == sections.Listen(host="0.0.0.0", port=2525)
 
 
 @pytest.mark.parametrize(("name", "value"), [("MSS_DOMAINS", "not json"), ("MSS_RELAY__LISTEN__PORT", "x")])

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from mss.config import Config, Tls
+from mss.config import Config
 from mss.crypto.certs import leaf_of
 from mss.crypto.expiry import days_left, threshold
 from mss.directory.sources import Kept
 from mss.model.clock import Clock
 from mss.model.errors import BadValue, MssError
+from mss.sections import Tls
 
 if TYPE_CHECKING:
     from mss.notices.expiry import ExpiryNotices  # a house's notices are written in works only

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mss import __version__
 from mss.assembly.process import Process
-from mss.config import Listen
 from mss.crypto.keys import PrivateKeys
 from mss.sandbox.pool import Sandbox
+from mss.sections import Listen
 from mss.vault.opener import Opener
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process
-from mss.config import AccountCaps, Listen, PeerCaps
 from mss.crypto.certs import load_der, read
 from mss.crypto.tls import RefusedPeer, relay_server_context
 from mss.foundation import Foundation
@@ -16,6 +15,7 @@ from mss.mail.intake import Intake
 from mss.mail.reception import Peer
 from mss.mail.submit import Submission
 from mss.model.ids import MailAddress
+from mss.sections import AccountCaps, Listen, PeerCaps
 from mss.smtp import journal
 from mss.smtp.limits import Limits
 from mss.smtp.meters import Caps, Meter

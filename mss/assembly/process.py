@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mss import foundation
-from mss.config import Config, Tls
+from mss.config import Config
 from mss.crypto.tls import TlsHolder, service_server_context
 from mss.foundation import Foundation
 from mss.mail.peers import TrustGate
 from mss.model.errors import BadValue, MssError, StorageUnavailable
 from mss.model.ids import LANES
+from mss.sections import Tls
 from mss.store import owners
 
 log = structlog.get_logger("assembly")

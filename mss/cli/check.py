@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from mss.cli.common import Finding, store_exists
-from mss.config import Config, Tls
+from mss.config import Config
 from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_of
 from mss.crypto.keys import load_private
 from mss.crypto.revocation import RevocationLists
@@ -21,6 +21,7 @@ from mss.directory.trust import TrustView
 from mss.foundation import health_authorities, list_source, trust_feed, trust_gate
 from mss.model.clock import Chance, Clock
 from mss.model.errors import BadValue, MssError
+from mss.sections import Tls
 from mss.store import create
 
 EXPIRES_SOON = timedelta(days=30)

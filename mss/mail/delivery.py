@@ -11,30 +11,29 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import replace
 
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
-from mss.formats.summary import Summary
 from mss.mail import letters
 from mss.mail.answers import task_context
-from mss.mail.holding import Doubt, Held, Holder, PreparedHold
+from mss.mail.holding import Held, Holder, PreparedHold
+from mss.mail.parcels import Letter, Parcel, Placing, Put
 from mss.mail.recipients import NOBODY
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.model.mailbox import MailboxKind, SpecialUse
-from mss.model.message import NOTHING_WISHED, DsnWish, Notify
-from mss.store import audit, blobs, changes, folders, messages, owners, received, tasks
+from mss.model.mailbox import MailboxKind
+from mss.model.message import Notify
+from mss.store import blobs, changes, messages, received, tasks
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.ids import new_id
-from mss.store.messages import Direction, MessageState
+from mss.store.messages import MessageState
 from mss.store.owners import MailboxRow
 from mss.store.records import HeldWhat
-from mss.store.sealing import IntakeKey, Sealer, keep_keys
+from mss.store.sealing import Sealer
 from mss.store.sql import Connection
-from mss.store.writer import Together
 
 TASK_FILE = "file"
 """Judge and file a patient's message: payload {"message": number}."""
@@ -54,129 +53,6 @@ INCOMING = "in"
 
 Reachable = Callable[[MailAddress], Awaitable[MailboxRow | None]]
 """Who takes mail at an address; None when nobody does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A message ready to be kept: bytes with our trace fields, and what was rendered from them once."""
-
-    raw: bytes
-    summary: Summary
-    sender: MailAddress | None
-    peer_name: str
-    digest_source: InitVar[bytes]
-    """What a retry would repeat: the bytes before our trace fields."""
-    wish: DsnWish = NOTHING_WISHED
-    """What the sender asked of delivery reports."""
-    fingerprint: bytes = field(init=False)
-    """Of those, once for all recipients."""
-    doubt: Doubt | None = None
-    """What keeps it from being seen: it is put, and held."""
-
-    def __post_init__(self, digest_source: bytes) -> None:
-        object.__setattr__(self, "fingerprint", hashlib.sha256(digest_source).digest())
-
-    @property
-    def message_id(self) -> str:
-        return self.summary.message_id
-
-
-@dataclass(frozen=True, slots=True)
-class Placing:
-    """Where in a mailbox: folder, flags, direction."""
-
-    folder: SpecialUse = SpecialUse.INBOX
-    flags: int = 0
-    direction: int = Direction.IN
-    conversation: int = 0
-
-
-@dataclass(slots=True)
-class Parcel:
-    """A letter sealed for one mailbox, its body durable; `put` is its transaction and answers its number."""
-
-    owner: OwnerId
-    new: messages.NewMessage
-    key: IntakeKey
-    put: Put
-    for_nobody: bool = False
-    delivered_to: list[MailAddress] = field(default_factory=list)
-    """Addresses whose mail can be read at once."""
-    passed_on_to: list[MailAddress] = field(default_factory=list)
-    """Patients' addresses, of which no more is told than that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Put(Together):
-    """The transaction of a parcel, for as many as come together; its result is the number under which it stands."""
-
-    clock: Clock
-    new: messages.NewMessage
-    key: IntakeKey
-    digested: bytes
-    placing: Placing
-    duty: tasks.NewTask | PreparedHold | None
-    actor: str
-    owes: tasks.NewTask | None = None
-    """A duty besides, for a message that can be seen at once."""
-
-    @property
-    def owner(self) -> int:
-        return self.key.owner
-
-    def _acts(self, standing: int) -> list[audit.Act]:
-        """What an inspector reads of it."""
-        act = "mail.sent" if self.placing.direction == Direction.OUT else "mail.received"
-        is_new = standing == self.new.message
-        taken = audit.Act(
-            self.clock.now(),
-            self.actor,
-            act if is_new else "mail.again",
-            self.owner,
-            standing,
-            self.new.message_id_hmac,
-        )
-        if is_new and isinstance(self.duty, PreparedHold):
-            return [taken, replace(taken, act="mail.held", result=self.duty.row.reason)]
-        return [taken]
-
-    @classmethod
-    def do_all(cls, connection: Connection, acts: Sequence[Put]) -> list[int]:
-        # First, and also for what stands already: whoever marks a key as kept must be right about it.
-        keep_keys(connection, (put.key for put in acts))
-        letters = [(put.owner, put.digested, put.new.message) for put in acts]
-        standing = received.remember_all(connection, letters, max(put.new.received_ms for put in acts))
-        fresh = [put for put, number in zip(acts, standing, strict=True) if number == put.new.message]
-        if fresh:
-            _put_fresh(connection, fresh)
-        pairs = zip(acts, standing, strict=True)
-        audit.write(connection, [act for put, number in pairs for act in put._acts(number)])
-        return standing
-
-
-def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
-    """Rows of what was not here before."""
-    used: dict[int, int] = {}
-    entries: dict[tuple[int, str], list[folders.NewEntry]] = {}
-    duties: list[tuple[int, tasks.NewTask]] = []
-    for put in puts:
-        new = put.new
-        used[put.owner] = used.get(put.owner, 0) + new.size_bytes
-        if isinstance(put.duty, PreparedHold):
-            put.duty.put(connection)
-            continue
-        if (duty := put.duty or put.owes) is not None:
-            duties.append((put.owner, duty))
-        if put.duty is not None:
-            continue
-        entry = folders.NewEntry(new.message, put.placing.flags, 0, new.received_ms, new.size_bytes)
-        entries.setdefault((put.owner, put.placing.folder), []).append(entry)
-    messages.insert_messages(connection, [(put.owner, put.new) for put in puts])
-    owners.add_used_by(connection, used)
-    if duties:
-        tasks.add_tasks(connection, duties)
-    if entries:  # every mailbox is born with its folders
-        folders.append_by_use(connection, entries, max(put.new.received_ms for put in puts))
 
 
 class Delivery:

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from mss.crypto.keys import Lookup
 from mss.mail import letters
-from mss.mail.delivery import Delivery, Letter, Parcel
+from mss.mail.delivery import Delivery
 from mss.mail.holding import Doubt, Held, Holder
+from mss.mail.parcels import Letter, Parcel
 from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.vigil import Vigil

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from mss.formats.summary import summarise
 from mss.mail import letters, policy
-from mss.mail.delivery import Delivery, Letter
+from mss.mail.delivery import Delivery
+from mss.mail.parcels import Letter
 from mss.mail.peers import TrustGate
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients

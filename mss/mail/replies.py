@@ -17,8 +17,9 @@ from mss.formats.parts import Structure
 from mss.formats.summary import summarise
 from mss.mail import letters
 from mss.mail.conversations import CONTACT_KIND, Contact
-from mss.mail.delivery import Delivery, Letter, Placing
+from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
+from mss.mail.parcels import Letter, Placing
 from mss.mail.reception import Receipt
 from mss.mail.recipients import House
 from mss.mail.screening import NoScreening, Screening

@@ -14,9 +14,9 @@ from mss.formats import mime
 from mss.formats.parts import Structure
 from mss.formats.summary import summarise
 from mss.mail import letters, policy
-from mss.mail.delivery import Letter
 from mss.mail.dispatch import Also, Dispatch, nothing_more
 from mss.mail.letters import PARIS
+from mss.mail.parcels import Letter
 from mss.mail.policy import SenderFacts
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mss.mail.delivery import Letter, Parcel
+from mss.mail.parcels import Letter, Parcel
 from mss.mail.recipients import House
 from mss.model.clock import Chance, Clock
 from mss.model.ids import MailAddress, Matricule

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from mss.model.ids import OwnerId
 from mss.model.mailbox import AccountState
-from mss.store import schema
+from mss.store import recordschema, schema
 from mss.store.sql import own, own_parameters, owned_by
 
-P = schema.patient
-I = schema.identity  # noqa: E741 — the table's initial, as its neighbours
+P = recordschema.patient
+I = recordschema.identity  # noqa: E741 — the table's initial, as its neighbours
 C = schema.contact
 V = schema.conversation
 

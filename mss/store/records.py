@@ -7,12 +7,12 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from mss.store import schema
+from mss.store import recordschema
 from mss.store.sql import own, own_parameters, owned_by
 
-D = schema.document
-N = schema.event
-H = schema.held
+D = recordschema.document
+N = recordschema.event
+H = recordschema.held
 
 ENTRY_KIND = b"entry"
 DOCUMENT_KIND = b"document"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from mss.store import schema
+from mss.store import recordschema, schema
 from mss.store.records import HeldState
 from mss.store.tasks import RowState
 
 Q = schema.queue
 T = schema.task
-H = schema.held
+H = recordschema.held
 
 
 def queue_by_state(connection: Connection) -> dict[str, float]:

@@ -21,7 +21,8 @@ from mss.demo.people import CHU, TIERS
 from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.foundation import lay
-from mss.mail.delivery import INCOMING, TASK_RESEAL, Delivery, Letter, Placing
+from mss.mail.delivery import INCOMING, TASK_RESEAL, Delivery
+from mss.mail.parcels import Letter, Placing
 from mss.model.clock import SystemChance, SystemClock, to_ms
 from mss.model.ids import MailAddress, lane_of
 from mss.store import tasks

@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from mss.accounts.service import KnownIdentity, Profile
-from mss.mail.delivery import Letter
 from mss.mail.intake import Intake
+from mss.mail.parcels import Letter
 from mss.mail.policy import RecipientFacts
 from mss.mail.reception import Receipt
 from mss.mail.recipients import Recipients

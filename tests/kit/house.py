@@ -27,11 +27,12 @@ from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail import healthmail, letters
 from mss.mail.conversations import Conversations
-from mss.mail.delivery import Delivery, Letter
+from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
 from mss.mail.healthmail import Sending
 from mss.mail.holding import Holder
 from mss.mail.mailboxes import ConversationView, PatientInbox
+from mss.mail.parcels import Letter
 from mss.mail.quarantine import Quarantine
 from mss.mail.queue import QueuePutter, QueueTaker
 from mss.mail.reception import Peer

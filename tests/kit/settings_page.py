@@ -1,4 +1,4 @@
-"""docs/configuration.md, written from mss/config.py: `make pages` writes it, a test compares it.
+"""docs/configuration.md, written from mss/config.py and mss/sections.py: `make pages` writes it, a test compares it.
 
 Reads the source instead of the classes, because a setting's explanation is the text below it.
 """
@@ -26,7 +26,7 @@ KINDS = {
 
 HEAD = """# Configuration
 
-<!-- Written by `make pages` from mss/config.py. Change it there. -->
+<!-- Written by `make pages` from mss/config.py and mss/sections.py. Change it there. -->
 
 One TOML file. Paths in it are relative to it. A setting `b` of section `a` may also come from the environment variable
 `MSS_A__B`, which wins over the file. A wrong file is refused with one line for each wrong setting; an unknown
@@ -47,7 +47,7 @@ class Section:
 
 def render() -> str:
     """The whole page."""
-    tree = ast.parse(text_of("mss/config.py") or "")
+    tree = ast.parse((text_of("mss/config.py") or "") + (text_of("mss/sections.py") or ""))
     sections = {node.name: _section(node) for node in tree.body if isinstance(node, ast.ClassDef)}
     shown = [sections[TOP], *(s for s in sections.values() if s.name != TOP and s.rows)]
     parts = [HEAD]

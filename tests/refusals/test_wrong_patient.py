@@ -204,9 +204,9 @@ async def end_identities(house: House, patient: Patient) -> None:
     """As when INSi corrects a number."""
     from sqlalchemy import update
 
-    from mss.store import schema
+    from mss.store import recordschema
 
-    ended = update(schema.identity).where(schema.identity.c.owner == patient.owner).values(valid_until_ms=1)
+    ended = update(recordschema.identity).where(recordschema.identity.c.owner == patient.owner).values(valid_until_ms=1)
     await house.store.write(lane_of(patient.owner), lambda c: c.execute(ended))
 
 

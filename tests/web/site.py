@@ -20,10 +20,11 @@ from yarl import URL
 from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail.conversations import Conversations
-from mss.mail.delivery import Delivery, Letter
+from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
 from mss.mail.holding import Holder
 from mss.mail.mailboxes import PatientInbox
+from mss.mail.parcels import Letter
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.replies import PatientReplies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from mss.store.schema import metadata
+from mss.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 LATE_S = 0.05
 
 if "mss.assembly" in sys.orig_argv and "edge" in sys.orig_argv:
-    from mss.mail.delivery import Delivery, Parcel
+    from mss.mail.delivery import Delivery
+    from mss.mail.parcels import Parcel
 
     honest = Delivery.commit
     later: set[asyncio.Task[None]] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from mss.store.schema import metadata
+from mss.store.tables import metadata
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,213 @@
+"""Which parts does a configuration have? One class for each section of the file; config.py puts them together.
+
+The text below a setting is its explanation in docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from mss.model.ids import parse_domain
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(_Section):
+    """An address and a port to listen on."""
+
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class Tls(_Section):
+    """A certificate chain and its key, PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+class PeerCaps(_Section):
+    """How much may come with one certificate, and four times as much from one network; the rest is told "later"."""
+
+    messages_per_minute_max: Count = 30_000
+    """On average; a minute's worth may come at once. The same for the other caps."""
+    recipients_per_minute_max: Count = 60_000
+    """Refused ones too."""
+    mb_per_minute_max: Count = 4_000
+    """As on the wire, attachments in base64."""
+    mb_per_hour_max: Count = 60_000
+    """An hour's worth may come at once."""
+
+
+class AccountCaps(_Section):
+    """The same for one login of our own people and software."""
+
+    messages_per_minute_max: Count = 6_000
+    """An application mailbox sends a hospital's letters of the day at once."""
+    recipients_per_minute_max: Count = 12_000
+    """Refused ones too."""
+    mb_per_minute_max: Count = 1_000
+    """As on the wire, attachments in base64."""
+    mb_per_hour_max: Count = 10_000
+    """An hour's worth may come at once."""
+
+
+class Relay(_Section):
+    """Mail between operators."""
+
+    listen: Listen | None = None
+    tls: Tls
+    """Our certificate towards operators, both ways; its subject is in the trust list."""
+    authorities: Path
+    """Roots and intermediates of the health PKI, PEM or PKCS#7: the only ones that count here."""
+    trust_list: Path | None = None
+    """The signed list of operators, a file that somebody else replaces daily. This or the next is needed."""
+    trust_list_url: str = Field("", validate_default=True)
+    """Where the list is fetched hourly (https). The last good one is kept in state_dir."""
+    trust_list_authorities: Path | None = None
+    """Who issues the certificate of that server; empty: `authorities`."""
+    trust_list_age_hours_max: float = Field(48, gt=0)
+    """Nobody is judged by an older list: peers are told "later"."""
+    trust_list_signers: tuple[str, ...] = Field(min_length=1)
+    """Names (CN or alternative name) whose signature on the trust list counts."""
+    revocation_lists: tuple[Path, ...] = ()
+    """CRL files, one for each authority."""
+    revocation_urls: tuple[str, ...] = ()
+    """The same by http or https, asked hourly; the last good ones are kept in state_dir. Neither: revocation is not
+    asked, for development networks only."""
+    routes: dict[str, Listen] = {}
+    """Static routes: domain = {host, port}; everything else goes by MX."""
+    look_up_mx: bool = True
+    """Ask the DNS for domains without a route. Off: there is no way to them."""
+    connections_per_peer_max: int = Field(50, ge=1)
+    """At once, from one address, and with one certificate."""
+    caps: PeerCaps = PeerCaps()
+    retry_first_s: float = Field(15.0, gt=0)
+    """Pause before a mail that another operator did not take is tried again; it doubles to an hour."""
+    unreachable_delay_max_s: int = Field(3000, ge=0)
+    """The notice about an unreachable patient leaves at a random moment within this."""
+    unreachable_share_max: float = Field(0.10, ge=0, le=1)
+    unreachable_max: int = Field(30, ge=0)
+    """Unreachable patients of a sender or peer in an hour: over this share and this number staff are told."""
+
+    @field_validator("trust_list_url")
+    @classmethod
+    def _one_source(cls, url: str, info: ValidationInfo) -> str:
+        if (info.data.get("trust_list") is None) == (not url):
+            raise ValueError("either this or trust_list is needed: an address or a file, not both")
+        return _address(url, "https") if url else url
+
+    @field_validator("revocation_urls")
+    @classmethod
+    def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_address(url, "http", "https") for url in urls)
+
+    @field_validator("routes")
+    @classmethod
+    def _routes(cls, routes: dict[str, Listen]) -> dict[str, Listen]:
+        return {parse_domain(domain): where for domain, where in routes.items()}
+
+
+class Submission(_Section):
+    """Mail of our own professionals and software."""
+
+    starttls: Listen | None = None
+    implicit_tls: Listen | None = None
+    tls: Tls
+    client_authorities: Path | None = None
+    """Who issues the certificates of application mailboxes (SASL EXTERNAL)."""
+    connections_per_address_max: int = Field(200, ge=1)
+    """At once; a hospital's people may share one address."""
+    caps: AccountCaps = AccountCaps()
+
+
+class Imap(_Section):
+    """Professionals' mail clients."""
+
+    starttls: Listen | None = None
+    implicit_tls: Listen | None = None
+    tls: Tls
+    client_authorities: Path | None = None
+
+
+class Bridge(_Section):
+    """From mail to record."""
+
+    loose: Literal["offer", "hold"] = "offer"
+    """A PDF, picture, RTF or DICOM file without archive names no patient: shown to its addressee, or held first."""
+
+
+class Web(_Section):
+    """The patient's pages."""
+
+    site_name: str = ""
+    """Shown at the head of each page, short; empty: the operator's name."""
+    http: Listen | None = None
+    http_also: Listen | None = None
+    """A second port for HTTP: browsers refuse to open some numbers, 10080 among them."""
+    https: Listen | None = None
+    tls: Tls | None = Field(None, validate_default=True)
+    serve_pages_on_http: bool = False
+    """Only on loopback, for a first look; otherwise HTTP redirects."""
+    sandbox_workers: int = Field(1, ge=1, le=8)
+
+    @field_validator("tls")
+    @classmethod
+    def _https_has_a_certificate(cls, tls: Tls | None, info: ValidationInfo) -> Tls | None:
+        if tls is None and info.data.get("https") is not None:
+            raise ValueError("https needs a certificate and its key")
+        return tls
+
+    @field_validator("serve_pages_on_http")
+    @classmethod
+    def _loopback_only(cls, wanted: bool, info: ValidationInfo) -> bool:
+        hosts = [at.host for at in (info.data.get("http"), info.data.get("http_also")) if at is not None]
+        if wanted and not all(host.startswith("127.") for host in hosts):
+            raise ValueError("pages over plain HTTP are served on 127.0.0.1 only")
+        return wanted
+
+
+class Antivirus(_Section):
+    """clamd, asked about every message before anybody sees it. Set its StreamMaxLength to 40M or more."""
+
+    socket: Path | None = None
+    """Its Unix socket (LocalSocket in clamd.conf)."""
+    tcp: Listen | None = Field(None, validate_default=True)
+    """Or its port, on the loopback only: messages go there in clear."""
+    scan_s_max: float = Field(20.0, ge=1, le=120)
+    """A scan that takes longer is given up, and the message is held until it was scanned."""
+
+    @field_validator("tcp")
+    @classmethod
+    def _one_of_two(cls, tcp: Listen | None, info: ValidationInfo) -> Listen | None:
+        if (tcp is None) == (info.data.get("socket") is None):
+            raise ValueError("name clamd's socket or its tcp port, one of the two")
+        if tcp is not None and not tcp.host.startswith("127."):
+            raise ValueError("messages go to clamd in clear: on 127.0.0.1 only")
+        return tcp
+
+
+class Alarms(_Section):
+    """Who hears that something is held and waits."""
+
+    to: str = ""
+    """Address of ours; empty: the postmaster."""
+    by_domain: dict[str, str] = {}
+    """Domain of ours = address of the structure's own staff."""
+
+
+def _address(url: str, *schemes: str) -> str:
+    """Raises ValueError."""
+    parsed = urlsplit(url)
+    if parsed.scheme not in schemes or not parsed.hostname:
+        raise ValueError(f"not an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return url
