@@ -13,9 +13,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
@@ -24,10 +23,10 @@ from mss.sections import Alarms, Antivirus, Bridge, Imap, Listen, Relay, Submiss
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """One operator."""
 
-    model_config = SettingsConfigDict(env_prefix="MSS_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     """Of the operator, for people."""
@@ -63,18 +62,6 @@ class Config(BaseSettings):
     alarms: Alarms = Field(Alarms(), validate_default=True)
     log_level: str = "info"
     """debug, info, warning or error."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over file."""
-        return env_settings, init_settings
 
     @field_validator("host")
     @classmethod
@@ -143,12 +130,23 @@ def load(path: Path) -> Config:
         raise BadValue(f"{path}: {problem.strerror}; name the file with --config") from problem
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadValue(f"{path}: not TOML: {problem}") from problem
+    settings = _relative_to(path.parent, settings)
     try:
-        return Config(**_relative_to(path.parent, settings))
-    except SettingsError as problem:  # a variable of the environment that should hold JSON
-        raise BadValue(f"{path}, environment: {problem}") from problem
+        if any(_is_setting(name) for name in os.environ):
+            from mss.environment import overlaid
+
+            settings = overlaid(Config, settings)
+        return Config(**settings)
     except ValidationError as invalid:
         raise BadValue("\n".join(f"{path}: {_told(error)}" for error in invalid.errors())) from invalid
+    except BadValue as problem:
+        raise BadValue(f"{path}, environment: {problem}") from problem
+
+
+def _is_setting(variable: str) -> bool:
+    """Whether a variable of the environment is `MSS_A` or `MSS_A__B` of ours."""
+    prefix, _, name = variable.lower().partition("_")
+    return prefix == "mss" and name.partition("__")[0] in Config.model_fields
 
 
 def _told(error: ErrorDetails) -> str:

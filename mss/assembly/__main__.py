@@ -18,6 +18,9 @@ gc.disable()  # until all is loaded: what a start makes is kept, and looking for
 # structlog takes rich when it finds it (the commands bring it), for colours that no journal has: 0.1 s of every start.
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
 
+# pydantic asks every installed package whether it brings a plugin; ours bring none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+
 from mss.assembly.log import log_to_stderr  # noqa: E402
 from mss.assembly.process import run  # noqa: E402
 from mss.config import load  # noqa: E402

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -118,6 +119,7 @@ async def run(config: Config, name: str, roles: list[str], build: Build, say_rea
         await _look_at_tables(ground)
         await build(process)
         loop.add_signal_handler(signal.SIGHUP, lambda: _reload(process))
+        log.info("process.ready", cpu_s=round(time.process_time(), 2))
         say_ready()
         process.keep(_watch_store(ground, stopping))
         await _until(stopping, process.background)

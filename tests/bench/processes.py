@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 from pathlib import Path
+from typing import Any
 
-from tests.kit.demo import Demo
+from tests.kit.demo import Demo, until
 from tests.kit.memory import children
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -31,6 +34,23 @@ def cpu_of(demo: Demo, names: tuple[str, ...] = NAMES) -> dict[str, float]:
     """CPU so far of operator A's processes, those of their sandboxes included."""
     pids = demo.pids()
     return {name: cpu_s(pids[name]) + _below(name, pids[name], cpu_s) for name in names}
+
+
+def start_up_cpu(demo: Demo, name: str) -> float:
+    """CPU of one process of operator A from its first instruction until it is ready, as it says itself, nothing else
+    starting beside it: it is killed, and the supervisor starts it again. The middle of three."""
+    return sorted(_started_again(demo, name) for _ in range(3))[1]
+
+
+def _started_again(demo: Demo, name: str) -> float:
+    said = len(_ready_lines(demo, name))
+    os.kill(demo.pids()[name], signal.SIGKILL)
+    return float(until(lambda: _ready_lines(demo, name)[said:])[0]["cpu_s"])
+
+
+def _ready_lines(demo: Demo, name: str) -> list[dict[str, Any]]:
+    lines = (json.loads(line) for line in demo.journals[0].read_text().splitlines() if '"process.ready"' in line)
+    return [line for line in lines if line["process"] == name]
 
 
 def pss_mib(pid: int) -> float:
