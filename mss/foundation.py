@@ -18,13 +18,14 @@ from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
+from mss.directory.responders import Responders, to_nobody
 from mss.directory.sources import AddressSource, FileSource, Kept, Source
 from mss.mail.bell import Bell
 from mss.mail.clamd import Loopback, Unix
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
 from mss.mail.holding import Holder
-from mss.mail.peers import TrustGate
+from mss.mail.peers import TrustGate, told_of_responder
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import ClamdScreening, NoScreening, Screening
@@ -149,7 +150,12 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bo
     revocations = RevocationFeed(sources, authorities, kept) if sources else None
     source = list_source(config, clock, fetches=fetches)
     feed = trust_feed(config, clock, source, revoked=lambda: revocations.current if revocations else RevocationLists())
-    gate = TrustGate(feed, revocations, Examiner(authorities), clock)
+    responders = None
+    if relay.ocsp:
+        lists = (lambda: revocations.current) if revocations else RevocationLists
+        tell = told_of_responder if tells else to_nobody
+        responders = Responders(authorities, clock, url=relay.ocsp_responder, lists=lists, tell=tell)
+    gate = TrustGate(feed, revocations, Examiner(authorities), clock, responders)
     if fetches:
         gate.recall()  # addresses are asked in the background: a source that is away delays no start
     else:

@@ -83,8 +83,12 @@ class Relay(_Section):
     revocation_lists: tuple[Path, ...] = ()
     """CRL files, one for each authority."""
     revocation_urls: tuple[str, ...] = ()
-    """The same by http or https, asked hourly; the last good ones are kept in state_dir. Neither: revocation is not
-    asked, for development networks only."""
+    """The same by http or https, asked hourly; the last good ones are kept in state_dir. Neither, and no ocsp:
+    revocation is not asked, for development networks only."""
+    ocsp: bool = False
+    """Ask the responder that a certificate names (http) as well. Its current answer goes before the lists."""
+    ocsp_responder: str = ""
+    """Ask this responder instead of the one that certificates name (http)."""
     routes: dict[str, Listen] = {}
     """Static routes: domain = {host, port}; everything else goes by MX."""
     look_up_mx: bool = True
@@ -111,6 +115,13 @@ class Relay(_Section):
     @classmethod
     def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_address(url, "http", "https") for url in urls)
+
+    @field_validator("ocsp_responder")
+    @classmethod
+    def _responder(cls, url: str, info: ValidationInfo) -> str:
+        if url and not info.data.get("ocsp"):
+            raise ValueError("asked only with ocsp = true")
+        return _address(url, "http") if url else url
 
     @field_validator("routes")
     @classmethod

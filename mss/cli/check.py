@@ -1,6 +1,7 @@
 """`mss check`, the doctor: what an operator needs to run, each thing looked at, each red line with what to do.
 
-Changes nothing and speaks with nobody; other operators' servers are asked by `mss trust probe`.
+Changes nothing, and asks nobody but the health PKI's responder where one is configured; other operators' servers are
+asked by `mss trust probe`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,12 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from cryptography import x509
-
+from mss.cli.checktrust import look_at_trust
 from mss.cli.common import Finding, store_exists
 from mss.config import Config
-from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_of
+from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.keys import load_private
-from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import service_server_context
-from mss.directory.trust import TrustView
-from mss.foundation import health_authorities, list_source, trust_feed, trust_gate
 from mss.model.clock import Chance, Clock
 from mss.model.errors import BadValue, MssError
 from mss.sections import Tls
@@ -38,7 +35,7 @@ async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
     found += [await _tables(config)]
     for what, tls in _certificates(config):
         found += _certificate(what, tls, clock.now())
-    found += _trust(config, clock)
+    found += await look_at_trust(config, clock)
     return found
 
 
@@ -115,69 +112,6 @@ def _certificate(what: str, tls: Tls, now: datetime) -> Iterator[Finding]:
         yield Finding(False, f"{what}.tls: {name_of(own.subject)} {when}", "renew it, then SIGHUP to the supervisor")
     else:
         yield Finding(True, f"{what}.tls: {name_of(own.subject)}, until {ends:%Y-%m-%d}")
-
-
-def _trust(config: Config, clock: Clock) -> Iterator[Finding]:
-    """The list, and what it says of us."""
-    try:
-        feed = trust_feed(config, clock, list_source(config, clock, fetches=False))
-        feed.refresh()
-    except BadValue as problem:
-        yield Finding(False, str(problem), "the health PKI's roots and intermediates, PEM or PKCS#7")
-        return
-    if feed.view is None:
-        why = feed.last.problem.value if feed.last.problem else "none was taken yet"
-        yield Finding(False, f"trust list: there is no good one ({why})", "mss trust fetch")
-        return
-    hours = feed.facts.age_s / 3600
-    told = f"trust list: of {feed.view.generated_at:%Y-%m-%d %H:%M} UTC, {len(feed.view)} domains"
-    if feed.wants_attention:
-        last = f", the last look: {feed.last.problem.value}" if feed.last.problem else ""
-        yield Finding(False, f"{told}, {hours:.0f} hours old{last}", "mss trust fetch; is this machine's clock right?")
-    else:
-        yield Finding(True, told)
-    yield from _ourselves(config, clock, feed.view)
-
-
-def _ourselves(config: Config, clock: Clock, view: TrustView) -> Iterator[Finding]:
-    """Other operators judge us as we judge them: is our certificate sound, not taken back, listed for our domains?"""
-    try:
-        own = load_certificates(config.relay.tls.certificate.read_bytes())[0]
-    except (OSError, BadValue, IndexError):
-        return  # told above
-    subject = name_of(own.subject)
-    missing = [domain for domain in config.domains if subject not in view.certificates_of(domain)]
-    if missing:
-        advice = "have the entry added to the trust list; until then peers refuse what we send from there"
-        yield Finding(False, f"our certificate is not listed for {', '.join(missing)}", advice)
-    else:
-        yield Finding(True, "our certificate is listed for all our domains")
-    revocations = trust_gate(config, clock, tells=False).revocations
-    yield from _revocation_lists(revocations, clock.now())
-    yield _our_state(config, clock, own, revocations)
-
-
-def _revocation_lists(lists: RevocationLists | None, now: datetime) -> Iterator[Finding]:
-    """For how long they count."""
-    if lists is None:
-        yield Finding(False, "revocation lists: nobody asks", "set relay.revocation_urls, or a revoked peer is let in")
-        return
-    for number, listing in enumerate(lists.lists, 1):
-        is_over = listing.next_update <= now
-        what = f"revocation list {number}: counts until {listing.next_update:%Y-%m-%d %H:%M} UTC"
-        yield Finding(not is_over, what, "a newer one is needed: peers are told 454" if is_over else "")
-    if not lists.lists:
-        yield Finding(False, "revocation lists: none that can be read", "see their files or addresses: peers get 454")
-
-
-def _our_state(config: Config, clock: Clock, own: x509.Certificate, revocations: RevocationLists | None) -> Finding:
-    shown = Examiner(health_authorities(config)).examine(
-        der_of(own), purpose=Purpose.CLIENT, now=clock.now(), revocations=revocations
-    )
-    if not shown.weaknesses:
-        return Finding(True, "our certificate would be taken by a peer with our rules")
-    why = ", ".join(sorted(shown.weaknesses))
-    return Finding(False, f"a peer with our rules would refuse our certificate: {why}", "renew it, or mend the lists")
 
 
 def records(config: Config) -> list[str]:

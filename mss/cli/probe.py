@@ -54,6 +54,7 @@ async def _host(config: Config, gate: TrustGate, domain: str, host: Host) -> lis
         return [Finding(False, f"{host}: {problem.setback.told}", _advice(problem.setback.told))]
     try:
         findings = [Finding(True, f"{host}: answers with STARTTLS and took our handshake")]
+        await gate.inquire(link.certificate_der)
         findings += _certificate(gate, domain, host, link.certificate_der)
         findings += _room(host, link.room)
         findings.append(await _mail_from(host, link, MailAddress("postmaster", config.domains[0])))

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from mss.crypto.certs import load_certificates, name_of
 from mss.formats.dn import DistinguishedName
@@ -172,8 +172,10 @@ class Authority:
         usages: Sequence[Oid] = (CLIENT, SERVER),
         key: KeyKind | PrivateKey = KeyKind.EC,
         days: int = LEAF_DAYS,
+        responder: str = "",
     ) -> Issued:
-        """A certificate of an operator: the host of `subject`, and `names`, as client and as server."""
+        """A certificate of an operator: the host of `subject`, and `names`, as client and as server. `responder`: the
+        address at which somebody answers about it (OCSP)."""
         private = new_key(key) if isinstance(key, KeyKind) else key
         certificate = _certificate(
             subject.name(),
@@ -184,6 +186,7 @@ class Authority:
             days=days,
             names=(subject.common_name, *names),
             usages=usages,
+            responder=responder,
         )
         return Issued(certificate, private, self.organisations.chain)
 
@@ -287,6 +290,7 @@ def _certificate(
     usages: Sequence[Oid] = (CLIENT, SERVER),
     path_length: int | None = None,
     signs_contents: bool = False,
+    responder: str = "",
 ) -> x509.Certificate:
     """One certificate in the profile of RFC 5280 §4.2; an authority's when it has a `path_length`."""
     is_authority = path_length is not None
@@ -302,6 +306,10 @@ def _certificate(
     )
     if not is_authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    if responder:
+        place = x509.UniformResourceIdentifier(responder)
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
     if names:
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys(names)])
         builder = builder.add_extension(alternatives, critical=False)

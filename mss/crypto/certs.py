@@ -20,10 +20,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from mss.crypto.revocation import UNREADABLE, WEAK_HASHES, Link, RevocationLists, RevocationStatus
+from mss.crypto.revocation import UNREADABLE, WEAK_HASHES, Link, Revocations, RevocationStatus
 from mss.formats.dn import DistinguishedName
 from mss.model.errors import BadValue
 
@@ -104,13 +104,11 @@ class Examiner:
         self._authorities = tuple(authorities)
         self._read: OrderedDict[bytes, tuple[PeerCertificate, tuple[Link, ...] | None]] = OrderedDict()
 
-    def examine(
-        self, der: bytes, *, purpose: Purpose, now: datetime, revocations: RevocationLists | None
-    ) -> Examination:
+    def examine(self, der: bytes, *, purpose: Purpose, now: datetime, revocations: Revocations | None) -> Examination:
         """Facts about one certificate at one moment.
 
-        `revocations` is None where the operator chose not to ask (a development network); lists that are missing
-        or too old make the answer unknown instead.
+        `revocations` is None where the operator chose not to ask (a development network); lists and answers that are
+        missing or too old make it unknown instead.
         """
         try:
             certificate, links = self._remembered(der)
@@ -124,6 +122,13 @@ class Examiner:
             elif status is RevocationStatus.UNKNOWN:
                 found.add(Weakness.REVOCATION_UNKNOWN)
         return Examination(certificate, frozenset(found))
+
+    def path(self, der: bytes) -> tuple[Link, ...]:
+        """Who issued it, up to a root that we know; empty when nobody that we know did."""
+        try:
+            return self._remembered(der)[1] or ()
+        except BadValue:
+            return ()
 
     def _remembered(self, der: bytes) -> tuple[PeerCertificate, tuple[Link, ...] | None]:
         key = hashlib.sha256(der).digest()
@@ -275,21 +280,34 @@ def path_to_root(certificate: x509.Certificate, authorities: Sequence[x509.Certi
     """Who issued it, and who issued that, up to a root that we know; None when the path is not known to us."""
     links: list[Link] = []
     while len(links) < PATH_LENGTH_MAX:
-        issuer = next((known for known in authorities if _issued(known, certificate)), None)
+        issuer = next((known for known in authorities if is_issued_by(known, certificate)), None)
         if issuer is None:
             return None
-        links.append(Link(authority_id(issuer), certificate.serial_number, is_authority=bool(links)))
+        responder = responder_of(certificate)
+        links.append(Link(authority_id(issuer), certificate.serial_number, bool(links), responder))
         if issuer.subject == issuer.issuer:
             return tuple(links)
         certificate = issuer
     return None
 
 
+def responder_of(certificate: x509.Certificate) -> str:
+    """The http address at which its authority answers for it (RFC 5280 §4.2.2.1); empty when it names none."""
+    access = _extension(certificate, x509.AuthorityInformationAccess)
+    places = [one for one in access or () if one.access_method == AuthorityInformationAccessOID.OCSP]
+    urls = (
+        place.access_location.value
+        for place in places
+        if isinstance(place.access_location, x509.UniformResourceIdentifier)
+    )
+    return next((url for url in urls if url.startswith("http://")), "")
+
+
 def authority_id(authority: x509.Certificate) -> bytes:
     return hashlib.sha256(authority.public_bytes(Encoding.DER)).digest()
 
 
-def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+def is_issued_by(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
     if authority.subject != certificate.issuer:
         return False
     try:

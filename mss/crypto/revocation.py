@@ -1,17 +1,19 @@
 """Did its authority take this certificate back?
 
-Answers from revocation lists (CRL, RFC 5280 §5) that somebody else put into files. A list counts only when the
-authority signed it, only for what it says it covers, and only until its next update; without one that counts, the
-answer is "unknown", never "good". Nothing here fetches.
+From revocation lists (CRL, RFC 5280 §5) that somebody else put into files, and from answers of responders (OCSP) where
+they are asked. A list counts only when the authority signed it, only for what it says it covers, and only until its
+next update, an answer only for its own time. What either says was taken back is; else a current answer goes first,
+then a current list; without one that counts it is "unknown", never "good". Nothing here fetches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from hashlib import sha256
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -48,6 +50,36 @@ class Link:
     authority: bytes
     serial: int
     is_authority: bool
+    responder: str = ""
+    """Where its authority answers about it (http), as the certificate says."""
+
+    @property
+    def named(self) -> tuple[bytes, int]:
+        """What answers are kept by."""
+        return self.authority, self.serial
+
+
+class Revocations(Protocol):
+    """What is known of certificates taken back."""
+
+    def status(self, path: Sequence[Link] | None, now: datetime) -> RevocationStatus:
+        """The state of a path at a moment; None is a path that nobody knows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a responder said of one certificate, verified."""
+
+    status: RevocationStatus
+    """UNKNOWN: its authority does not know it, which no list makes better."""
+    not_before: datetime
+    not_after: datetime
+    signer: int | None
+    """Serial number of the responder's certificate; None when the authority itself has signed."""
+
+    def counts(self, now: datetime) -> bool:
+        return self.not_before <= now <= self.not_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +102,10 @@ class RevocationLists:
 
     def status(self, path: Sequence[Link] | None, now: datetime) -> RevocationStatus:
         """The state of a path at a moment; None is a path that nobody knows."""
-        if path is None:
-            return RevocationStatus.UNKNOWN
-        states = {self._status(link, now) for link in path}
-        for worst in (RevocationStatus.REVOKED, RevocationStatus.UNKNOWN):
-            if worst in states:
-                return worst
-        return RevocationStatus.GOOD
+        return worst([RevocationStatus.UNKNOWN] if path is None else [self.of(link, now) for link in path])
 
-    def _status(self, link: Link, now: datetime) -> RevocationStatus:
+    def of(self, link: Link, now: datetime) -> RevocationStatus:
+        """The state of one step."""
         known = RevocationStatus.UNKNOWN
         for listing in self.lists:
             if listing.authority != link.authority:
@@ -103,6 +130,32 @@ class RevocationLists:
     def next_update(self) -> datetime | None:
         """When the first of them stops counting."""
         return min((listing.next_update for listing in self.lists), default=None)
+
+
+def worst(states: Iterable[RevocationStatus]) -> RevocationStatus:
+    """What a path is when its steps are these."""
+    order, found = (RevocationStatus.REVOKED, RevocationStatus.UNKNOWN), set(states)
+    return next((state for state in order if state in found), RevocationStatus.GOOD)
+
+
+@dataclass(frozen=True, slots=True)
+class ListsAndAnswers:
+    """Lists, and what responders said. `answers` by `Link.named`; the newest of each."""
+
+    lists: RevocationLists
+    answers: Mapping[tuple[bytes, int], Answer]
+
+    def status(self, path: Sequence[Link] | None, now: datetime) -> RevocationStatus:
+        """The state of a path at a moment; None is a path that nobody knows."""
+        return worst([RevocationStatus.UNKNOWN] if path is None else [self._of(link, now) for link in path])
+
+    def _of(self, link: Link, now: datetime) -> RevocationStatus:
+        listed, answer = self.lists.of(link, now), self.answers.get(link.named)
+        if answer is None or listed is RevocationStatus.REVOKED:
+            return listed
+        if answer.status is RevocationStatus.REVOKED:  # also when the answer is over: nobody comes back
+            return answer.status
+        return answer.status if answer.counts(now) else listed
 
 
 def read_list(octets: bytes, authorities: Sequence[x509.Certificate]) -> RevocationList:

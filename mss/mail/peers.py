@@ -1,20 +1,23 @@
 """Who is at the relay's door, and may it speak? The trust list, the certificate and the clock, asked each time.
 
 The judge is `directory/trust`; this gathers its facts. Nothing is remembered between questions, so a domain that
-is struck off, or a certificate that is revoked, is refused on its next message in a running session.
+is struck off, or a certificate that is revoked, is refused on its next message in a running session. Where responders
+are asked, `peer` and `inquire` ask them; the other questions are answered from what is known.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 
 import structlog
 
 from mss.crypto.certs import Examination, Examiner, Purpose
-from mss.crypto.revocation import RevocationLists
+from mss.crypto.revocation import ListsAndAnswers, RevocationLists, Revocations
 from mss.directory import trust
 from mss.directory.feed import Refresh, RevocationFeed, TrustFeed
+from mss.directory.responders import Responders
 from mss.directory.trust import TrustView, differences
 from mss.formats.dn import DistinguishedName
 from mss.mail.reception import Peer
@@ -32,11 +35,24 @@ REFRESH_EVERY_S = 5.0
 """How often the files of list and revocations are looked at (a stat each): a change counts within seconds."""
 
 
+def told_of_responder(url: str, why: str) -> None:
+    """A question that brought no answer that counts; asked again in a minute at the earliest."""
+    log.warning("ocsp.no-answer", responder=url, why=why)
+
+
 class TrustGate:
     """Answers `PeerJudge`, and the same questions outward for the courier."""
 
-    def __init__(self, feed: TrustFeed, revocations: RevocationFeed | None, examiner: Examiner, clock: Clock) -> None:
+    def __init__(
+        self,
+        feed: TrustFeed,
+        revocations: RevocationFeed | None,
+        examiner: Examiner,
+        clock: Clock,
+        responders: Responders | None = None,
+    ) -> None:
         self._feed = feed
+        self._responders = responders
         self._revocations = revocations
         self._examiner = examiner
         self._clock = clock
@@ -56,6 +72,8 @@ class TrustGate:
 
     async def peer(self, certificate_der: bytes | None, remote_address: str) -> tuple[Peer | None, Verdict]:
         """The peer behind a certificate, as the list has it now."""
+        if certificate_der is not None:
+            await self.inquire(certificate_der)
         examination = None if certificate_der is None else self._examine(certificate_der, Purpose.CLIENT)
         verdict = trust.judge_sender(trust.SenderFacts(self._feed.facts, True, examination))
         if not isinstance(verdict, Accept) or examination is None or self._feed.view is None:
@@ -83,6 +101,11 @@ class TrustGate:
         )
         return trust.judge_sender(facts)
 
+    async def inquire(self, certificate_der: bytes) -> None:
+        """Ask its authority's responder about a certificate, where that is wanted; waits for a first answer."""
+        if self._responders is not None:
+            await self._responders.inquire(self._examiner.path(certificate_der))
+
     def server(self, domain: str, certificate_der: bytes) -> Verdict:
         """May mail for `domain` go to the server that showed this certificate?"""
         examination = self._examine(certificate_der, Purpose.SERVER)
@@ -100,9 +123,22 @@ class TrustGate:
         return self._examiner.examine(der, purpose=purpose, now=self._clock.now(), revocations=self.revocations)
 
     @property
-    def revocations(self) -> RevocationLists | None:
-        """What is known of certificates taken back; None where nobody is asked."""
+    def trouble_with_responders(self) -> Mapping[str, str]:
+        """By address: why its last answer did not count."""
+        return {} if self._responders is None else self._responders.trouble
+
+    @property
+    def lists(self) -> RevocationLists | None:
+        """The revocation lists; None where none are read."""
         return None if self._revocations is None else self._revocations.current
+
+    @property
+    def revocations(self) -> Revocations | None:
+        """What is known of certificates taken back; None where nobody is asked."""
+        lists = self.lists
+        return (
+            lists if self._responders is None else ListsAndAnswers(lists or RevocationLists(), self._responders.answers)
+        )
 
     def recall(self) -> None:
         """Begin with the lists that were kept."""

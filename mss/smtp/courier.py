@@ -44,6 +44,8 @@ class TrustSpace(Protocol):
 
     def domain(self, domain: str) -> Verdict: ...
 
+    async def inquire(self, certificate_der: bytes) -> None: ...
+
     def server(self, domain: str, certificate_der: bytes) -> Verdict: ...
 
 
@@ -235,7 +237,7 @@ class Courier:
 
     async def _send(self, destination: Destination, mail: Outgoing, link: Link | None) -> tuple[Link | None, Sent]:
         """One attempt; on a kept connection that turns out to be dead, one more on a new one. Raises LinkFailed."""
-        if link is not None and link.is_open and isinstance(self._judge(mail, link), Accept):
+        if link is not None and link.is_open and isinstance(await self._judge(mail, link), Accept):
             try:
                 return link, await link.send(mail.envelope, mail.raw)
             except LinkFailed as problem:
@@ -244,7 +246,7 @@ class Courier:
         if link is not None:
             await link.close()
         link = await self._open(mail, destination.name)
-        verdict = self._judge(mail, link)
+        verdict = await self._judge(mail, link)
         if not isinstance(verdict, Accept):
             await link.close()
             return None, _judged(mail, verdict, link.host.name)
@@ -254,8 +256,9 @@ class Courier:
             link.drop()
             raise
 
-    def _judge(self, mail: Outgoing, link: Link) -> Verdict:
+    async def _judge(self, mail: Outgoing, link: Link) -> Verdict:
         """Before each message, also on a connection that is open: a domain may have been struck off since."""
+        await self._errand.trust.inquire(link.certificate_der)
         verdicts = (self._errand.trust.server(domain, link.certificate_der) for domain in _domains(mail))
         return next((verdict for verdict in verdicts if not isinstance(verdict, Accept)), Accept())
 
@@ -272,7 +275,7 @@ class Courier:
             except LinkFailed as problem:
                 trouble = problem.setback
                 continue
-            verdict = self._judge(mail, link)
+            verdict = await self._judge(mail, link)
             if isinstance(verdict, Accept | Refuse):
                 return link
             await link.close()

@@ -69,6 +69,10 @@ def _newer_tables(house: Operator, _pki: Pki) -> None:
     connection.close()
 
 
+def _asks_responders(house: Operator, _pki: Pki) -> None:
+    house.config.write_text(house.config.read_text().replace("[relay]", "[relay]\nocsp = true"))
+
+
 ILLNESSES: dict[str, tuple[Callable[[Operator, Pki], object], str]] = {
     "a key that others read": (lambda h, _: next((h.directory / "keys").iterdir()).chmod(0o644), "others may read"),
     "a key lost": (lambda h, _: (h.directory / "keys" / "held.private.key").unlink(), "keys: "),
@@ -88,6 +92,7 @@ ILLNESSES: dict[str, tuple[Callable[[Operator, Pki], object], str]] = {
         lambda h, p: (h.directory / "a.crl").write_bytes(p.authority.crl([], now=p.now - timedelta(days=9))),
         "revocation list 1: counts until",
     ),
+    "no responder": (_asks_responders, "our certificate names none"),
     "no revocation list": (lambda h, _: (h.directory / "a.crl").unlink(), "revocation-unknown"),
 }
 

@@ -44,6 +44,9 @@ class FakeTrust:
             return Later(Reason.TRUST_LIST_STALE)
         return Accept() if domain in self.listed else Refuse(Reason.RECIPIENT_OUTSIDE_TRUST_SPACE, domain)
 
+    async def inquire(self, certificate_der: bytes) -> None:
+        pass
+
     def server(self, domain: str, certificate_der: bytes) -> Verdict:
         if not isinstance(verdict := self.domain(domain), Accept):
             return verdict
