@@ -73,6 +73,16 @@ class Config(BaseModel):
     def _domains(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(parse_domain(name) for name in names)
 
+    @field_validator("relay")
+    @classmethod
+    def _one_certificate_for_each_domain(cls, relay: Relay, info: ValidationInfo) -> Relay:
+        named = [domain for tls in relay.more_tls for domain in tls.domains]
+        for domain in named:
+            _ours(domain, info)
+            if named.count(domain) > 1:
+                raise ValueError(f"more_tls names {domain} twice: its mail leaves under one certificate")
+        return relay
+
     @field_validator("patient_domain")
     @classmethod
     def _patient_domain(cls, name: str, info: ValidationInfo) -> str:
@@ -192,6 +202,8 @@ def _relative_to(base: Path, settings: dict[str, Any]) -> dict[str, Any]:
             resolved[name] = base / value
         elif name in _PATHS and isinstance(value, list):
             resolved[name] = [base / one for one in value]
+        elif isinstance(value, list):
+            resolved[name] = [_relative_to(base, one) if isinstance(one, dict) else one for one in value]
         else:
             resolved[name] = value
     return resolved

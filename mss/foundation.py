@@ -6,7 +6,7 @@ by calling `private` or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ssl import SSLContext
 
@@ -33,7 +33,7 @@ from mss.mail.vigil import Budget, Vigil
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
-from mss.sections import Relay
+from mss.sections import Relay, Tls
 from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -161,6 +161,35 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bo
     else:
         gate.refresh(tells=tells)
     return gate
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCertificate:
+    """One that we show to other operators."""
+
+    where: str
+    """The setting that names it."""
+    tls: Tls
+    domains: tuple[str, ...]
+    """Ours whose mail leaves under it; it should be listed for them."""
+
+
+def operator_certificates(config: Config) -> tuple[OperatorCertificate, ...]:
+    """All of them, the usual one first: it speaks for each domain that has none of its own."""
+    more = config.relay.more_tls
+    others = {domain for tls in more for domain in tls.domains}
+    usual = tuple(domain for domain in config.domains if domain not in others)
+    named = (OperatorCertificate(f"relay.more_tls[{n}]", tls, tls.domains) for n, tls in enumerate(more, 1))
+    return OperatorCertificate("relay.tls", config.relay.tls, usual), *named
+
+
+def certificates(config: Config) -> Iterator[tuple[str, Tls]]:
+    """Every certificate of every door, with the setting that names it."""
+    yield from ((one.where, one.tls) for one in operator_certificates(config))
+    for name, section in (("submission", config.submission), ("imap", config.imap), ("web", config.web)):
+        if section is not None and section.tls is not None:
+            yield f"{name}.tls", section.tls
+            yield from ((f"{name}.more_tls[{number}]", tls) for number, tls in enumerate(section.more_tls, 1))
 
 
 def health_authorities(config: Config) -> tuple[x509.Certificate, ...]:

@@ -36,6 +36,18 @@ class Tls(_Section):
     key: Path
 
 
+class OperatorTls(Tls):
+    """Another certificate towards operators."""
+
+    domains: tuple[str, ...] = Field(min_length=1)
+    """Our domains whose mail leaves under it; it is listed for them in the trust list."""
+
+    @field_validator("domains")
+    @classmethod
+    def _domains(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_domain(name) for name in names)
+
+
 class PeerCaps(_Section):
     """How much may come with one certificate, and four times as much from one network; the rest is told "later"."""
 
@@ -68,6 +80,8 @@ class Relay(_Section):
     listen: Listen | None = None
     tls: Tls
     """Our certificate towards operators, both ways; its subject is in the trust list."""
+    more_tls: tuple[OperatorTls, ...] = ()
+    """Further ones, each for some of our domains; shown to peers that ask for a host that it names (SNI) as well."""
     authorities: Path
     """Roots and intermediates of the health PKI, PEM or PKCS#7: the only ones that count here."""
     trust_list: Path | None = None
@@ -135,6 +149,8 @@ class Submission(_Section):
     starttls: Listen | None = None
     implicit_tls: Listen | None = None
     tls: Tls
+    more_tls: tuple[Tls, ...] = ()
+    """Further ones, shown to clients that ask for a host that one of them names (SNI)."""
     client_authorities: Path | None = None
     """Who issues the certificates of application mailboxes (SASL EXTERNAL)."""
     connections_per_address_max: int = Field(200, ge=1)
@@ -148,6 +164,8 @@ class Imap(_Section):
     starttls: Listen | None = None
     implicit_tls: Listen | None = None
     tls: Tls
+    more_tls: tuple[Tls, ...] = ()
+    """As for submission."""
     client_authorities: Path | None = None
 
 
@@ -168,6 +186,8 @@ class Web(_Section):
     """A second port for HTTP: browsers refuse to open some numbers, 10080 among them."""
     https: Listen | None = None
     tls: Tls | None = Field(None, validate_default=True)
+    more_tls: tuple[Tls, ...] = ()
+    """Further ones, shown to browsers that ask for a host that one of them names (SNI)."""
     serve_pages_on_http: bool = False
     """Only on loopback, for a first look; otherwise HTTP redirects."""
     sandbox_workers: int = Field(1, ge=1, le=8)

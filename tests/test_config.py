@@ -82,6 +82,31 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("a port that is none", "port = 25}\ntls", "port = 70000}\ntls", "relay.listen.port: "),
     ("a word for a port", "port = 25}\ntls", 'port = "smtp"}\ntls', "relay.listen.port: "),
     ("no key", ', key = "/etc/keys/relay.key"', "", "relay.tls.key: is needed"),
+    (
+        "a second certificate for nobody",
+        "revocation_lists",
+        'more_tls = [{certificate = "b.pem", key = "b.key", domains = []}]\nrevocation_lists',
+        "relay.more_tls.0.domains: ",
+    ),
+    (
+        "a second certificate for a domain of others",
+        "revocation_lists",
+        'more_tls = [{certificate = "b.pem", key = "b.key", domains = ["x.example"]}]\nrevocation_lists',
+        "relay: x.example is not among domains",
+    ),
+    (
+        "two certificates for one domain",
+        "revocation_lists",
+        'more_tls = [{certificate = "b.pem", key = "b.key", domains = ["chu.mssante.example", "CHU.MSSante.example"]}]'
+        "\nrevocation_lists",
+        "relay: more_tls names chu.mssante.example twice",
+    ),
+    (
+        "a responder that nobody asks",
+        "revocation_lists",
+        'ocsp_responder = "http://o.example"\nrevocation_lists',
+        "relay.ocsp_responder: asked only with",
+    ),
     ("nobody signs", '["liste.mssante.example"]', "[]", "relay.trust_list_signers: "),
     ("no list", 'trust_list = "list.xml"\n', "", "relay.trust_list_url: either this or trust_list"),
     (

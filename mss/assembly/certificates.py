@@ -20,6 +20,7 @@ from mss.config import Config
 from mss.crypto.certs import leaf_of
 from mss.crypto.expiry import days_left, threshold
 from mss.directory.sources import Kept
+from mss.foundation import certificates
 from mss.model.clock import Clock
 from mss.model.errors import BadValue, MssError
 from mss.sections import Tls
@@ -37,12 +38,10 @@ log = structlog.get_logger("certificates")
 def named(config: Config) -> Iterator[tuple[str, Tls]]:
     """Where a certificate is configured, and which; one that several doors share is named by the first."""
     seen: set[Path] = set()
-    sections = (("relay", config.relay), ("submission", config.submission), ("imap", config.imap), ("web", config.web))
-    for name, section in sections:
-        tls = None if section is None else section.tls
-        if tls is not None and tls.certificate not in seen:
+    for where, tls in certificates(config):
+        if tls.certificate not in seen:
             seen.add(tls.certificate)
-            yield name, tls
+            yield where.removesuffix(".tls"), tls
 
 
 def seconds_left(config: Config, now: datetime) -> dict[str, float]:

@@ -38,7 +38,7 @@ async def _imap(process: Process, opener: Opener) -> None:
     login = MailLogin(
         SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance), ground.store, opener
     )
-    holder = process.service_tls(section.tls, section.client_authorities)
+    holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     server = ImapServer(store, login.authenticate, ground.clock, Settings(process.config.host), holder)
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is not None:
@@ -80,7 +80,8 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
     https = None
     if section.https is not None and section.tls is not None:
-        https = Listening(section.https.host, section.https.port, process.service_tls(section.tls, None))
+        holder = process.service_tls(section.tls, section.more_tls, None)
+        https = Listening(section.https.host, section.https.port, holder)
     server = WebServer(rooms, http=http, https=https, http_also=http_also, pages_on_http=section.serve_pages_on_http)
     await server.start()
     process.stack.push_async_callback(server.stop)

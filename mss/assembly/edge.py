@@ -6,7 +6,7 @@ Loads no page and no parser; strangers reach this process.
 from __future__ import annotations
 
 from mss.accounts.software import SoftwareLogin
-from mss.assembly.process import Process
+from mss.assembly.process import Process, files_of
 from mss.crypto.certs import load_der, read
 from mss.crypto.tls import RefusedPeer, relay_server_context
 from mss.foundation import Foundation
@@ -43,9 +43,10 @@ async def _relay_in(process: Process, listen: Listen) -> None:
         known = peer.certificate
         tally.turned_away(REFUSED, str(known.subject) if known else "", f"tls {peer.reason}")
 
+    tls, more = relay.tls, [(one.certificate, one.key) for one in relay.more_tls]
     holder = process.tls(
-        lambda: relay_server_context(relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=refused),
-        [relay.tls.certificate, relay.tls.key, relay.authorities],
+        lambda: relay_server_context(tls.certificate, tls.key, relay.authorities, on_refused=refused, more=more),
+        [*files_of(tls, *relay.more_tls), relay.authorities],
     )
     intake = Intake(
         ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening, ground.vigil
@@ -84,7 +85,7 @@ async def _submission(process: Process) -> None:
         ground.chance,
         ground.screening,
     )
-    holder = process.service_tls(section.tls, section.client_authorities)
+    holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     meter, disk = _meter(process, section.caps), _disk(process)
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is None:

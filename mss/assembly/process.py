@@ -70,10 +70,11 @@ class Process:
         self.keep(gate.keep_fresh())
         return gate
 
-    def service_tls(self, tls: Tls, authorities: Path | None) -> TlsHolder:
+    def service_tls(self, tls: Tls, more: Sequence[Tls], authorities: Path | None) -> TlsHolder:
         """The context of a door for our own users, kept fresh."""
-        files = [tls.certificate, tls.key, *([] if authorities is None else [authorities])]
-        return self.tls(lambda: service_server_context(tls.certificate, tls.key, authorities), files)
+        files = [*files_of(tls, *more), *([] if authorities is None else [authorities])]
+        pairs = [(one.certificate, one.key) for one in more]
+        return self.tls(lambda: service_server_context(tls.certificate, tls.key, authorities, more=pairs), files)
 
     def tls(self, build: Callable[[], SSLContext], files: Sequence[Path]) -> TlsHolder:
         """A context that is read again on SIGHUP, and by itself when one of its files was replaced."""
@@ -81,6 +82,11 @@ class Process:
         self.reloads.append(holder.reload)
         self.keep(_keep_tls_fresh(holder))
         return holder
+
+
+def files_of(*certificates: Tls) -> list[Path]:
+    """What is looked at for changes."""
+    return [path for tls in certificates for path in (tls.certificate, tls.key)]
 
 
 def _aside(work: Callable[[], None]) -> None:

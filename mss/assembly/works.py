@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mss.assembly.process import Process
+from mss.assembly.process import Process, files_of
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import relay_client_context
-from mss.foundation import routes_of
+from mss.foundation import OperatorCertificate, operator_certificates, routes_of
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
 from mss.store.workers import free_leases_of_the_dead, worker_name
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.watch import Staff
+    from mss.smtp.identities import Identities
 
 
 async def build(process: Process) -> None:
@@ -113,21 +114,14 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
     from mss.mail.queue import QueueTaker
     from mss.notices.outcomes import CourierNotes
     from mss.notices.send import ReportDuties
-    from mss.smtp import journal
     from mss.smtp.courier import Courier, Errand
     from mss.smtp.routes import Signposts
 
     ground, relay = process.ground, process.config.relay
     clock, chance = ground.clock, ground.chance
-    holder = process.tls(
-        lambda: relay_client_context(
-            relay.tls.certificate, relay.tls.key, relay.authorities, on_refused=journal.handshake_refused
-        ),
-        [relay.tls.certificate, relay.tls.key, relay.authorities],
-    )
     errand = Errand(
         hostname=process.config.host,
-        tls=lambda: holder.current,
+        identities=_identities(process),
         trust=process.gate(fetches=True),
         signposts=Signposts(routes_of(relay), chance),
         outcomes=CourierNotes(ReportDuties(ground.public.tasks, clock, chance), clock),
@@ -147,3 +141,25 @@ def _relay_out(process: Process, keys: PrivateKeys) -> None:
     ground.bus.on_task(courier.wake)
     process.keep(courier.run())
     process.stack.push_async_callback(courier.stop)
+
+
+def _identities(process: Process) -> Identities:
+    """Our certificates towards operators, kept fresh, by the domains whose mail leaves under them."""
+    from mss.smtp import journal
+    from mss.smtp.identities import Identities, Identity
+
+    authorities = process.config.relay.authorities
+
+    def identity(own: OperatorCertificate) -> Identity:
+        tls = own.tls
+        holder = process.tls(
+            lambda: relay_client_context(tls.certificate, tls.key, authorities, on_refused=journal.handshake_refused),
+            [*files_of(tls), authorities],
+        )
+        return Identity(own.where, lambda: holder.current)
+
+    usual, *others = operator_certificates(process.config)
+    of_domain: dict[str, Identity] = {}
+    for one in others:
+        of_domain |= dict.fromkeys(one.domains, identity(one))
+    return Identities(identity(usual), of_domain)

@@ -16,6 +16,7 @@ from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.keys import load_private
 from mss.crypto.tls import service_server_context
+from mss.foundation import certificates
 from mss.model.clock import Chance, Clock
 from mss.model.errors import BadValue, MssError
 from mss.sections import Tls
@@ -33,8 +34,8 @@ async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
     found += _keys(config, chance)
     found += _room(config)
     found += [await _tables(config)]
-    for what, tls in _certificates(config):
-        found += _certificate(what, tls, clock.now())
+    for where, tls in certificates(config):
+        found += _certificate(where, tls, clock.now())
     found += await look_at_trust(config, clock)
     return found
 
@@ -77,41 +78,28 @@ async def _tables(config: Config) -> Finding:
     return Finding(False, f"database: version {current or 'none'}, wanted {newest}", "stop, back up, mss db upgrade")
 
 
-def _certificates(config: Config) -> Iterator[tuple[str, Tls]]:
-    yield "relay", config.relay.tls
-    for name, section in (("submission", config.submission), ("imap", config.imap), ("web", config.web)):
-        if section is not None and section.tls is not None:
-            yield name, section.tls
-
-
-def _certificate(what: str, tls: Tls, now: datetime) -> Iterator[Finding]:
+def _certificate(where: str, tls: Tls, now: datetime) -> Iterator[Finding]:
     """Whether it can be read, and until when it counts."""
     try:
         own = load_certificates(tls.certificate.read_bytes())[0]
         tls.key.read_bytes()
     except OSError as problem:
-        yield Finding(
-            False, f"{what}.tls: {problem.filename}: {problem.strerror}", "put the file there, or mend the path"
-        )
+        yield Finding(False, f"{where}: {problem.filename}: {problem.strerror}", "put the file there, or mend the path")
         return
     except (BadValue, IndexError):
-        yield Finding(
-            False, f"{what}.tls: {tls.certificate}: no certificate", "a PEM file: certificate, then its chain"
-        )
+        yield Finding(False, f"{where}: {tls.certificate}: no certificate", "a PEM file: certificate, then its chain")
         return
     try:
         service_server_context(tls.certificate, tls.key)
     except BadValue as problem:
-        yield Finding(
-            False, f"{what}.tls: {problem}", f"{tls.key} must be the key of {tls.certificate}, readable by us"
-        )
+        yield Finding(False, f"{where}: {problem}", f"{tls.key} must be the key of {tls.certificate}, readable by us")
         return
     ends, left = own.not_valid_after_utc, own.not_valid_after_utc - now
     if left < EXPIRES_SOON:
         when = "has ended" if left < timedelta() else f"ends in {left.days} days"
-        yield Finding(False, f"{what}.tls: {name_of(own.subject)} {when}", "renew it, then SIGHUP to the supervisor")
+        yield Finding(False, f"{where}: {name_of(own.subject)} {when}", "renew it, then SIGHUP to the supervisor")
     else:
-        yield Finding(True, f"{what}.tls: {name_of(own.subject)}, until {ends:%Y-%m-%d}")
+        yield Finding(True, f"{where}: {name_of(own.subject)}, until {ends:%Y-%m-%d}")
 
 
 def records(config: Config) -> list[str]:

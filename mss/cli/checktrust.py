@@ -12,7 +12,8 @@ from mss.config import Config
 from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_of, responder_of
 from mss.crypto.revocation import RevocationLists
 from mss.directory.trust import TrustView
-from mss.foundation import health_authorities, list_source, trust_feed, trust_gate
+from mss.formats.dn import DistinguishedName
+from mss.foundation import health_authorities, list_source, operator_certificates, trust_feed, trust_gate
 from mss.mail.peers import TrustGate
 from mss.model.clock import Clock
 from mss.model.errors import BadValue
@@ -40,23 +41,28 @@ async def look_at_trust(config: Config, clock: Clock) -> list[Finding]:
 
 
 async def _ourselves(config: Config, clock: Clock, view: TrustView) -> list[Finding]:
-    """Other operators judge us as we judge them: is our certificate sound, not taken back, listed for our domains?"""
-    try:
-        own = load_certificates(config.relay.tls.certificate.read_bytes())[0]
-    except (OSError, BadValue, IndexError):
-        return []  # told above
-    subject = name_of(own.subject)
-    missing = [domain for domain in config.domains if subject not in view.certificates_of(domain)]
+    """Other operators judge us as we judge them: are our certificates sound, not taken back, listed for our domains?"""
+    gate = trust_gate(config, clock, tells=False)
+    found = list(_revocation_lists(config, gate.lists, clock.now()))
+    for own in operator_certificates(config):
+        try:
+            certificate = load_certificates(own.tls.certificate.read_bytes())[0]
+        except (OSError, BadValue, IndexError):
+            continue  # told above
+        what = "our certificate" if not config.relay.more_tls else f"our certificate {own.where}"
+        found.append(_listed(what, name_of(certificate.subject), own.domains, view))
+        await gate.inquire(der_of(certificate))
+        found += _responder(what, config, gate, config.relay.ocsp_responder or responder_of(certificate))
+        found.append(_our_state(what, config, clock, certificate, gate))
+    return found
+
+
+def _listed(what: str, subject: DistinguishedName, domains: tuple[str, ...], view: TrustView) -> Finding:
+    missing = [domain for domain in domains if subject not in view.certificates_of(domain)]
     if missing:
         advice = "have the entry added to the trust list; until then peers refuse what we send from there"
-        found = [Finding(False, f"our certificate is not listed for {', '.join(missing)}", advice)]
-    else:
-        found = [Finding(True, "our certificate is listed for all our domains")]
-    gate = trust_gate(config, clock, tells=False)
-    await gate.inquire(der_of(own))
-    found += _revocation_lists(config, gate.lists, clock.now())
-    found += _responder(config, gate, config.relay.ocsp_responder or responder_of(own))
-    return [*found, _our_state(config, clock, own, gate)]
+        return Finding(False, f"{what} is not listed for {', '.join(missing)}", advice)
+    return Finding(True, f"{what} is listed for {'all our domains' if domains else 'none of our domains: unused'}")
 
 
 def _revocation_lists(config: Config, lists: RevocationLists | None, now: datetime) -> Iterator[Finding]:
@@ -74,7 +80,7 @@ def _revocation_lists(config: Config, lists: RevocationLists | None, now: dateti
         yield Finding(False, "revocation lists: none that can be read", "see their files or addresses: peers get 454")
 
 
-def _responder(config: Config, gate: TrustGate, asked: str) -> Iterator[Finding]:
+def _responder(what: str, config: Config, gate: TrustGate, asked: str) -> Iterator[Finding]:
     """What became of the question about our own certificate."""
     if not config.relay.ocsp:
         return
@@ -83,16 +89,16 @@ def _responder(config: Config, gate: TrustGate, asked: str) -> Iterator[Finding]
         yield Finding(False, f"responder {url}: {why}", advice)
     if not asked:
         advice = "set relay.ocsp_responder, or ocsp = false and let the lists decide"
-        yield Finding(False, "responder: our certificate names none that is asked by http", advice)
+        yield Finding(False, f"responder: {what} names none that is asked by http", advice)
     elif not gate.trouble_with_responders:
-        yield Finding(True, f"responder {asked}: answers about our certificate")
+        yield Finding(True, f"responder {asked}: answers about {what}")
 
 
-def _our_state(config: Config, clock: Clock, own: x509.Certificate, gate: TrustGate) -> Finding:
+def _our_state(what: str, config: Config, clock: Clock, own: x509.Certificate, gate: TrustGate) -> Finding:
     shown = Examiner(health_authorities(config)).examine(
         der_of(own), purpose=Purpose.CLIENT, now=clock.now(), revocations=gate.revocations
     )
     if not shown.weaknesses:
-        return Finding(True, "our certificate would be taken by a peer with our rules")
+        return Finding(True, f"{what} would be taken by a peer with our rules")
     why = ", ".join(sorted(shown.weaknesses))
-    return Finding(False, f"a peer with our rules would refuse our certificate: {why}", "renew it, or mend the lists")
+    return Finding(False, f"a peer with our rules would refuse {what}: {why}", "renew it, or mend the lists")

@@ -12,7 +12,7 @@ from mss.cli.common import Finding
 from mss.config import Config
 from mss.crypto.certs import load_der, read
 from mss.crypto.tls import relay_client_context
-from mss.foundation import routes_of, trust_gate
+from mss.foundation import OperatorCertificate, operator_certificates, routes_of, trust_gate
 from mss.mail.peers import TrustGate
 from mss.model.clock import SystemChance, SystemClock
 from mss.model.ids import MailAddress
@@ -41,13 +41,15 @@ async def probe(config: Config, domain: str) -> list[Finding]:
     except NoRoute as problem:
         return [*findings, Finding(False, f"no host takes mail for {domain}: {problem}", "see its MX, or relay.routes")]
     for host in hosts:
-        findings += await _host(config, gate, domain, host)
-    return findings
+        for own in operator_certificates(config):
+            if own.domains:
+                findings += await _host(config, own, gate, domain, host)
+    return list(dict.fromkeys(findings))  # what is so under each certificate of ours is told once
 
 
-async def _host(config: Config, gate: TrustGate, domain: str, host: Host) -> list[Finding]:
-    relay = config.relay
-    context = relay_client_context(relay.tls.certificate, relay.tls.key, relay.authorities)
+async def _host(config: Config, own: OperatorCertificate, gate: TrustGate, domain: str, host: Host) -> list[Finding]:
+    """Under one certificate of ours, in the name of the first domain that it is for."""
+    context = relay_client_context(own.tls.certificate, own.tls.key, config.relay.authorities)
     try:
         link = await Link.open(host, config.host, lambda: context, Patience(open_s=PROBE_S, command_s=PROBE_S))
     except LinkFailed as problem:
@@ -57,7 +59,7 @@ async def _host(config: Config, gate: TrustGate, domain: str, host: Host) -> lis
         await gate.inquire(link.certificate_der)
         findings += _certificate(gate, domain, host, link.certificate_der)
         findings += _room(host, link.room)
-        findings.append(await _mail_from(host, link, MailAddress("postmaster", config.domains[0])))
+        findings.append(await _mail_from(host, link, MailAddress("postmaster", own.domains[0])))
     except LinkFailed as problem:
         findings.append(Finding(False, f"{host}: {problem.setback.told}", _advice(problem.setback.told)))
     finally:

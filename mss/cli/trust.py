@@ -16,7 +16,7 @@ from mss.directory.explain import Us, explain
 from mss.directory.feed import Refresh, TrustFeed
 from mss.directory.sources import FileSource
 from mss.directory.trust import TrustView, differences
-from mss.foundation import kept_list, list_source, trust_feed
+from mss.foundation import kept_list, list_source, operator_certificates, trust_feed
 from mss.model.clock import SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
@@ -122,12 +122,14 @@ def _domain_of(text: str) -> str:
 
 
 def _us(config: Config) -> Us:
-    path = config.relay.tls.certificate
-    try:
-        own = load_certificates(path.read_bytes())[0]
-    except (OSError, BadValue, IndexError):
-        fail(f"relay.tls.certificate: {path}: cannot be read")
-    return Us(config.host, config.domains, str(name_of(own.subject)))
+    certificates: dict[str, str] = {}
+    for own in operator_certificates(config):
+        try:
+            shown = load_certificates(own.tls.certificate.read_bytes())[0]
+        except (OSError, BadValue, IndexError):
+            fail(f"{own.where}.certificate: {own.tls.certificate}: cannot be read")
+        certificates |= dict.fromkeys(own.domains, str(name_of(shown.subject)))
+    return Us(config.host, certificates)
 
 
 def _known(config: Config) -> TrustFeed:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +50,21 @@ class RefusedPeer:
 
 
 OnRefused = Callable[[RefusedPeer], None]
+Pair = tuple[Pem, Pem]
+"""A certificate with its chain, and its key."""
 
 
 def relay_server_context(
-    certificate: Pem, key: Pem, client_roots: Pem, *, on_refused: OnRefused | None = None
+    certificate: Pem,
+    key: Pem,
+    client_roots: Pem,
+    *,
+    on_refused: OnRefused | None = None,
+    more: Sequence[Pair] = (),
 ) -> ssl.SSLContext:
-    """For other operators who deliver to us. `client_roots`: roots and intermediates, PEM, DER or PKCS#7."""
+    """For other operators who deliver to us. `client_roots`: roots and intermediates, PEM, DER or PKCS#7. `more`: shown
+    to who asks for a host that they name (SNI); everybody else is shown the first."""
+    others = {pair: relay_server_context(*pair, client_roots, on_refused=on_refused) for pair in more}
     context = _context(ssl.PROTOCOL_TLS_SERVER, _RELAY_SECURITY_LEVEL)
     _load_identity(context, certificate, key)
     _trust(context, client_roots)
@@ -65,7 +74,7 @@ def relay_server_context(
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     context.sslobject_class = _watched(context, on_refused, sends_alert_first=True)
-    return context
+    return _answering_by_name(context, certificate, others)
 
 
 def relay_client_context(
@@ -81,15 +90,19 @@ def relay_client_context(
     return context
 
 
-def service_server_context(certificate: Pem, key: Pem, client_roots: Pem | None = None) -> ssl.SSLContext:
-    """For our own users: submission, IMAP, web. With `client_roots`, software may show a certificate (EXTERNAL)."""
+def service_server_context(
+    certificate: Pem, key: Pem, client_roots: Pem | None = None, *, more: Sequence[Pair] = ()
+) -> ssl.SSLContext:
+    """For our own users: submission, IMAP, web. With `client_roots`, software may show a certificate (EXTERNAL). `more`
+    as on the relay."""
+    others = {pair: service_server_context(*pair, client_roots) for pair in more}
     context = _context(ssl.PROTOCOL_TLS_SERVER, _SERVICE_SECURITY_LEVEL)
     _load_identity(context, certificate, key)
     if client_roots is not None:
         _trust(context, client_roots)
         context.verify_mode = ssl.CERT_OPTIONAL
     context.sslobject_class = _watched(context, None, sends_alert_first=True)
-    return context
+    return _answering_by_name(context, certificate, others)
 
 
 class TlsHolder:
@@ -131,6 +144,29 @@ def fetch_context(roots: Pem) -> ssl.SSLContext:
     """For fetching lists from a server whose certificate names its host and comes from `roots`. Raises BadValue."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, _SERVICE_SECURITY_LEVEL)
     _trust(context, roots)
+    return context
+
+
+def hosts_of(certificate: Pem) -> frozenset[str]:
+    """The names, lower case, for which a certificate answers: those of hosts, `*.` in front as it has them."""
+    octets = certificate if isinstance(certificate, bytes) else certificate.read_bytes()
+    return frozenset(name.lower() for name in read(load_certificates(octets)[0]).names if "@" not in name)
+
+
+def _answering_by_name(
+    context: ssl.SSLContext, certificate: Pem, others: Mapping[Pair, ssl.SSLContext]
+) -> ssl.SSLContext:
+    """The context, whose connections change to the one that names the host they are for (RFC 6066 §3)."""
+    if not others:
+        return context
+    by_name = {name: other for (shown, _), other in others.items() for name in hosts_of(shown)}
+    by_name |= dict.fromkeys(hosts_of(certificate), context)  # what several name is the first's
+
+    def choose(connection: ssl.SSLObject, host: str | None, _context: ssl.SSLContext) -> None:
+        name = (host or "").lower()
+        connection.context = by_name.get(name) or by_name.get(f"*.{name.partition('.')[2]}", context)
+
+    context.sni_callback = choose
     return context
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mss.directory.trust import ListFacts, judge_domain
@@ -14,11 +14,10 @@ HOUR_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Us:
-    """Who asks: our name, our domains, and the subject of the certificate that we show to operators."""
+    """Who asks: our name, and for each of our domains the subject of the certificate that we show to operators."""
 
     host: str
-    domains: tuple[str, ...]
-    certificate: str
+    certificates: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +66,32 @@ def _entry_lines(entries: Sequence[TrustEntry]) -> list[str]:
 def _our_lines(us: Us, listing: ListFacts) -> list[str]:
     """A peer that refuses us often has good reason: our own entry."""
     assert listing.view is not None
-    missing = [
-        domain
-        for domain in us.domains
-        if us.certificate not in {str(one) for one in listing.view.certificates_of(domain)}
-    ]
-    if not missing:
-        return [f"our own certificate {us.certificate} is listed for all our domains"]
-    return [f"our own certificate {us.certificate} is NOT listed for {', '.join(missing)}: peers will refuse us there"]
+    lines = []
+    for shown in dict.fromkeys(us.certificates.values()):
+        ours = [domain for domain, certificate in us.certificates.items() if certificate == shown]
+        missing = [domain for domain in ours if shown not in map(str, listing.view.certificates_of(domain))]
+        is_not = f"is NOT listed for {', '.join(missing)}: peers will refuse us there"
+        whole = "all our domains" if len(ours) == len(us.certificates) else ", ".join(ours)
+        lines.append(f"our own certificate {shown} {is_not if missing else f'is listed for {whole}'}")
+    return lines
 
 
 def _letter(domain: str, listing: ListFacts, entries: Sequence[TrustEntry], us: Us) -> str:
     of = f"{listing.view.generated_at:%Y-%m-%dT%H:%M:%SZ}" if listing.view else "-"
+    shown = "; ".join(dict.fromkeys(us.certificates.values()))
     names = "\n".join(f"  {entry.certificate}" for entry in entries) or "  -"
     return f"""\
 Bonjour,
 nos échanges MSSanté avec le domaine {domain} échouent.
 Liste blanche utilisée : {of}. Certificats inscrits pour {domain} :
 {names}
-Notre relais : {us.host}, certificat {us.certificate}.
+Notre relais : {us.host}, certificat {shown}.
 Pouvez-vous vérifier le certificat de vos serveurs (émission et réception) et votre copie de la liste blanche ?
 
 Hello,
 our MSSanté exchanges with the domain {domain} fail.
 Trust list in use: {of}. Certificates listed for {domain}:
 {names}
-Our relay: {us.host}, certificate {us.certificate}.
+Our relay: {us.host}, certificate {shown}.
 Could you check the certificate that your servers present (sending and receiving) and your copy of the list?
 """

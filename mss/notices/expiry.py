@@ -43,14 +43,15 @@ def words(where: str, certificate: PeerCertificate, left_days: int) -> str:
     ends_english = f"ends in {left_days} day(s), on {until}" if left_days > 0 else f"ended on {until}"
     who = f"{certificate.subject} (n° {certificate.serial_hex})"
     listed, listed_english = "", ""
-    if where == "relay":
+    setting = where if "[" in where else f"{where}.tls"
+    if where.startswith("relay"):
         listed = " Si son nom change, faites d'abord ajouter le nouveau à la liste blanche."
         listed_english = " Should its name change, have the new one added to the trust list first."
     return (
         f"Bonjour,\n\nLe certificat de « {where} » {ends} : {who}.\n"
-        f"Que faire : demander le renouvellement, remplacer les fichiers de [{where}.tls] ; le serveur les relit"
+        f"Que faire : demander le renouvellement, remplacer les fichiers de `{setting}` ; le serveur les relit"
         f" lui-même (ou sur SIGHUP), sans couper personne.{listed}\nEnsuite : mss check.\n\n-- English --\n\n"
         f"The certificate of '{where}' {ends_english}: {who}.\nHave it renewed and replace the files of"
-        f" [{where}.tls]; the server reads them again by itself (or on SIGHUP), and nobody is cut."
+        f" `{setting}`; the server reads them again by itself (or on SIGHUP), and nobody is cut."
         f"{listed_english}\nThen: mss check.\n"
     )

@@ -12,11 +12,11 @@ it already.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from mss.mail import letters
 from mss.mail.queue import LEASE_S, Outgoing, QueuePutter, QueueTaker
 from mss.model.clock import Clock
 from mss.model.errors import NotFound, SealBroken, StorageUnavailable
@@ -24,6 +24,7 @@ from mss.model.verdict import Accept, Reason, Refuse, Verdict
 from mss.smtp import journal
 from mss.smtp.blocks import fault_of_outgoing
 from mss.smtp.destination import Destination, Pace
+from mss.smtp.identities import Identities, Identity, Links
 from mss.smtp.link import Link, LinkFailed, Patience
 from mss.smtp.outcome import Sent, Setback
 from mss.smtp.routes import NoRoute, Signposts
@@ -55,8 +56,8 @@ class Errand:
 
     hostname: str
     """How we introduce ourselves."""
-    tls: Callable[[], ssl.SSLContext]
-    """The current `crypto.tls.relay_client_context`."""
+    identities: Identities
+    """Our certificates, by the domain whose mail leaves."""
     trust: TrustSpace
     signposts: Signposts
     outcomes: Outcomes
@@ -193,23 +194,24 @@ class Courier:
 
     # --- one row ---
 
-    async def _carry(self, destination: Destination, row: Queued, link: Link | None) -> Link | None:
-        """Send one row, over `link` if there is one; answers the link that may be used for the next."""
+    async def _carry(self, destination: Destination, row: Queued, links: Links) -> None:
+        """Send one row, over a connection of `links` that fits it, or a new one that is kept there for the next."""
         try:
             mail = await self._queue.load(row)
         except (NotFound, SealBroken) as problem:
             await self._settling.park(row, problem)
-            return link
+            return
         try:
             if not await self._may_leave(mail):
-                return link
-            link, sent = await self._send(destination, mail, link)
+                return
+            identity = self._errand.identities.of(await self._speaks_for(mail))
+            link, sent = await self._send(destination, mail, identity, links.take(identity))
         except LinkFailed as problem:
             destination.rest(self._clock.monotonic_s())
             await self._settling.settle(mail, all_later(mail, problem.setback, row.next_hop))
             for waiting in destination.give_back():
                 await self._settling.put_off_untried(waiting, problem.setback.told)
-            return None
+            return
         is_back = destination.works()
         try:
             await self._settling.settle(mail, sent)
@@ -219,7 +221,17 @@ class Courier:
             if link is not None:
                 link.drop()
             raise
-        return link
+        if link is not None:
+            await links.keep(identity, link)
+
+    async def _speaks_for(self, mail: Outgoing) -> str:
+        """The domain of ours that peers will judge: MAIL FROM's, and of a report with the null sender From's."""
+        if mail.envelope.sender is not None:
+            return mail.envelope.sender.domain
+        if not self._errand.identities.of_domain:
+            return ""
+        shown, _ = letters.read_addresses(await letters.scan(mail.raw), "from")
+        return shown[0].domain if shown else ""
 
     async def _may_leave(self, mail: Outgoing) -> bool:
         """Content that a door would refuse, and domains outside the trust space, end here."""
@@ -235,7 +247,9 @@ class Courier:
                 return False
         return True
 
-    async def _send(self, destination: Destination, mail: Outgoing, link: Link | None) -> tuple[Link | None, Sent]:
+    async def _send(
+        self, destination: Destination, mail: Outgoing, identity: Identity, link: Link | None
+    ) -> tuple[Link | None, Sent]:
         """One attempt; on a kept connection that turns out to be dead, one more on a new one. Raises LinkFailed."""
         if link is not None and link.is_open and isinstance(await self._judge(mail, link), Accept):
             try:
@@ -245,7 +259,7 @@ class Courier:
                     raise
         if link is not None:
             await link.close()
-        link = await self._open(mail, destination.name)
+        link = await self._open(mail, identity, destination.name)
         verdict = await self._judge(mail, link)
         if not isinstance(verdict, Accept):
             await link.close()
@@ -262,7 +276,7 @@ class Courier:
         verdicts = (self._errand.trust.server(domain, link.certificate_der) for domain in _domains(mail))
         return next((verdict for verdict in verdicts if not isinstance(verdict, Accept)), Accept())
 
-    async def _open(self, mail: Outgoing, domain: str) -> Link:
+    async def _open(self, mail: Outgoing, identity: Identity, domain: str) -> Link:
         """The first host that answers with the right certificate. Raises LinkFailed with the last one's trouble."""
         try:
             hosts = await self._errand.signposts.hosts(domain)
@@ -271,7 +285,7 @@ class Courier:
         trouble = Setback(Reason.PEER_UNREACHABLE, "no-host")
         for host in hosts:
             try:
-                link = await Link.open(host, self._errand.hostname, self._errand.tls, self._patience)
+                link = await Link.open(host, self._errand.hostname, identity.tls, self._patience)
             except LinkFailed as problem:
                 trouble = problem.setback
                 continue

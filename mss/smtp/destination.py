@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from mss.smtp import journal
-from mss.smtp.link import Link
+from mss.smtp.identities import Links
 from mss.store.tasks import Queued
 
 
@@ -35,7 +35,7 @@ class Pace:
     """After a failed connection the domain rests, doubling: one attempt a minute hurts nobody."""
 
 
-Carry = Callable[["Destination", Queued, Link | None], Awaitable[Link | None]]
+Carry = Callable[["Destination", Queued, Links], Awaitable[None]]
 
 
 class Destination:
@@ -140,28 +140,27 @@ class Destination:
         self._freed(self)
 
     async def _work(self) -> None:
-        """Carry row after row over one connection."""
-        link: Link | None = None
+        """Carry row after row over one connection (for each certificate of ours that it needs)."""
+        links = Links()
         async with self._slots:
             try:
-                while (row := await self._next(link)) is not None:
+                while (row := await self._next(links)) is not None:
                     self._sending.append(row)
                     try:
-                        link = await self._carry(self, row, link)
+                        await self._carry(self, row, links)
                     finally:
                         self._sending.remove(row)
                         self._freed(self)
             except Exception as problem:  # noqa: BLE001 — the edge of a worker: its row's lease runs out, others go on
                 journal.stumbled(self.name, problem)
             finally:
-                if link is not None:
-                    await link.close()
+                await links.close()
 
-    async def _next(self, link: Link | None) -> Queued | None:
+    async def _next(self, links: Links) -> Queued | None:
         """The next row; None when there is none, nor likely to be soon."""
         deadline = asyncio.get_running_loop().time() + self._pace.idle_s
         while not self._waiting:
-            if link is None or not link.is_open or self._slots.locked() or self._is_closing:
+            if not links.are_open or self._slots.locked() or self._is_closing:
                 return None
             called = asyncio.Event()
             self._idle.add(called)

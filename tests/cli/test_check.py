@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mss.crypto.authority import Issued
+from mss.crypto.authority import Issued, Subject
 from mss.formats.trustlist import TrustEntry
 from tests.cli.conftest import SETTINGS, Operator
 from tests.kit.pki import HOSPITAL, HOSPITAL_DOMAIN, LIST_SIGNER, Pki, pki
@@ -51,6 +51,21 @@ def test_a_healthy_house_is_green(house: Operator) -> None:
     assert "patient.mssante.example. SRV" not in told.out
 
 
+def test_two_certificates_are_looked_at_each_for_its_own_domains(house: Operator, pki: Pki) -> None:
+    """Listed as they are worn: green, and the letter to a peer names both."""
+    second = _second(pki)
+    _has_a_second(house, second)
+    at = (datetime.now(UTC) - timedelta(hours=1)).replace(microsecond=0)
+    entries = [TrustEntry(HOSPITAL_DOMAIN, pki.hospital.subject), TrustEntry("patient.mssante.example", second.subject)]
+    (house.directory / "list.xml").write_bytes(pki.signed_list(entries, generated_at=at))
+    told = house.mss("check")
+    assert told.code == 0, told.out
+    explained = house.mss("trust", "explain", HOSPITAL_DOMAIN).out
+    for issued in (pki.hospital, second):
+        assert f"certificate {issued.subject} is listed for" in explained
+    assert f"{pki.hospital.subject}; {second.subject}" in explained
+
+
 def _ends_soon(house: Operator, pki: Pki) -> None:
     _wear(house.directory, pki.authority.issue(HOSPITAL, now=pki.now, days=7))
 
@@ -67,6 +82,24 @@ def _newer_tables(house: Operator, _pki: Pki) -> None:
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
+
+
+def _has_a_second(house: Operator, issued: Issued, key: bytes | None = None) -> None:
+    """For patients; the trust list names the first for all."""
+    issued.write(house.directory, "second")
+    if key is not None:
+        (house.directory / "second.key").write_bytes(key)
+    second = '{certificate = "second.pem", key = "second.key", domains = ["patient.mssante.example"]}'
+    house.config.write_text(house.config.read_text().replace("[relay]", f"[relay]\nmore_tls = [{second}]"))
+
+
+def _lost_its_second(house: Operator, pki: Pki) -> None:
+    _has_a_second(house, _second(pki))
+    (house.directory / "second.pem").unlink()
+
+
+def _second(pki: Pki, days: int = 365) -> Issued:
+    return pki.authority.issue(Subject("smtp.patient.mssante.example", "1690000001", "CHU"), now=pki.now, days=days)
 
 
 def _asks_responders(house: Operator, _pki: Pki) -> None:
@@ -91,6 +124,19 @@ ILLNESSES: dict[str, tuple[Callable[[Operator, Pki], object], str]] = {
     "a revocation list that is over": (
         lambda h, p: (h.directory / "a.crl").write_bytes(p.authority.crl([], now=p.now - timedelta(days=9))),
         "revocation list 1: counts until",
+    ),
+    "a second certificate that is not listed": (
+        lambda h, p: _has_a_second(h, _second(p)),
+        "relay.more_tls[1] is not listed for patient.mssante.example",
+    ),
+    "a second certificate that ends": (lambda h, p: _has_a_second(h, _second(p, days=7)), "relay.more_tls[1]: CN="),
+    "a second certificate with another's key": (
+        lambda h, p: _has_a_second(h, _second(p), p.lab.key_pem),
+        "relay.more_tls[1]: certificate or key cannot be used",
+    ),
+    "a second certificate that is gone": (
+        _lost_its_second,
+        "relay.more_tls[1]: ",
     ),
     "no responder": (_asks_responders, "our certificate names none"),
     "no revocation list": (lambda h, _: (h.directory / "a.crl").unlink(), "revocation-unknown"),

@@ -44,7 +44,10 @@ class Meeting:
 
 
 async def meet(
-    make_server: Callable[[Callable[[RefusedPeer], None]], ssl.SSLContext], client: ssl.SSLContext
+    make_server: Callable[[Callable[[RefusedPeer], None]], ssl.SSLContext],
+    client: ssl.SSLContext,
+    *,
+    host: str | None = None,
 ) -> Meeting:
     """Let a client connect; the server greets whoever gets through."""
     meeting = Meeting()
@@ -59,9 +62,9 @@ async def meet(
         greet, "127.0.0.1", 0, ssl=make_server(meeting.refused.append), ssl_handshake_timeout=DEADLINE_S
     )
     async with server, asyncio.timeout(DEADLINE_S):
-        host, port = server.sockets[0].getsockname()
+        address, port = server.sockets[0].getsockname()
         try:
-            reader, writer = await asyncio.open_connection(host, port, ssl=client)
+            reader, writer = await asyncio.open_connection(address, port, ssl=client, server_hostname=host)
             meeting.greeted = await reader.readline() == b"220 ready\r\n"
             tls = writer.get_extra_info("ssl_object")
             meeting.version, meeting.cipher = tls.version(), tls.cipher()[0]
@@ -329,11 +332,15 @@ def test_the_shipped_openssl_settings_leave_three_groups(pki: Pki, tmp_path: Pat
 
 
 def handshake_in_memory(
-    server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None
+    server: ssl.SSLContext,
+    client: ssl.SSLContext,
+    session: ssl.SSLSession | None = None,
+    *,
+    host: str | None = None,
 ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
     """Both ends of a finished handshake, without a socket."""
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = client.wrap_bio(down, up, session=session), server.wrap_bio(up, down, server_side=True)
+    ends = client.wrap_bio(down, up, server_hostname=host, session=session), server.wrap_bio(up, down, server_side=True)
     finished: set[int] = set()
     for _ in range(4):
         for number, end in enumerate(ends):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from mss.model.message import NOTHING_WISHED, DsnWish
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.smtp.courier import Courier, Errand, TrustSpace
 from mss.smtp.destination import Pace
+from mss.smtp.identities import Identities, Identity
 from mss.smtp.link import Patience
 from mss.smtp.routes import Routes, Signposts
 from mss.store import tasks
@@ -159,18 +161,23 @@ async def outbox(
     patience: Patience = QUICK,
     worker: str = "courier",
     gate: TrustSpace | None = None,
+    more: dict[str, Issued] | None = None,
 ) -> AsyncIterator[Outbox]:
-    """The hospital's queue with a running courier, which shows the hospital's certificate unless told otherwise; `gate`
-    judges in place of the plain lists of `trust`."""
+    """The hospital's queue with a running courier, which shows the hospital's certificate unless told otherwise, for
+    some of its domains one of `more`; `gate` judges in place of the plain lists of `trust`."""
     owner = await cellar.professional(str(SENDER)) if worker == "courier" else OwnerId(1)
     own = shows or pki.hospital
-    context = tls.relay_client_context(own.certificate_pem, own.key_pem, pki.authority.bundle_pem)
+    context = _shows(pki, own)
+    others = {
+        domain: Identity(domain, lambda shown=shown: shown)  # type: ignore[misc]
+        for domain, shown in ((domain, _shows(pki, one)) for domain, one in (more or {}).items())
+    }
     trust, notes, routes = FakeTrust(), Notes(), dict[str, tuple[str, int] | None]({"*": None})
     routed: Routes = routes
     putter = QueuePutter(cellar.bodies, cellar.public, cellar.clock, cellar.chance)
     errand = Errand(
         hostname="smtp.chu.mssante.example",
-        tls=lambda: context,
+        identities=Identities(Identity("usual", lambda: context), others),
         trust=gate or trust,
         signposts=Signposts(routed, cellar.chance),
         outcomes=notes,
@@ -183,3 +190,7 @@ async def outbox(
     finally:
         await courier.stop(grace_s=0.5)
         await asyncio.wait_for(running, 5)
+
+
+def _shows(pki: Pki, issued: Issued) -> ssl.SSLContext:
+    return tls.relay_client_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem)

@@ -73,6 +73,8 @@ def _kind(annotation: ast.expr) -> str:
     text = ast.unparse(annotation).removesuffix(" | None")
     if text.startswith("dict["):
         return f"table of {_linked(text.split(', ')[-1].rstrip(']'))}"
+    if text not in KINDS and text.startswith("tuple["):
+        return f"list of {_linked(text.removeprefix('tuple[').removesuffix(', ...]'))}"
     return KINDS.get(text) or _linked(text)
 
 

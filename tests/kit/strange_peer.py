@@ -36,6 +36,8 @@ class StrangePeer:
     port: int = 0
     connections: int = 0
     heard: list[str] = field(default_factory=list)
+    callers: list[tuple[str, bytes | None]] = field(default_factory=list)
+    """Each MAIL, and the certificate that was shown on its connection."""
     messages: list[bytes] = field(default_factory=list)
     """Each as on the wire, from behind 354 to the dot."""
 
@@ -56,6 +58,9 @@ class StrangePeer:
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             self.heard.append(line)
             verb = line.split(" ")[0].upper()
+            if verb == "MAIL":
+                encrypted = writer.get_extra_info("ssl_object")
+                self.callers.append((line, encrypted and encrypted.getpeercert(binary_form=True)))
             if verb == "EHLO":
                 await self._say(writer, verb, self._introduction(writer))
             elif verb == "STARTTLS" and self.context is not None:

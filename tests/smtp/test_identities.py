@@ -1,0 +1,66 @@
+"""An operator with several domains and certificates: mail of each leaves under its own, and each host shows its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mss.crypto.authority import Issued, Subject
+from mss.model.clock import ManualClock, SeededChance
+from mss.model.ids import MailAddress
+from tests.kit.outgoing import SENDER, Outbox, outbox
+from tests.kit.people import cellar
+from tests.kit.pki import HOSPITAL_DOMAIN, LAB_DOMAIN, Pki
+from tests.kit.smtp_wire import MESSAGE
+from tests.kit.strange_peer import StrangePeer, answers_as, strange_peer
+
+CLINIC_DOMAIN = "clinique.mssante.example"
+CLINIC = Subject("smtp.clinique.mssante.example", "1690000002", "CLINIQUE DES ACACIAS")
+NURSE = MailAddress.parse(f"accueil@{CLINIC_DOMAIN}")
+BIO = f"bio@{LAB_DOMAIN}"
+
+
+@dataclass
+class Scene:
+    out: Outbox
+    peer: StrangePeer
+    clinic: Issued
+
+
+@pytest.fixture
+async def scene(pki: Pki, tmp_path: Path, clock: ManualClock, chance: SeededChance) -> AsyncIterator[Scene]:
+    """The hospital, which holds the clinic's domain and certificate as well, and the laboratory's server."""
+    clinic = pki.authority.issue(CLINIC, now=pki.now)
+    async with (
+        cellar(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance) as stocked,
+        outbox(stocked, pki, more={CLINIC_DOMAIN: clinic}) as out,
+        strange_peer(answers_as(pki, pki.lab)) as peer,
+    ):
+        out.trust_host(LAB_DOMAIN, peer.port, pki.lab)
+        yield Scene(out, peer, clinic)
+
+
+def _report(domain: str) -> bytes:
+    return f"From: <postmaster@{domain}>\r\nAuto-Submitted: auto-replied\r\n\r\nx\r\n".encode()
+
+
+async def test_mail_of_each_domain_leaves_under_its_own_certificate(pki: Pki, scene: Scene) -> None:
+    """In turn, at once, and a report under the certificate of the domain in its From; a few connections do."""
+    for number in range(10):
+        await scene.out.put(MESSAGE + b"%d\r\n" % number, BIO)
+        await scene.out.put(MESSAGE + b"c%d\r\n" % number, BIO, sender=NURSE)
+    await scene.out.until_empty()
+    shown = {(line.split(" ")[1], der) for line, der in scene.peer.callers}
+    assert shown == {(f"FROM:<{SENDER}>", pki.hospital.der), (f"FROM:<{NURSE}>", scene.clinic.der)}
+    assert len(scene.peer.messages) == 20
+    assert scene.peer.connections <= 8, "four workers, two certificates"
+    for domain, issued in ((CLINIC_DOMAIN, scene.clinic), (HOSPITAL_DOMAIN, pki.hospital)):
+        await scene.out.put(_report(domain), BIO, sender=None)
+        await scene.out.until_empty()
+        assert scene.peer.callers[-1][1] == issued.der
+    await scene.out.put(b"Subject: nobody\r\n\r\nx\r\n", BIO, sender=None)
+    await scene.out.until_empty()
+    assert scene.peer.callers[-1][1] == pki.hospital.der, "the usual one"
