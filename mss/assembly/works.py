@@ -43,6 +43,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.mail.submit import HouseMail
     from mss.notices.alarms import PatientAlarms
     from mss.notices.automatic import AutomaticReplies
+    from mss.notices.changed import ChangeNotices
     from mss.notices.compose import House
     from mss.notices.send import Notices
     from mss.notices.watch import HeldWatch
@@ -78,9 +79,10 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
     alarms = PatientAlarms(House(ground.house.host, writer), _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
+    changed = ChangeNotices(House(ground.house.host, writer), store, opener, records, lookup, mail, clock)
     handlers = {
         name: act
-        for one in (filing, notices, quarantine, watch, automatic, alarms)
+        for one in (filing, notices, quarantine, watch, automatic, alarms, changed)
         for name, act in one.handlers.items()
     }
     runner = Runner(store, ground.bus, clock, worker_name(), handlers)

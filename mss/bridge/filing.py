@@ -29,7 +29,7 @@ from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
 from mss.record.service import Actor, PreparedDocument, Records
-from mss.store import audit, changes, messages, records, schema, sealing, tasks
+from mss.store import audit, changes, copies, messages, records, schema, sealing, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.ids import new_id
@@ -181,7 +181,11 @@ class Filing:
             raise RecordChanged
         told = self._file(connection, case, prepared, verdict)
         number = case.stored.message
-        if verdict.keeps_back:
+        if verdict.takes_back:
+            messages.set_state(connection, case.keys.owner, number, MessageState.OBEYED)
+            answer = Answer(number, Fate.WITHDRAWN, None, told)
+            self.note(connection, case, "bridge.withdrawn", actor, number, str(len(told)))
+        elif verdict.keeps_back:
             messages.set_state(connection, case.keys.owner, number, MessageState.KEPT_BACK)
             hold = Hold(Reason.KEPT_BACK_UNTIL_ANNOUNCED)
             self._wait(connection, case, hold, 0, HeldState.KEPT_BACK)
@@ -189,10 +193,6 @@ class Filing:
             why = announcing.instruction(case.message_id)
             answer = Answer(number, Fate.KEPT_BACK, hold.reason, told, why=why)
             self.note(connection, case, "bridge.kept-back", actor, number, str(len(told)))
-        elif verdict.takes_back:
-            messages.set_state(connection, case.keys.owner, number, MessageState.OBEYED)
-            answer = Answer(number, Fate.WITHDRAWN, None, told)
-            self.note(connection, case, "bridge.withdrawn", actor, number, str(len(told)))
         else:
             self._conversations.reveal(connection, case.keys, case.stored, case.structure)
             answer = Answer(number, Fate.FILED, None, told)
@@ -233,6 +233,7 @@ class Filing:
         for document, made, step in zip(case.reading.documents, prepared.documents, verdict.steps, strict=True):
             title = document.entry.title
             if isinstance(step, Already | Withdraw):
+                copies.note(connection, case.keys.owner, case.stored.message, step.number)
                 if isinstance(step, Withdraw):
                     self._records.withdraw(connection, case.keys, step.number, actor)
                 told.append((title, Fate.ALREADY if isinstance(step, Already) else Fate.WITHDRAWN))

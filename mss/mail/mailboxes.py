@@ -16,9 +16,10 @@ from mss.formats.summary import Summary
 from mss.mail import letters
 from mss.mail.conversations import CONTACT_KIND, Contact
 from mss.model.clock import Clock, from_ms
+from mss.model.document import DocumentStatus
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
-from mss.store import audit, messages, patients, records
+from mss.store import audit, copies, messages, patients
 from mss.store.database import Store
 from mss.store.messages import Direction, MessageState, StoredMessage
 from mss.store.patients import ConversationRow
@@ -60,7 +61,9 @@ class AttachmentView:
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """A message of a conversation. `documents`: numbers of the record's documents that came with it."""
+    """A message of a conversation. `documents`: numbers of the record's documents that came with it; `withdrawn`:
+    those that were taken back since. What such a message brought is not offered any more, all of it: which file is a
+    copy of which document cannot be told, and the other documents stand in the record."""
 
     number: int
     outgoing: bool
@@ -72,6 +75,7 @@ class MessageView:
     body_html: str | None
     attachments: tuple[AttachmentView, ...]
     documents: tuple[int, ...]
+    withdrawn: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,9 @@ def text_part(structure: Structure, media_type: str) -> Part | None:
     return None
 
 
+_Found = tuple[ConversationRow, StoredMessage | None, Contact | None, bool]
+
+
 class PatientInbox:
     """A patient's conversations."""
 
@@ -111,9 +118,9 @@ class PatientInbox:
         """A page of the inbox, newest first."""
         owner = keys.owner
 
-        def ask(connection: Connection) -> list[tuple[ConversationRow, StoredMessage | None, Contact | None, bool]]:
+        def ask(connection: Connection) -> tuple[list[_Found], set[int]]:
             rows = patients.conversations(connection, owner, before_ms=before_ms, limit=limit)
-            return [
+            found = [
                 (
                     row,
                     messages.last_of_conversation(connection, owner, row.conversation),
@@ -121,9 +128,14 @@ class PatientInbox:
                 )
                 for row in rows
             ]
+            return found, copies.emptied(connection, owner, [last.message for _, last, _, _ in found if last])
 
-        found = await self._store.read(ask)
-        return [_line(keys, row, last, contact, is_open=is_open) for row, last, contact, is_open in found if last]
+        found, emptied = await self._store.read(ask)
+        return [
+            _line(keys, row, last, contact, is_open=is_open, is_emptied=last.message in emptied)
+            for row, last, contact, is_open in found
+            if last
+        ]
 
     async def conversation(self, keys: OwnerKeys, number: int) -> ConversationDetail:
         """A conversation with its messages, oldest first. Raises NotFound."""
@@ -142,13 +154,15 @@ class PatientInbox:
         row, contact, is_open, stored = found
         views = [await self._message(keys, one) for one in stored]
         why_not = "" if is_open else "ended-by-professional" if contact else "nobody-to-answer"
-        line = _line(keys, row, stored[-1], contact, is_open=is_open)
+        is_emptied = bool(views[-1].withdrawn)
+        line = _line(keys, row, stored[-1], contact, is_open=is_open, is_emptied=is_emptied)
         ended_by = contact.name if contact and not is_open else ""
         return ConversationDetail(line, tuple(views), is_open, why_not, ended_by)
 
     async def _message(self, keys: OwnerKeys, stored: StoredMessage) -> MessageView:
         raw = await self._opener.message_body(keys, stored)
-        filed = await self._store.read(lambda c: records.documents_of_message(c, keys.owner, stored.message))
+        filed = await self._store.read(lambda c: copies.documents_in(c, keys.owner, stored.message))
+        withdrawn = tuple(row.document for row in filed if row.status == DocumentStatus.WITHDRAWN)
         structure = await letters.scan(raw)
         plain, html = text_part(structure, "text/plain"), text_part(structure, "text/html")
         body_text = decode_text(raw, plain, TEXT_BYTES_MAX) if plain else None
@@ -156,7 +170,9 @@ class PatientInbox:
         name, address = sender_of(structure)
         hidden = ARCHIVE_NAMES if filed else ()
         attachments = tuple(
-            _attachment(part) for part in attachments_of(structure) if (part.filename or "").lower() not in hidden
+            _attachment(part)
+            for part in attachments_of(structure)
+            if not withdrawn and (part.filename or "").lower() not in hidden
         )
         return MessageView(
             number=stored.message,
@@ -168,12 +184,18 @@ class PatientInbox:
             body_text=body_text,
             body_html=body_html,
             attachments=attachments,
-            documents=tuple(row.document for row in filed),
+            documents=tuple(row.document for row in filed if row.status != DocumentStatus.WITHDRAWN),
+            withdrawn=withdrawn,
         )
 
     async def attachment(self, keys: OwnerKeys, conversation: int, message: int, path: str) -> tuple[bytes, str, str]:
-        """(bytes, media type, file name) of an attachment. Raises NotFound."""
-        stored = await self._store.read(lambda c: messages.one_message(c, keys.owner, message))
+        """(bytes, media type, file name) of an attachment. Raises NotFound, also for what was withdrawn since."""
+
+        def ask(connection: Connection) -> StoredMessage | None:
+            is_emptied = message in copies.emptied(connection, keys.owner, [message])
+            return None if is_emptied else messages.one_message(connection, keys.owner, message)
+
+        stored = await self._store.read(ask)
         if stored is None or stored.conversation != conversation or stored.state != MessageState.VISIBLE:
             raise NotFound("message")
         raw = await self._opener.message_body(keys, stored)
@@ -225,7 +247,13 @@ def _contact(connection: Connection, keys: OwnerKeys, row: ConversationRow) -> t
 
 
 def _line(
-    keys: OwnerKeys, row: ConversationRow, last: StoredMessage, contact: Contact | None, *, is_open: bool
+    keys: OwnerKeys,
+    row: ConversationRow,
+    last: StoredMessage,
+    contact: Contact | None,
+    *,
+    is_open: bool,
+    is_emptied: bool,
 ) -> ConversationView:
     summary = Summary.from_bytes(keys.open_summary(last))
     return ConversationView(
@@ -237,7 +265,7 @@ def _line(
         last_at=from_ms(row.last_ms),
         n_msg=row.n_msg,
         n_unread=row.n_unread,
-        has_attachments=summary.has_attachments,
+        has_attachments=summary.has_attachments and not is_emptied,
         may_answer=is_open,
     )
 

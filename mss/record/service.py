@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,9 +19,11 @@ from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry, DocumentStatus, Visibility
 from mss.model.errors import NotFound
 from mss.model.ids import MailAddress, lane_of
-from mss.record import access, entries
-from mss.record.access import AccessFacts, Viewer
-from mss.store import audit, blobs, messages, records, sealing
+from mss.record import entries, versions
+from mss.record.access import Viewer
+from mss.record.versions import VERSIONS_MAX, as_seen, may_see
+from mss.record.versions import DocumentView as DocumentView
+from mss.store import audit, blobs, copies, messages, records, sealing, tasks
 from mss.store.blobs import BodyStore
 from mss.store.database import Store
 from mss.store.ids import new_id
@@ -45,19 +48,6 @@ class EventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentView:
-    """A document as somebody may see it. `replaced_by`: the newer version's number, or 0."""
-
-    number: int
-    entry: DocumentEntry
-    status: DocumentStatus
-    visibility: frozenset[str]
-    filed_at: datetime
-    message: int
-    replaced_by: int
-
-
-@dataclass(frozen=True, slots=True)
 class HistoryLine:
     """Who did what, for the patient's page."""
 
@@ -67,6 +57,14 @@ class HistoryLine:
     act: EventKind
     document_title: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """By whom a document was replaced or withdrawn, and when."""
+
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +147,32 @@ class Records:
         """Put a document into its record. Raises IntegrityError when its uniqueId stands there."""
         messages.insert_blob(connection, keys.owner, prepared.body)
         records.insert_document(connection, keys.owner, prepared.row)
+        copies.note(connection, keys.owner, prepared.row.message, prepared.row.document)
         self.note(connection, keys, EventKind.FILED, prepared.row.document, actor)
 
     def replace(self, connection: Connection, keys: OwnerKeys, old: int, new: int, actor: Actor) -> None:
-        """A newer version stands in the record: the older one stays, superseded."""
+        """A newer version stands in the record: the older one stays, superseded, and who opened it is told."""
         records.set_document_status(connection, keys.owner, old, DocumentStatus.SUPERSEDED, new)
         self.note(connection, keys, EventKind.REPLACED, old, actor)
+        self._owe(connection, keys.owner, old)
 
     def withdraw(self, connection: Connection, keys: OwnerKeys, number: int, actor: Actor) -> None:
-        """Its author takes a document back: nobody but staff sees it any more, and nothing is deleted."""
+        """Its author takes a document back: nobody but staff sees it any more, nor the copies in messages; who opened
+        it is told, and nothing is deleted."""
         records.set_document_status(connection, keys.owner, number, DocumentStatus.WITHDRAWN)
         self.note(connection, keys, EventKind.WITHDRAWN, number, actor)
+        self._owe(connection, keys.owner, number)
+
+    def _owe(self, connection: Connection, owner: int, number: int) -> None:
+        tasks.add_task(connection, owner, versions.owed(number, self._clock, self._chance))
 
     def announce(self, connection: Connection, keys: OwnerKeys, row: DocumentRow, actor: Actor) -> None:
         """The patient knows: INVISIBLE_PATIENT ends, other flags stay."""
         flags = set(row.visibility.split(",")) - {Visibility.HIDDEN_FROM_PATIENT.value, ""}
         records.set_visibility(connection, keys.owner, row.document, ",".join(sorted(flags)))
         self.note(connection, keys, EventKind.ANNOUNCED, row.document, actor)
+        for older in records.replaced_by(connection, keys.owner, row.document):
+            self._owe(connection, keys.owner, older)  # which looked current until now
 
     def note(self, connection: Connection, keys: OwnerKeys, kind: EventKind, document: int, actor: Actor) -> None:
         """Write down who did what, in the act's transaction."""
@@ -179,8 +186,8 @@ class Records:
     async def documents(self, keys: OwnerKeys, viewer: Viewer) -> list[DocumentView]:
         """Documents that the viewer may see, newest first."""
         rows = await self._store.read(lambda c: records.documents(c, keys.owner))
-        views = [self.view(keys, row) for row in rows]
-        return [view for view in views if _may_see(viewer, view)]
+        views = {row.document: self.view(keys, row) for row in rows}
+        return [as_seen(viewer, view, views) for view in views.values() if may_see(viewer, view)]
 
     async def open(self, keys: OwnerKeys, number: int, viewer: Viewer) -> tuple[DocumentView, bytes]:
         """A document with its bytes; the opening is written down first.
@@ -194,24 +201,56 @@ class Records:
             row = records.document(connection, keys.owner, number)
             assert row is not None, "documents are never deleted"
             came_with = messages.message_id_hmac(connection, keys.owner, row.message)
-            who = f"login:{viewer.account}"
-            act = audit.Act(self._clock.now(), who, "record.open", keys.owner, number, came_with)
             self.note(connection, keys, EventKind.OPENED, number, actor)
-            audit.write(connection, [act])
+            self._trace(connection, keys.owner, number, viewer, came_with)
             return row.blob
 
         blob = await self._store.write(lane_of(keys.owner), write)
         return view, await self._opener.body(keys, blob, records.DOCUMENT_KIND, number, SHELF_KEY)
 
+    def _trace(self, connection: Connection, owner: int, number: int, viewer: Viewer, came_with: bytes) -> None:
+        act = audit.Act(self._clock.now(), f"login:{viewer.account}", "record.open", owner, number, came_with)
+        audit.write(connection, [act])
+
     async def one(self, keys: OwnerKeys, number: int, viewer: Viewer) -> DocumentView:
         """A document's fiche without opening it. Raises NotFound."""
-        row = await self._store.read(lambda c: records.document(c, keys.owner, number))
-        if row is None:
+        rows = await self._store.read(lambda c: _with_newer(c, keys.owner, number))
+        views = {row.document: self.view(keys, row) for row in rows}
+        if number not in views or not may_see(viewer, views[number]):
             raise NotFound("document")
-        view = self.view(keys, row)
-        if not _may_see(viewer, view):
-            raise NotFound("document")
-        return view
+        return as_seen(viewer, views[number], views)
+
+    async def opened_in_message(self, keys: OwnerKeys, message: int, viewer: Viewer) -> None:
+        """Somebody opens what a message brought: for each document that he may see this is an opening of it. To be
+        written down before he gets it."""
+        rows = await self._store.read(lambda c: copies.documents_in(c, keys.owner, message))
+        numbers = [row.document for row in rows if may_see(viewer, self.view(keys, row))]
+        actor = Actor(viewer.name, viewer.role)
+
+        def write(connection: Connection) -> None:
+            came_with = messages.message_id_hmac(connection, keys.owner, message)
+            for number in numbers:
+                self.note(connection, keys, EventKind.OPENED, number, actor)
+                self._trace(connection, keys.owner, number, viewer, came_with)
+
+        if numbers:
+            await self._store.write(lane_of(keys.owner), write)
+
+    async def changes(self, keys: OwnerKeys, numbers: Iterable[int], kind: EventKind) -> dict[int, Change]:
+        """By whom these documents were replaced or withdrawn for the last time."""
+        wanted = list(numbers)
+
+        def ask(connection: Connection) -> list[EventRow]:
+            each = (records.events_of_document(connection, keys.owner, one, kind) for one in wanted)
+            return [events[-1] for events in each if events]
+
+        rows = await self._store.read(ask) if wanted else []
+        return {row.document: Change(self._actor(keys, row).name, from_ms(row.at_ms)) for row in rows}
+
+    async def openers(self, keys: OwnerKeys, number: int) -> list[Actor]:
+        """Everybody who opened a document, in the order of the first time."""
+        rows = await self._store.read(lambda c: records.events_of_document(c, keys.owner, number, EventKind.OPENED))
+        return list(dict.fromkeys(self._actor(keys, row) for row in rows))
 
     async def history(self, keys: OwnerKeys, viewer: Viewer, *, before_ms: int, limit: int) -> list[HistoryLine]:
         """What was done with the documents that the viewer may see, newest first.
@@ -233,8 +272,13 @@ class Records:
         ]
 
     def _line(self, keys: OwnerKeys, row: EventRow, view: DocumentView) -> HistoryLine:
+        actor = self._actor(keys, row)
+        at, kind = from_ms(row.at_ms), EventKind(row.kind)
+        return HistoryLine(at, actor.name, actor.role, kind, view.entry.title, row.document)
+
+    def _actor(self, keys: OwnerKeys, row: EventRow) -> Actor:
         name, role = json.loads(keys.open_small(ACTOR_KIND, row.id, row.actor_sealed))
-        return HistoryLine(from_ms(row.at_ms), name, role, EventKind(row.kind), view.entry.title, row.document)
+        return Actor(name, role)
 
     def view(self, keys: OwnerKeys, row: DocumentRow) -> DocumentView:
         """A row opened."""
@@ -257,5 +301,13 @@ class Actor:
     role: str
 
 
-def _may_see(viewer: Viewer, view: DocumentView) -> bool:
-    return access.may_see(AccessFacts(viewer.role, view.visibility, view.status))
+def _with_newer(connection: Connection, owner: int, number: int) -> list[DocumentRow]:
+    """A document and the versions after it."""
+    rows: list[DocumentRow] = []
+    while number and len(rows) < VERSIONS_MAX:
+        row = records.document(connection, owner, number)
+        if row is None:
+            break
+        rows.append(row)
+        number = row.replaced_by
+    return rows

@@ -70,11 +70,6 @@ def documents_of_set(connection: Connection, owner: int, set_hmac: bytes) -> lis
     return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
 
 
-def documents_of_message(connection: Connection, owner: int, message: int) -> list[DocumentRow]:
-    query = select(*_COLUMNS).where(owned_by(D), D.c.message == message).order_by(D.c.document)
-    return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
-
-
 def set_document_status(connection: Connection, owner: int, number: int, status: str, replaced_by: int = 0) -> None:
     change = update(D).where(owned_by(D), D.c.document == number).values(status=status, replaced_by=replaced_by)
     connection.execute(change, own_parameters(owner))
@@ -109,6 +104,19 @@ def events(connection: Connection, owner: int, *, before_ms: int, limit: int) ->
         .limit(limit)
     )
     return [EventRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+def events_of_document(connection: Connection, owner: int, document: int, kind: str) -> list[EventRow]:
+    """What of that kind was done with one document, oldest first."""
+    columns = [N.c[name] for name in EventRow.__slots__]
+    query = select(*columns).where(owned_by(N), N.c.document == document, N.c.kind == kind).order_by(N.c.at_ms, N.c.id)
+    return [EventRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+def replaced_by(connection: Connection, owner: int, number: int) -> list[int]:
+    """The documents of which this one is the newer version."""
+    query = select(D.c.document).where(owned_by(D), D.c.replaced_by == number).order_by(D.c.document)
+    return list(connection.execute(query, own_parameters(owner)).scalars())
 
 
 class HeldState(StrEnum):

@@ -67,6 +67,9 @@ document = _owned(
 )
 """A document of a record: its entry (XDS metadata, sealed JSON) and body under the owner's shelf key."""
 
+copy = _owned("copy", Index("ix_copy_document", "lane", "owner", "document"), keys=("message", "document"))
+"""Which message brought a copy of which document, the first one and those that repeat it."""
+
 event = _owned(
     "event",
     _col("kind", Word),
@@ -74,6 +77,7 @@ event = _owned(
     _col("at_ms", BigInteger),
     _col("actor_sealed", Bytes),
     Index("ix_event_at", "lane", "owner", "at_ms"),
+    Index("ix_event_document", "lane", "owner", "document", "kind"),
     keys=("id",),
 )
 """Who did what with a record, as the patient reads it."""

@@ -8,10 +8,11 @@ from aiohttp import web
 
 from mss.mail.mailboxes import AttachmentView, ConversationDetail, MessageView
 from mss.model.clock import to_ms
+from mss.model.document import DocumentStatus
 from mss.model.errors import Malformed, SandboxFailed
 from mss.model.ids import MailAddress
 from mss.model.verdict import Accept
-from mss.record.service import DocumentView
+from mss.record.service import Change, DocumentView, EventKind
 from mss.sandbox import client
 from mss.sandbox.pool import SandboxBusy
 from mss.web import files, texts
@@ -57,6 +58,12 @@ class MessageLine:
     quotation: str
     attachments: tuple[AttachmentLine, ...]
     documents: tuple[DocumentView, ...]
+    withdrawals: tuple[Change, ...] = ()
+
+    @property
+    def has_replaced(self) -> bool:
+        """What is attached is, at least in part, of a version that was replaced."""
+        return any(document.status is DocumentStatus.SUPERSEDED for document in self.documents)
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -84,7 +91,9 @@ async def _conversation_page(
     if any(message.documents for message in detail.messages):
         seen = await visit.rooms.records.documents(await visit.keys(), await visit.viewer())
         documents = {view.number: view for view in seen}
-    lines = [await _message(visit, detail.view.number, message, documents) for message in detail.messages]
+    withdrawn = [number for message in detail.messages for number in message.withdrawn]
+    changes = await visit.rooms.records.changes(await visit.keys(), withdrawn, EventKind.WITHDRAWN)
+    lines = [await _message(visit, detail.view.number, message, documents, changes) for message in detail.messages]
     return await visit.page(
         "conversation.html",
         status=status,
@@ -99,7 +108,11 @@ async def _conversation_page(
 
 
 async def _message(
-    visit: Visit, conversation: int, view: MessageView, documents: dict[int, DocumentView]
+    visit: Visit,
+    conversation: int,
+    view: MessageView,
+    documents: dict[int, DocumentView],
+    withdrawals: dict[int, Change],
 ) -> MessageLine:
     verified = "" if view.outgoing else visit.rooms.verified_name(view.sender_address)
     text, quotation = texts.split_quotation(texts.body(await _readable(visit, view)))
@@ -111,6 +124,7 @@ async def _message(
         quotation=quotation,
         attachments=tuple(_attachment(conversation, view.number, one) for one in view.attachments),
         documents=tuple(documents[number] for number in view.documents if number in documents),
+        withdrawals=tuple(withdrawals[number] for number in view.withdrawn),
     )
 
 
@@ -137,10 +151,11 @@ def _attachment(conversation: int, message: int, view: AttachmentView) -> Attach
 
 
 async def attachment(visit: Visit) -> web.StreamResponse:
-    """An attachment's bytes."""
-    data, _, name = await visit.rooms.inbox.attachment(
-        await visit.keys(), visit.number("conversation"), visit.number("message"), visit.request.match_info["part"]
-    )
+    """An attachment's bytes. Where the message brought documents, opening it is opening them."""
+    keys, message = await visit.keys(), visit.number("message")
+    part = visit.request.match_info["part"]
+    data, _, name = await visit.rooms.inbox.attachment(keys, visit.number("conversation"), message, part)
+    await visit.rooms.records.opened_in_message(keys, message, await visit.viewer())
     return files.respond(data, name, download="download" in visit.request.query)
 
 

@@ -48,6 +48,7 @@ from mss.model.mailbox import MailboxKind
 from mss.model.message import NOTHING_WISHED, DsnWish, Envelope
 from mss.model.people import IdentityStatus, IdentityTraits
 from mss.notices.automatic import AutomaticReplies
+from mss.notices.changed import ChangeNotices
 from mss.notices.compose import House as NoticeHouse
 from mss.notices.send import Notices, ReportDuties
 from mss.notices.watch import HeldWatch, Staff
@@ -125,6 +126,9 @@ class House:
         self.absences, self.names = Absences(store, clock, chance), Names(store, public.lookup, clock, chance)
         rooms = self.absences, self.names
         self.automatic = AutomaticReplies(store, below.opener, public.lookup, self.house_mail, rooms, clock)
+        self.changed = ChangeNotices(
+            writes_as, store, below.opener, self.records, public.lookup, self.house_mail, clock
+        )
         self.reports = ReportDuties(public.tasks, clock, chance)
         holder = Holder(public, clock, chance)
         self.taker = QueueTaker(
@@ -175,6 +179,7 @@ class House:
             **self.watch.handlers,
             **self.quarantine.handlers,
             **self.automatic.handlers,
+            **self.changed.handlers,
         }
 
     # People

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from mss.model.ids import lane_of
+from mss.record.service import Actor
 from mss.web.inbox import PAGE_LINES
 from tests.kit.documents import make_jpeg, make_png
 from tests.web.scene import laboratory_report
@@ -178,3 +180,44 @@ async def test_the_size_of_a_file_is_that_of_the_file(site: Site) -> None:
     browser = await site.signed_in(claire)
     page = await browser.get((await browser.get("/inbox")).links["Vos résultats"])
     assert "1,2\u00a0Mo" in page.text
+
+
+async def test_what_was_withdrawn_leaves_a_sentence_in_the_message(any_site: Site) -> None:
+    """Who took it back and when; the words stay, the copies answer as if they had never been."""
+    site = any_site
+    claire = await site.house.enrol()
+    message = await site.receive(claire, "Vos résultats", files=[File("Bilan.pdf", PDF, "application/pdf")])
+    document = await site.file(claire, PDF, title="Bilan sanguin", mime_type="application/pdf", message=message)
+    browser = await site.signed_in(claire)
+    page = await browser.get((await browser.get("/inbox")).links["Vos résultats"])
+    copy = page.links["Bilan.pdf"]
+    assert (await browser.get(copy)).body == PDF
+    assert "Document ouvert" in (await browser.get("/history")).shown
+    keys = await site.house.keys(claire.owner)
+    lane = lane_of(claire.owner)
+    await site.house.store.write(lane, lambda c: site.records.withdraw(c, keys, document, Actor("Labo B", "sender")))
+    page = await browser.get(page.path)
+    assert "Bonjour Madame, voici vos résultats." in page.shown
+    assert "Labo B a retiré un document de ce message le 5 janv. 2026 à 10:0" in page.shown
+    for gone in ("Bilan.pdf", "Bilan sanguin"):
+        assert gone not in page.shown
+    assert (await browser.get(copy)).status == (await browser.get(f"/record/{document}/file")).status == 404
+    assert "avec pièce jointe" not in (await browser.get("/inbox")).shown
+    assert "Bilan sanguin" not in (await browser.get("/record")).text
+
+
+async def test_what_was_replaced_leads_to_the_version_that_holds(site: Site) -> None:
+    """The message says so above its files, which stay readable."""
+    claire = await site.house.enrol()
+    message = await site.receive(claire, "Vos résultats", files=[File("Bilan.pdf", PDF, "application/pdf")])
+    old = await site.file(claire, PDF, title="Bilan", mime_type="application/pdf", message=message)
+    new = await site.file(claire, PDF + b"\n", title="Bilan corrigé", mime_type="application/pdf")
+    keys = await site.house.keys(claire.owner)
+    lane = lane_of(claire.owner)
+    await site.house.store.write(lane, lambda c: site.records.replace(c, keys, old, new, Actor("Labo B", "sender")))
+    browser = await site.signed_in(claire)
+    page = await browser.get((await browser.get("/inbox")).links["Vos résultats"])
+    assert "une version qui a été remplacée : ne vous y fiez plus" in page.shown
+    assert "Ancienne version, remplacée depuis Bilan" in page.shown
+    assert page.links["Voir la version actuelle"] == f"/record/{new}"
+    assert (await browser.get(page.links["Bilan.pdf"])).body == PDF
