@@ -164,6 +164,14 @@ def load_der(der: bytes) -> x509.Certificate:
         raise BadValue("certificate cannot be read") from None
 
 
+def serial_of(der: bytes | None) -> str:
+    """For a journal: the serial number of what was shown, as `serial_hex`; empty when nothing can be read."""
+    try:
+        return "" if der is None else f"{load_der(der).serial_number:X}"
+    except BadValue:
+        return ""
+
+
 def der_of(certificate: x509.Certificate) -> bytes:
     """As a peer shows it."""
     return certificate.public_bytes(Encoding.DER)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from mss.crypto.tls import RefusedPeer
-from mss.model.verdict import Later, Refuse
+from mss.model.verdict import Later, Reason, Refuse
 
 log = structlog.get_logger("smtp")
 
@@ -51,7 +51,8 @@ def long_line(door: str, number: int, line: int, serial: str) -> None:
 def turned_away(door: str, stage: str, verdict: Refuse | Later, serial: str) -> None:
     """Refused or put off, at MAIL, RCPT or DATA."""
     what = "smtp.refused" if isinstance(verdict, Refuse) else "smtp.later"
-    log.info(what, door=door, stage=stage, reason=verdict.reason.value, serial=serial)
+    more = {"detail": verdict.detail} if verdict.reason is Reason.CERTIFICATE_WEAK else {}
+    log.info(what, door=door, stage=stage, reason=verdict.reason.value, serial=serial, **more)
 
 
 def cut(door: str, remote_address: str, why: str) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from aiosmtpd.smtp import SMTP, Session
 
+from mss.crypto.certs import serial_of
 from mss.crypto.tls import peer_certificate
 from mss.mail.reception import Peer
 from mss.model.verdict import Reason
@@ -60,8 +61,8 @@ class Visit(Session):
 
     @property
     def serial(self) -> str:
-        """For the journal."""
-        return self.known.serial if self.known else ""
+        """For the journal; also of a certificate that may not speak."""
+        return self.known.serial if self.known else serial_of(self.certificate_der)
 
 
 class Doorway(Protocol):

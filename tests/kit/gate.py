@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -51,14 +51,16 @@ def trust_files(
     revoked: Iterable[x509.Certificate] | None = (),
     responders: Responders | None = None,
     clock: ManualClock | None = None,
+    spoil: Callable[[Path], None] = lambda _directory: None,
 ) -> TrustFiles:
-    """A gate over files of today; `revoked` None: no revocation lists."""
+    """A gate over files of today; `revoked` None: no revocation lists. `spoil`: changes a file before it is read."""
     clock = clock or ManualClock(at=pki.now)
     roots, crls = pki.authority.certificates, [directory / "a.crl", directory / "b.crl"]
     (directory / "list.xml").write_bytes(pki.signed_list(entries))
     if revoked is not None:
         crls[0].write_bytes(pki.authority.crl(revoked, now=pki.now - timedelta(minutes=1)))
         crls[1].write_bytes(pki.authority.root_crl(now=pki.now))
+    spoil(directory)
     feed = TrustFeed(FileSource(directory / "list.xml"), ListTrust(roots, roots, [LIST_SIGNER.common_name]), clock)
     revocations = None if revoked is None else RevocationFeed([FileSource(path) for path in crls], roots)
     gate = TrustGate(feed, revocations, Examiner(roots), clock, responders)

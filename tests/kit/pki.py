@@ -12,7 +12,9 @@ from functools import cache, cached_property
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from mss.crypto.authority import SERVER, Authority, Fault, Issued, KeyKind, PrivateKey, Subject, new_key
 from mss.crypto.revocation import RevocationLists, read_list
@@ -94,6 +96,23 @@ class Pki:
         inner = self._authority_under(self.authority.root, lambda builder: builder.add_extension(bounds, critical=True))
         return Authority(self.authority.root, Issued(*inner, chain=(inner[0],))).issue(LAB, now=self.now, names=())
 
+    def weak_signature(self) -> Issued:
+        """Signed with SHA-1, by an authority with an RSA key: there the two signatures are of one length."""
+        key = key_of(KeyKind.RSA_2048)
+        above = self._authority_under(self.authority.root, key=key)
+        issued = Authority(self.authority.root, Issued(*above, chain=(above[0],))).issue(LAB, now=self.now)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        sha256, sha1 = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010105")
+        signed = issued.certificate.tbs_certificate_bytes.replace(sha256, sha1)
+        signature = key.sign(signed, PKCS1v15(), SHA1())
+        der = issued.der.replace(sha256, sha1)[: -len(signature)] + signature
+        return Issued(x509.load_der_x509_certificate(der), issued.key, issued.chain)
+
+    def without_its_chain(self) -> Issued:
+        """Of an authority under the root that nobody else knows, which it does not show."""
+        above = self._authority_under(self.authority.root)
+        return Authority(self.authority.root, Issued(*above)).issue(LAB, now=self.now)
+
     def too_long_a_chain(self) -> Issued:
         """Issued by an authority that the one above had no right to name (pathLenConstraint 0)."""
         above = self.authority.organisations
@@ -105,9 +124,10 @@ class Pki:
         self,
         above: Issued,
         more: Callable[[x509.CertificateBuilder], x509.CertificateBuilder] = lambda builder: builder,
+        key: PrivateKey | None = None,
     ) -> tuple[x509.Certificate, PrivateKey]:
         template = self.authority.organisations.certificate
-        key = new_key(KeyKind.EC)
+        key = key or new_key(KeyKind.EC)
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "AC DE TROP")])
         builder = x509.CertificateBuilder(
             above.certificate.subject, name, key.public_key(), x509.random_serial_number()
