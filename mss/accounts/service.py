@@ -202,7 +202,7 @@ class Accounts:
         audit.write(connection, [audit.Act(now, "staff", "credential.add", owner, number, result=kind)])
 
     async def add_member(self, team: OwnerId, account: OwnerId, rights: str) -> None:
-        """Let a professional open a team mailbox, or a representative a child's space."""
+        """Let a representative open a child's space, or a first member a team's mailbox (later ones: teams.py)."""
 
         def act(connection: Connection) -> None:
             owners.add_member(connection, team, account, rights)

@@ -25,8 +25,9 @@ async def build(process: Process) -> None:
 
 async def _imap(process: Process, opener: Opener) -> None:
     from mss.accounts.software import SoftwareLogin
+    from mss.accounts.teams import Teams
     from mss.imap.mailacts import CellarMailStore
-    from mss.imap.people import MailLogin
+    from mss.imap.people import MailLogin, TeamDesk
     from mss.imap.server import ImapServer
     from mss.imap.state import Settings
 
@@ -39,7 +40,16 @@ async def _imap(process: Process, opener: Opener) -> None:
         SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance), ground.store, opener
     )
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
-    server = ImapServer(store, login.authenticate, ground.clock, Settings(process.config.host), holder)
+    desk = TeamDesk(Teams(ground.store, ground.bus, ground.clock), ground.store, opener, ground.public.lookup)
+    server = ImapServer(
+        store,
+        login.authenticate,
+        ground.clock,
+        Settings(process.config.host),
+        holder,
+        review=login.review,
+        members=desk,
+    )
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is not None:
             await server.listen(listen.host, listen.port, implicit_tls=is_implicit)

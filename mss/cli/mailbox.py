@@ -11,6 +11,7 @@ from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_b
 from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
 from mss.cli.boxes import Address, kind_of, owner_of, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.cli.mailboxmembers import member
 from mss.cli.mailboxnames import absence, alias, delegate, quota
 from mss.config import Config
 from mss.foundation import Foundation
@@ -152,5 +153,5 @@ def _service(ground: Foundation) -> Accounts:
     return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
 
 
-for _command in (alias, delegate, absence, quota):
+for _command in (alias, delegate, member, absence, quota):
     app.command()(_command)

@@ -17,10 +17,8 @@ from mss.imap.commands import Flags, StoreMode
 from mss.imap.snapshot import Changes, Snapshot
 from mss.model.errors import MssError
 from mss.model.ids import OwnerId
-from mss.model.mailbox import SpecialUse
-
-OWNER_RIGHTS = "lrswipkxte"
-"""All rights of RFC 4314 §2.1 but "a": who may open a mailbox is not decided by mail clients."""
+from mss.model.mailbox import FLAG_NAMES, Flag, SpecialUse
+from mss.model.rights import OWNER_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,34 @@ class Box:
     account: OwnerId
     address: str
     rights: str = OWNER_RIGHTS
+    mark: str = ""
+    """Of a team's mailbox: how keywords name this member. \\Seen is each member's own there (docs/decisions)."""
+
+    @property
+    def reader(self) -> int:
+        """Whose own \\Seen is told; 0: the mailbox has one."""
+        return self.account if self.mark else 0
+
+
+def allowed_flags(box: Box, flags: Flags) -> Flags:
+    """As much of some flags as the account may set (RFC 4314 §4): \\Seen needs s, \\Deleted t, all others w."""
+    mine = flag_mask(box)
+    return Flags(flags.system & mine, flags.keywords if "w" in box.rights else ())
+
+
+def flag_mask(box: Box) -> int:
+    """System flags that the account may set in a mailbox."""
+    others = sum(FLAG_NAMES) & ~(Flag.SEEN | Flag.DELETED)
+    bits = (("s", Flag.SEEN), ("t", Flag.DELETED), ("w", others))
+    return sum(bit for right, bit in bits if right in box.rights)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who may open a team's mailbox: the address under which they sign in, their rights (RFC 4314 §2.1)."""
+
+    address: str
+    rights: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +133,10 @@ class MailStore(Protocol):
 
     async def folders(self, box: Box) -> Sequence[Folder]:
         """All folders of a mailbox."""
+        ...
+
+    async def unread(self, folder: Folder) -> int:
+        """How many messages of the folder, as it was told, its reader has not read."""
         ...
 
     async def quota(self, box: Box) -> tuple[int, int]:
@@ -215,5 +245,20 @@ Authenticate = Callable[[str, str, bytes, str], Awaitable[Account | None]]
 
 PLAIN and LOGIN bring a password, EXTERNAL the client certificate in DER, OAUTHBEARER and XOAUTH2 a token (with these
 three the user name may be empty)."""
+
+Review = Callable[[Account], Awaitable[Account | None]]
+"""What somebody who has signed in may open now: the very same account when nothing has changed, None: nothing."""
+
+
+class Members(Protocol):
+    """Who may open the mailbox of a team, for those who may say so (right "a")."""
+
+    async def members(self, box: Box) -> Sequence[Member]: ...
+
+    async def change(self, box: Box, address: str, change: Callable[[str], str]) -> bool:
+        """Turn a member's rights (none: "") into others, none again ending it. False when nobody here signs in under
+        that address or the team is full."""
+        ...
+
 
 TOKEN_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")

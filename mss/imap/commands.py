@@ -180,11 +180,18 @@ class MyRights:
     folder: str
 
 
+AclAct = StrEnum("AclAct", ["SET", "DELETE", "GET", "LIST"])
+
+
 @dataclass(frozen=True, slots=True)
 class Acl:
-    """SETACL, DELETEACL, GETACL or LISTRIGHTS (RFC 4314 §3): for administrators of a mailbox, whom no client is."""
+    """SETACL, DELETEACL, GETACL, LISTRIGHTS (RFC 4314 §3)."""
 
+    act: AclAct
     folder: str
+    identifier: str = ""
+    rights: str = ""
+    """As written: letters, for SETACL with + or - before them."""
 
 
 @dataclass(frozen=True, slots=True)

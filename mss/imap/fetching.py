@@ -46,6 +46,10 @@ async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[st
     told = 0
     for start in range(0, len(positions), PAGE_MESSAGES):
         part = positions[start : start + PAGE_MESSAGES]
+        if start:
+            await session.check_rights()
+            if session.leaving:
+                raise Declined(Problem.NO_PERMISSION)
         told += await _page(session, plan, part, newly_seen)
         await asyncio.sleep(0)  # others may go between two pages
     if told < len(positions) and not command.uid:

@@ -15,7 +15,7 @@ from mss.imap.names import DELIMITER, INBOX, BadName, check_new_name
 from mss.imap.replies import Declined, Problem, problem_of
 from mss.imap.rights import told_rights
 from mss.imap.snapshot import Snapshot
-from mss.imap.state import SHARED_PREFIX, Selected, Session
+from mss.imap.state import SHARED_PREFIX, Selected, Session, permanent_mask
 from mss.imap.view import View
 from mss.model.errors import MssError, NotFound, StorageUnavailable
 from mss.model.mailbox import Flag, SpecialUse
@@ -65,7 +65,7 @@ def _state(session: Session, folder: Folder, view: View, read_only: bool) -> byt
     room = sum(1 for name in snapshot.keywords if name) < KEYWORDS_MAX
     parts = [
         responses.flags(snapshot.keywords),
-        responses.flags(snapshot.keywords, permanent=not read_only, room=room),
+        responses.permanent_flags(snapshot.keywords, permanent_mask(folder.box, read_only), room=room),
         responses.exists(len(view)),
     ]
     if not session.rev2:
@@ -145,12 +145,13 @@ async def _write_status(session: Session, line: Line, items: Sequence[str]) -> N
         "MESSAGES": folder.messages,
         "UIDNEXT": folder.uidnext,
         "UIDVALIDITY": folder.uidvalidity,
-        "UNSEEN": folder.unseen,
         "SIZE": folder.size_bytes,
         "HIGHESTMODSEQ": folder.modseq,
         "APPENDLIMIT": session.settings.message_bytes_max,
         "MAILBOXID": responses.mailbox_id(folder.id),
     }
+    if "UNSEEN" in items:
+        values["UNSEEN"] = await session.store.unread(folder)
     if "RECENT" in items:
         from_uid = session.hub.recent_from(folder)
         values["RECENT"] = await session.store.count_from(folder, from_uid) if from_uid < folder.uidnext else 0

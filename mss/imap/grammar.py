@@ -173,16 +173,20 @@ def _set_quota(cursor: Cursor) -> c.SetQuota:
             return c.SetQuota(root)
 
 
-def _acl(words: int) -> Callable[[Cursor], c.Acl]:
-    """A folder and that many words: an identifier, rights."""
+def _acl(act: c.AclAct, *, words: int) -> Callable[[Cursor], c.Acl]:
+    """A folder and that many words: an identifier, rights (RFC 4314 §6)."""
 
     def read(cursor: Cursor) -> c.Acl:
         cursor.space()
         folder = cursor.folder()
+        said = []
         for _ in range(words):
             cursor.space()
-            cursor.astring()
-        return c.Acl(folder)
+            try:
+                said.append(cursor.astring().decode("utf-8"))
+            except UnicodeDecodeError:
+                cursor.fail("UTF-8 expected")
+        return c.Acl(act, folder, *said)
 
     return read
 
@@ -276,10 +280,10 @@ _VERBS: dict[bytes, Callable[[Cursor], c.Command]] = {
     b"GETQUOTAROOT": _named(lambda name: c.Quota(name, of_folder=True)),
     b"SETQUOTA": _set_quota,
     b"MYRIGHTS": _named(c.MyRights),
-    b"GETACL": _named(c.Acl),
-    b"SETACL": _acl(words=2),
-    b"DELETEACL": _acl(words=1),
-    b"LISTRIGHTS": _acl(words=1),
+    b"GETACL": _acl(c.AclAct.GET, words=0),
+    b"SETACL": _acl(c.AclAct.SET, words=2),
+    b"DELETEACL": _acl(c.AclAct.DELETE, words=1),
+    b"LISTRIGHTS": _acl(c.AclAct.LIST, words=1),
     b"APPEND": _append,
     b"IDLE": _bare(c.Idle()),
     b"CHECK": _bare(c.Check()),

@@ -14,8 +14,8 @@ from mss.imap.backend import Folder, MailStore
 from mss.imap.snapshot import Snapshot
 from mss.model.ids import OwnerId
 
-Key = tuple[int, int]
-"""Owner and folder."""
+Key = tuple[int, int, int]
+"""Owner, folder, and whose \\Seen it is in a team's mailbox (0: everybody's)."""
 REMEMBERED_MESSAGES_MAX = 1_000_000
 """Messages in remembered folders, all together: sixteen octets each."""
 REMEMBERED_FOLDERS_MAX = 1024
@@ -89,12 +89,12 @@ class Hub:
     def __init__(self, store: MailStore) -> None:
         self._store = store
         self._open: OrderedDict[Key, OpenFolder] = OrderedDict()
-        self._of_owner: dict[int, dict[int, OpenFolder]] = {}
+        self._of_owner: dict[int, set[OpenFolder]] = {}
         self._ends: dict[int, Callable[[], None]] = {}
 
     async def open(self, folder: Folder) -> OpenFolder:
         """Begin to look at a folder; its state is fresh. End with `release`. Raises NotFound."""
-        key = (folder.box.owner, folder.id)
+        key = _key(folder)
         self._watch(folder.box.owner)  # before reading, so that no change falls between
         opened = self._open.get(key)
         if opened is None:
@@ -112,7 +112,7 @@ class Hub:
 
     def recent_from(self, folder: Folder) -> int:
         """From which uid on no client has been told of a message."""
-        opened = self._open.get((folder.box.owner, folder.id))
+        opened = self._open.get(_key(folder))
         return max(folder.recent_uid, opened.recent_from if opened else 0)
 
     def release(self, opened: OpenFolder, watcher: Callable[[], None]) -> None:
@@ -124,22 +124,20 @@ class Hub:
 
     def forget(self, folder: Folder) -> None:
         """A folder was deleted: whoever still looks at it finds that out by reading."""
-        opened = self._open.get((folder.box.owner, folder.id))
-        if opened is not None:
+        for opened in [one for one in self._of_owner.get(folder.box.owner, ()) if one.key[1] == folder.id]:
             opened.wake()
             if not opened.sessions:
                 self._drop(opened)
 
     def _keep(self, opened: OpenFolder) -> OpenFolder:
-        owner, number = opened.key
         self._open[opened.key] = opened
-        self._of_owner.setdefault(owner, {})[number] = opened
+        self._of_owner.setdefault(opened.key[0], set()).add(opened)
         return opened
 
     def _drop(self, opened: OpenFolder) -> None:
-        owner, number = opened.key
+        owner = opened.key[0]
         del self._open[opened.key]
-        del self._of_owner[owner][number]
+        self._of_owner[owner].discard(opened)
         if not self._of_owner[owner]:
             del self._of_owner[owner]
             self._ends.pop(owner)()
@@ -149,8 +147,8 @@ class Hub:
             return
 
         def changed(which: int) -> None:
-            for number, opened in list(self._of_owner.get(owner, {}).items()):
-                if which in (0, number):
+            for opened in list(self._of_owner.get(owner, ())):
+                if which in (0, opened.key[1]):
                     opened.wake()
 
         self._ends[owner] = self._store.watch(OwnerId(owner), changed)
@@ -163,3 +161,7 @@ class Hub:
                 break
             total -= len(opened.snapshot)
             self._drop(opened)
+
+
+def _key(folder: Folder) -> Key:
+    return folder.box.owner, folder.id, folder.box.reader

@@ -47,6 +47,12 @@ def bits(connection: Connection, folder: Folder, keywords: Iterable[SealedKeywor
     return found
 
 
+def names_at(connection: Connection, keys: OwnerKeys, folder: Folder) -> dict[str, int]:
+    """Bits of all keywords that a folder knows now, by casefolded name."""
+    sealed = keywordbits.of_folder(connection, folder.box.owner, folder.id)
+    return {keys.open_small(KEYWORD_KIND, folder.id, name).decode().casefold(): bit for bit, name in sealed}
+
+
 def mask(known: Mapping[str, int], names: Iterable[str]) -> int:
     """The bits of those names that are known."""
     return sum(1 << known[name] for name in {name.casefold() for name in names} if name in known)

@@ -8,28 +8,31 @@ Acts may be run again by the writer, so they contain database work only; names a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
 from mss.accounts.service import FOLDER_KIND
 from mss.crypto.keys import Lookup
-from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage
+from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, allowed_flags
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.incoming import Incoming, SealedMessage
-from mss.imap.keywords import SealedKeyword, bits, mask, seal_keywords, translate
+from mss.imap.keywords import SealedKeyword, bits, mask, names_at, seal_keywords, translate
 from mss.imap.mailstore import CellarReader, one_folder, told_folder
 from mss.imap.names import DELIMITER, INBOX
+from mss.imap.takings import ANSWERED_BY, Signs, TeamChange, needed
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
-from mss.model.mailbox import SpecialUse
-from mss.store import audit, changes, folders, keywordbits, messages, owners, recent, subscriptions
+from mss.model.mailbox import Flag, SpecialUse
+from mss.store import audit, changes, folders, keywordbits, messages, owners, recent, seen, states, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
-from mss.store.folders import FlagChange, NewEntry
 from mss.store.folders import Folder as FolderRow
+from mss.store.folders import NewEntry
 from mss.store.ids import new_id
+from mss.store.states import Change, FlagChange
 from mss.vault.opener import Opener, OwnerKeys
 
 FOLDERS_MAX = 1000
@@ -147,7 +150,8 @@ class CellarMailStore(CellarReader):
     async def _keep(self, folder: Folder, keys: OwnerKeys, sealed: Sequence[SealedMessage]) -> list[int]:
         """Rows, entries, quota and audit in one transaction; the uids. Raises FolderRefused, NotFound."""
         owner = folder.box.owner
-        keywords = seal_keywords(self._lookup, keys, folder, {name for one in sealed for name in one.flags.keywords})
+        names = {name for one in sealed for name in self._wanted(folder, one.flags)}
+        keywords = seal_keywords(self._lookup, keys, folder, names)
         now_ms = to_ms(self._clock.now())
         size = sum(one.row.size_bytes for one in sealed)
 
@@ -158,20 +162,21 @@ class CellarMailStore(CellarReader):
                 raise NotFound("mailbox")
             if box.quota_bytes and box.used_bytes + size > box.quota_bytes:
                 raise FolderRefused(FolderProblem.OVER_QUOTA)
-            known = bits(connection, folder, keywords)
+            known = _add_keywords(connection, folder, keywords)
+            signs = self._signs(connection, keys, folder)
             for one in sealed:
                 messages.insert_message(connection, owner, one.row)
-            entries = [
-                NewEntry(
-                    one.row.message,
-                    one.flags.system,
-                    mask(known, one.flags.keywords),
-                    one.internaldate_ms,
-                    one.row.size_bytes,
-                )
-                for one in sealed
-            ]
+            entries = []
+            for one in sealed:
+                change = FlagChange(add=one.flags.system, add_kw=mask(known, one.flags.keywords))
+                flags, kw = _signed(change, signs).apply(0, 0)
+                shared = flags & ~Flag.SEEN if _is_news(folder) else flags
+                entries.append(NewEntry(one.row.message, shared, kw, one.internaldate_ms, one.row.size_bytes))
             appended = folders.append_entries(connection, owner, folder.id, entries, now_ms)
+            if _is_news(folder):
+                read = [index for index, one in enumerate(sealed) if one.flags.system & Flag.SEEN]
+                there = dict.fromkeys((appended.first_uid + index for index in read), True)
+                seen.write(connection, owner, folder.id, folder.box.reader, there, {}, appended.modseq)
             owners.add_used(connection, owner, size)
             for one in sealed:
                 self._write_down(connection, folder, "imap.append", 1, one.row.message, one.row.message_id_hmac)
@@ -187,23 +192,33 @@ class CellarMailStore(CellarReader):
     async def change_flags(
         self, folder: Folder, uids: Sequence[int], mode: StoreMode, flags: Flags, unchanged_since: int | None = None
     ) -> list[int]:
-        owner = folder.box.owner
+        owner, reader = folder.box.owner, folder.box.reader
         keywords: list[SealedKeyword] = []
         known: dict[str, int] = {}
+        keys = await self._keys(folder.box)
         if flags.keywords and mode is StoreMode.REMOVE:
             known = {name.casefold(): bit for bit, name in (await self._keyword_names(folder)).items()}
-        elif flags.keywords:
-            keywords = seal_keywords(self._lookup, await self._keys(folder.box), folder, set(flags.keywords))
+        elif mode is not StoreMode.REMOVE and (names := self._wanted(folder, flags)):
+            keywords = seal_keywords(self._lookup, keys, folder, set(names))
 
         def act(connection: Connection) -> list[int]:
             one_folder(connection, owner, folder.id)
-            now = known if mode is StoreMode.REMOVE else bits(connection, folder, keywords)
-            change = _change(mode, flags.system, mask(now, flags.keywords))
-            return folders.change_flags(connection, owner, folder.id, uids, change, unchanged_since)[1]
+            now = known if mode is StoreMode.REMOVE else _add_keywords(connection, folder, keywords)
+            asked = _change(mode, flags.system, mask(now, flags.keywords))
+            change = _signed(asked, self._signs(connection, keys, folder))
+            return states.change_flags(connection, owner, folder.id, uids, change, unchanged_since, reader)[1]
 
         kept_back = await self._store.write(lane_of(owner), act, lazy=True)
         self._publish(folder)
         return kept_back
+
+    def _wanted(self, folder: Folder, flags: Flags) -> list[str]:
+        """Keywords that these flags bring into a folder; in a team's those that name the member too."""
+        mark = folder.box.mark
+        return [*flags.keywords, *needed(mark, flags)] if mark else list(flags.keywords)
+
+    def _signs(self, connection: Connection, keys: OwnerKeys, folder: Folder) -> Signs | None:
+        return Signs.of(folder.box.mark, names_at(connection, keys, folder)) if folder.box.mark else None
 
     async def _keyword_names(self, folder: Folder) -> dict[int, str]:
         """Keywords of a folder as they were written, by bit."""
@@ -252,9 +267,12 @@ class CellarMailStore(CellarReader):
                 for _, e in found
             ]
             appended = folders.append_entries(connection, owner, target.id, entries, now_ms)
+            copies = [(uid, appended.first_uid + index) for index, (uid, _) in enumerate(found)]
+            if folder.box.reader:
+                seen.copy(connection, owner, folder.id, target.id, copies, appended.modseq)
             if removes:
                 folders.expunge(connection, owner, folder.id, [uid for uid, _ in found], now_ms, only_deleted=False)
-            return [(uid, appended.first_uid + index) for index, (uid, _) in enumerate(found)]
+            return copies
 
         pairs = await self._store.write(lane_of(owner), act)
         self._publish(target)
@@ -269,7 +287,10 @@ class CellarMailStore(CellarReader):
         """
         keys = await self._keys(target.box)
         names = await self._keyword_names(folder)
-        entries = dict(await self._store.read(lambda c: folders.entries_of(c, folder.box.owner, folder.id, uids)))
+        owner, reader = folder.box.owner, folder.box.reader
+        entries = dict(await self._store.read(lambda c: folders.entries_of(c, owner, folder.id, uids)))
+        shown = await self._store.read(lambda c: states.states_of(c, owner, folder.id, uids, reader))
+        flags_shown = {uid: flags for uid, _, flags, _ in shown}
         pairs: list[tuple[int, int]] = []
         for batch in _batches(entries):
             bodies = await self.bodies(folder, batch)
@@ -278,7 +299,7 @@ class CellarMailStore(CellarReader):
             for uid in there:
                 entry = entries[uid]
                 keywords = tuple(name for bit, name in names.items() if entry.kw >> bit & 1)
-                flags = Flags(entry.flags, keywords)
+                flags = allowed_flags(target.box, Flags(flags_shown.get(uid, entry.flags), keywords))
                 sealed.append(await self._incoming.seal(target, keys, bodies[uid], flags, entry.internaldate_ms))
             if sealed:
                 pairs += zip(there, await self._keep(target, keys, sealed), strict=True)
@@ -324,6 +345,26 @@ def _change(mode: StoreMode, system: int, keywords: int) -> FlagChange:
             return FlagChange(remove=system, remove_kw=keywords)
         case StoreMode.REPLACE:
             return FlagChange(add=system, add_kw=keywords, replace=True)
+
+
+def _signed(change: FlagChange, signs: Signs | None) -> Change:
+    return change if signs is None else TeamChange(change, signs)
+
+
+def _is_news(folder: Folder) -> bool:
+    """What a member brings into a team's folder others have not read; what somebody of it wrote is no news to them."""
+    return bool(folder.box.reader) and folder.special_use not in (SpecialUse.SENT, SpecialUse.DRAFTS)
+
+
+def _add_keywords(connection: Connection, folder: Folder, keywords: Sequence[SealedKeyword]) -> dict[str, int]:
+    """Bits of keywords. Raises FolderRefused when there is no room; for who has answered, room is not insisted upon."""
+    optional = ANSWERED_BY.casefold()
+    known = bits(connection, folder, [one for one in keywords if not one.name.startswith(optional)])
+    for one in keywords:
+        if one.name.startswith(optional):
+            with suppress(FolderRefused):
+                known |= bits(connection, folder, [one])
+    return known
 
 
 def _batches(entries: dict[int, NewEntry]) -> list[list[int]]:

@@ -26,7 +26,7 @@ from mss.imap.snapshot import Changes, Snapshot, State
 from mss.model.errors import NotFound
 from mss.model.ids import OwnerId
 from mss.model.mailbox import SpecialUse
-from mss.store import changes, folders, keywordbits, messages, owners, pages, recent, subscriptions
+from mss.store import changes, folders, keywordbits, messages, owners, pages, recent, states, subscriptions
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -89,6 +89,12 @@ class CellarReader:
             raise NotFound("folder")
         return told_folder(box, row, name)
 
+    async def unread(self, folder: Folder) -> int:
+        owner, reader = folder.box.owner, folder.box.reader
+        if not reader or not folder.messages:
+            return folder.unseen
+        return await self._store.read(lambda c: states.unseen(c, owner, folder.id, folder.unseen, reader))
+
     async def lost_subscriptions(self, box: Box) -> Sequence[str]:
         rows = await self._store.read(lambda c: subscriptions.names(c, box.owner))
         if not rows:
@@ -110,36 +116,37 @@ class CellarReader:
     # --- state
 
     async def snapshot(self, folder: Folder) -> Snapshot:
-        owner, number = folder.box.owner, folder.id
+        owner, number, reader = folder.box.owner, folder.id, folder.box.reader
 
         def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], list[State]]:
             row = one_folder(connection, owner, number)
-            return row, keywordbits.of_folder(connection, owner, number), folders.snapshot(connection, owner, number)
+            sealed = keywordbits.of_folder(connection, owner, number)
+            return row, sealed, states.snapshot(connection, owner, number, reader)
 
-        row, sealed, states = await self._store.read(ask)
+        row, sealed, everything = await self._store.read(ask)
         keywords = await self._keywords(folder, sealed)
         # On PostgreSQL an entry may be newer than the row of its folder: it comes with the next changes.
-        known = (state for state in states if state[0] < row.uidnext)
+        known = (state for state in everything if state[0] < row.uidnext)
         return await asyncio.to_thread(Snapshot.of, row.uidvalidity, row.uidnext, row.highestmodseq, keywords, known)
 
     async def changes(self, folder: Folder, since: int) -> Changes | None:
-        owner, number = folder.box.owner, folder.id
+        owner, number, reader = folder.box.owner, folder.id, folder.box.reader
 
         def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], _Changed | None]:
             row = one_folder(connection, owner, number)
             if row.highestmodseq == since:
                 return row, [], ([], [])
             sealed = keywordbits.of_folder(connection, owner, number)
-            return row, sealed, folders.changes_since(connection, owner, number, since)
+            return row, sealed, states.changes_since(connection, owner, number, since, reader)
 
         row, sealed, changed = await self._store.read(ask)
         if row.highestmodseq == since:
             return Changes(since, row.uidnext)
         if changed is None:
             return None
-        states, gone = changed
+        rows, gone = changed
         keywords = await self._keywords(folder, sealed)
-        known = [state for state in states if state[0] < row.uidnext]
+        known = [state for state in rows if state[0] < row.uidnext]
         return Changes(row.highestmodseq, row.uidnext, known, gone, keywords)
 
     async def count_from(self, folder: Folder, uid: int) -> int:

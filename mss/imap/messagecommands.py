@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from mss.formats.binarymail import without_binary
 from mss.imap import commands as c
 from mss.imap import responses
-from mss.imap.backend import FolderRefused, NewMessage
+from mss.imap.backend import FolderRefused, NewMessage, allowed_flags
 from mss.imap.replies import Declined, Problem, problem_of
 from mss.imap.sets import set_text
 from mss.imap.snapshot import Marks, Snapshot
@@ -34,7 +35,8 @@ async def append(session: Session, _tag: str, command: c.Append) -> Answer:
         if len(raw) > session.settings.message_bytes_max:
             raise Declined(Problem.TOO_BIG)
     try:
-        uid = await session.store.append(folder, NewMessage(raw, command.flags, command.received_at))
+        flags = allowed_flags(folder.box, command.flags)  # RFC 4314 §4: others are not kept
+        uid = await session.store.append(folder, NewMessage(raw, flags, command.received_at))
     except FolderRefused as refused:
         raise Declined(problem_of(refused.problem)) from None
     await session.tell_news(may_expunge=True, ask=True)
@@ -46,7 +48,7 @@ async def append(session: Session, _tag: str, command: c.Append) -> Answer:
 
 async def store(session: Session, _tag: str, command: c.Store) -> Answer:
     selected = session.writable_folder()
-    _need_flag_rights(session, selected, command)
+    command = _as_allowed(selected, command)
     if command.unchanged_since is not None:
         session.use_condstore()
     positions = selected.view.positions(command.messages, uid=command.uid)
@@ -79,15 +81,15 @@ async def store(session: Session, _tag: str, command: c.Store) -> Answer:
     return "Stored"
 
 
-def _need_flag_rights(session: Session, selected: Selected, command: c.Store) -> None:
-    """RFC 4314 §4: \\Seen needs s, \\Deleted t, all others w."""
-    box, system = selected.folder.box, command.flags.system
-    if system & Flag.SEEN:
-        session.need(box, "s")
-    if system & Flag.DELETED:
-        session.need(box, "t")
-    if system & ~(Flag.SEEN | Flag.DELETED) or command.flags.keywords or command.mode is c.StoreMode.REPLACE:
-        session.need(box, "w")
+def _as_allowed(selected: Selected, command: c.Store) -> c.Store:
+    """As much of a STORE as this account may do; a refusal only when that is nothing (RFC 4314 §4). To replace all
+    flags one must be allowed all that others see; \\Seen may be one's own. Raises Declined."""
+    box = selected.folder.box
+    flags = allowed_flags(box, command.flags)
+    asks_much = command.mode is c.StoreMode.REPLACE and not set("stw") <= set(box.rights)
+    if asks_much or (command.flags != c.Flags() and flags == c.Flags()):
+        raise Declined(Problem.NO_PERMISSION)
+    return replace(command, flags=flags)
 
 
 def _expected(before: Snapshot, newest: Snapshot, uid: int, command: c.Store) -> Marks:

@@ -1,25 +1,33 @@
 """Who signs in to a mail client, and which mailboxes may they open? `Authenticate` on the real accounts.
 
 Application passwords and client certificates are judged by mss/accounts/software.py; here the account gets its own
-mailbox and the team mailboxes of which it is a member.
+mailbox and the team mailboxes of which it is a member, and is asked about again while it stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mss.accounts import lifecycle
+from mss.accounts.lifecycle import Wish
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.accounts.software import SoftwareLogin
+from mss.accounts.teams import TEAMS, Teams
 from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
 from mss.crypto.certs import load_der, read
-from mss.imap.backend import OWNER_RIGHTS, TOKEN_MECHANISMS, Account, Box
+from mss.crypto.keys import Lookup
+from mss.imap.backend import TOKEN_MECHANISMS, Account, Box, Member
+from mss.imap.takings import mark_of
 from mss.model.errors import BadValue
-from mss.model.ids import OwnerId
+from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState
-from mss.store import owners
+from mss.model.rights import OWNER_RIGHTS, letters_of
+from mss.model.verdict import Accept
+from mss.store import accounts, owners
 from mss.store.database import Store
+from mss.store.owners import MailboxRow
+from mss.store.sql import Connection
 from mss.vault.opener import Opener
-
-RIGHTS_OF = {"member": OWNER_RIGHTS}
-"""What a membership allows by mail client; others (a child's representative) are for the web."""
 
 
 class MailLogin:
@@ -61,19 +69,84 @@ class MailLogin:
             return None
         return await self._tokens.owner_of(secret.decode("ascii"))
 
+    async def review(self, account: Account) -> Account | None:
+        """See mss/imap/backend.py: Review."""
+        owner = account.owner
+
+        def ask(connection: Connection) -> list[tuple[OwnerId, str]] | None:
+            row = accounts.account(connection, owner)
+            if not isinstance(lifecycle.judge(row.state if row else None, Wish.SIGN_IN), Accept):
+                return None
+            return _teams(connection, owner)
+
+        now = await self._store.look_up(ask)
+        if now is None:
+            return None
+        if now == [(box.owner, box.rights) for box in account.shared]:
+            return account
+        return await self._account(owner)
+
     async def _account(self, owner: OwnerId) -> Account:
-        memberships = await self._store.read(lambda c: owners.memberships(c, owner))
-        shared = []
-        for team, word in memberships:
-            if word in RIGHTS_OF and (box := await self._box(team, owner, RIGHTS_OF[word])) is not None:
-                shared.append(box)
-        return Account(owner, await self._box(owner, owner, OWNER_RIGHTS), tuple(shared))
+        teams = await self._store.read(lambda c: _teams(c, owner))
+        own = await self._box(owner, owner, OWNER_RIGHTS)
+        shared = [await self._box(team, owner, letters) for team, letters in teams]
+        return Account(owner, own, tuple(box for box in shared if box is not None))
 
     async def _box(self, owner: OwnerId, account: OwnerId, rights: str) -> Box | None:
         """A mailbox that is open to the account, with its address; None when it is closed."""
         row = await self._store.read(lambda c: owners.mailbox(c, owner))
         if row is None or row.state is not AccountState.ACTIVE:
             return None
-        keys = await self._opener.open(owner, f"login:{account}", "imap")
-        profile = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, row.address_sealed))
-        return Box(owner, account, profile.address, rights)
+        address = await self._address(row, account)
+        mark = ""
+        if row.kind in TEAMS:
+            member = await self._store.read(lambda c: owners.mailbox(c, account))
+            name = await self._address(member, account) if member is not None else address
+            mark = mark_of(MailAddress.parse(name), MailAddress.parse(address))
+        return Box(owner, account, address, rights, mark)
+
+    async def _address(self, row: MailboxRow, asker: OwnerId) -> str:
+        keys = await self._opener.open(row.owner, f"login:{asker}", "imap")
+        return profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, row.address_sealed)).address
+
+
+def _teams(connection: Connection, account: OwnerId) -> list[tuple[OwnerId, str]]:
+    """Teams whose mailboxes are open to an account, with its rights there."""
+    found = []
+    for team, word in owners.memberships(connection, account):
+        letters = letters_of(word)
+        box = owners.mailbox(connection, team) if letters else None
+        if box is not None and box.state is AccountState.ACTIVE and box.kind in TEAMS:
+            found.append((team, letters))
+    return found
+
+
+class TeamDesk:
+    """`Members` of mss/imap/backend.py: what administrators of a team may do by mail client."""
+
+    def __init__(self, teams: Teams, store: Store, opener: Opener, lookup: Lookup) -> None:
+        self._teams = teams
+        self._store = store
+        self._opener = opener
+        self._lookup = lookup
+
+    async def members(self, box: Box) -> list[Member]:
+        told = []
+        for member in await self._teams.members(box.owner):
+            row = await self._store.read(lambda c, member=member: owners.mailbox(c, member.account))  # type: ignore[misc]
+            if row is not None:
+                keys = await self._opener.open(row.owner, f"login:{box.account}", "imap acl")
+                profile = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, row.address_sealed))
+                told.append(Member(profile.address, member.letters))
+        return sorted(told, key=lambda member: member.address)
+
+    async def change(self, box: Box, address: str, change: Callable[[str], str]) -> bool:
+        try:
+            hashed = self._lookup.address(MailAddress.parse(address).key)
+            account = await self._store.read(lambda c: owners.find(c, hashed, way=owners.Way.OPEN))
+            if account is None:
+                return False
+            await self._teams.change(box.owner, account, change, f"login:{box.account}")
+        except BadValue:
+            return False
+        return True

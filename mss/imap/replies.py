@@ -32,6 +32,9 @@ class Problem(StrEnum):
     HAS_ROLE = "has-role"
     HAS_NO_MAIL = "has-no-mail"
     NO_PERMISSION = "no-permission"
+    RIGHT_UNKNOWN = "right-unknown"
+    RIGHTS_OF_WHOLE = "rights-of-whole"
+    NO_SUCH_MEMBER = "no-such-member"
     READ_ONLY = "read-only"
     NO_SUCH_MESSAGE = "no-such-message"
     UNKNOWN_ENCODING = "unknown-encoding"
@@ -77,6 +80,9 @@ REPLIES: dict[Problem, Reply] = {
     Problem.HAS_ROLE: Reply("NO", "The mailbox needs this folder", "CANNOT"),
     Problem.HAS_NO_MAIL: Reply("NO", "This name only holds other folders", "NONEXISTENT"),
     Problem.NO_PERMISSION: Reply("NO", "No permission", "NOPERM"),
+    Problem.RIGHT_UNKNOWN: Reply("BAD", "No such right", "CLIENTBUG"),
+    Problem.RIGHTS_OF_WHOLE: Reply("NO", "Rights are those of the whole mailbox: change them on its INBOX", "CANNOT"),
+    Problem.NO_SUCH_MEMBER: Reply("NO", "A member is named by the address with which they sign in here", "CANNOT"),
     Problem.READ_ONLY: Reply("NO", "The folder is opened read-only", "READ-ONLY"),
     Problem.NO_SUCH_MESSAGE: Reply("BAD", "No message has this number", "CLIENTBUG"),
     Problem.UNKNOWN_ENCODING: Reply("NO", "The part is encoded in a way not known here", "UNKNOWN-CTE"),

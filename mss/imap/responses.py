@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from mss.imap.names import DELIMITER, encode_utf7
 from mss.imap.sets import ranges_text, set_text
 from mss.imap.snapshot import Marks
-from mss.model.mailbox import FLAG_NAMES
+from mss.model.mailbox import FLAG_NAMES, Flag
 
 CRLF = b"\r\n"
 NIL = b"NIL"
@@ -92,14 +92,21 @@ def flag_names(marks: Marks, keywords: Sequence[str], *, recent: bool = False) -
     return b" ".join(names)
 
 
-def flags(keywords: Sequence[str], *, permanent: bool | None = None, room: bool = True) -> bytes:
-    """FLAGS, or PERMANENTFLAGS when `permanent` says whether they may be changed; `room` for new keywords."""
+def flags(keywords: Sequence[str]) -> bytes:
+    """FLAGS: all that a folder knows."""
     names = [name for _, name in SYSTEM_FLAGS] + [name.encode() for name in keywords if name]
-    if permanent is None:
-        return b"* FLAGS (" + b" ".join(names) + b")\r\n"
-    if not permanent:
+    return b"* FLAGS (" + b" ".join(names) + b")\r\n"
+
+
+def permanent_flags(keywords: Sequence[str], allowed: int, *, room: bool = True) -> bytes:
+    """PERMANENTFLAGS: the system flags `allowed`; keywords go with \\Flagged (both need "w", RFC 4314 §4), and new ones
+    where there is `room`."""
+    if not allowed:
         return b"* OK [PERMANENTFLAGS ()] Read-only\r\n"
-    return b"* OK [PERMANENTFLAGS (" + b" ".join([*names, b"\\*"] if room else names) + b")] Limited\r\n"
+    names = [name for bit, name in SYSTEM_FLAGS if bit & allowed]
+    if allowed & Flag.FLAGGED:
+        names += [name.encode() for name in keywords if name] + [b"\\*"] * room
+    return b"* OK [PERMANENTFLAGS (" + b" ".join(names) + b")] Limited\r\n"
 
 
 # --- folders
@@ -153,6 +160,18 @@ def quota(root: str, used_bytes: int, limit_bytes: int) -> bytes:
 def my_rights(name: str, rights: str, *, utf8: bool = False) -> bytes:
     """MYRIGHTS (RFC 4314 §3.8)."""
     return b"* MYRIGHTS %b %b\r\n" % (folder_name(name, utf8=utf8), rights.encode())
+
+
+def acl(name: str, members: Sequence[tuple[str, str]], *, utf8: bool = False) -> bytes:
+    """ACL (RFC 4314 §3.6)."""
+    told = b"".join(b" %b %b" % (string(who.encode()), rights.encode()) for who, rights in members)
+    return b"* ACL %b%b\r\n" % (folder_name(name, utf8=utf8), told)
+
+
+def list_rights(name: str, identifier: str, rights: str, *, utf8: bool = False) -> bytes:
+    """LISTRIGHTS (RFC 4314 §3.7): none is always given, and each is given apart."""
+    apart = " ".join(rights).encode()
+    return b'* LISTRIGHTS %b %b "" %b\r\n' % (folder_name(name, utf8=utf8), string(identifier.encode()), apart)
 
 
 def status(name: str, values: Iterable[tuple[str, int | str]], *, utf8: bool = False) -> bytes:

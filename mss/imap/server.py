@@ -16,7 +16,7 @@ import structlog
 
 from mss.crypto.tls import TlsHolder
 from mss.imap import responses
-from mss.imap.backend import Authenticate, MailStore
+from mss.imap.backend import Authenticate, MailStore, Members, Review
 from mss.imap.hub import Hub
 from mss.imap.session import converse
 from mss.imap.state import Disconnected, Session, Settings
@@ -51,9 +51,14 @@ class ImapServer:
         settings: Settings,
         tls: TlsHolder,
         caps: Caps | None = None,
+        *,
+        review: Review | None = None,
+        members: Members | None = None,
     ) -> None:
         self._store = store
         self._authenticate = authenticate
+        self._review = review
+        self._members = members
         self._clock = clock
         self._settings = settings
         self._tls = tls
@@ -109,7 +114,16 @@ class ImapServer:
         self._tasks[wire] = task
 
     async def _serve(self, wire: SocketWire, number: int, implicit_tls: bool) -> None:
-        session = Session(wire, self._store, self._hub, self._authenticate, self._clock, self._settings)
+        session = Session(
+            wire,
+            self._store,
+            self._hub,
+            self._authenticate,
+            self._clock,
+            self._settings,
+            self._review,
+            self._members,
+        )
         try:
             if implicit_tls:
                 await wire.start_tls()

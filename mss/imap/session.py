@@ -124,6 +124,9 @@ async def _serve(session: Session, tagged: c.Tagged) -> None:
     """Run one command and answer it."""
     tag, command = tagged.tag, tagged.command
     try:
+        await session.check_rights()
+        if session.leaving:
+            return
         answer = await _run(session, tag, command)
     except Declined as declined:
         problem = declined.problem
@@ -149,8 +152,7 @@ async def _serve(session: Session, tagged: c.Tagged) -> None:
 async def _run(session: Session, tag: str, command: c.Command) -> Answer:
     if isinstance(command, c.Idle):
         _check(session, When.LOGGED_IN)
-        await _idle(session)
-        return "Idled"
+        return await _idle(session)
     when, handler = _COMMANDS[type(command)]
     _check(session, when)
     return await handler(session, tag, command)
@@ -176,7 +178,7 @@ async def _tell_news(session: Session, command: c.Command) -> None:
         pass  # the answer to the command stands; the news comes with the next one
 
 
-async def _idle(session: Session) -> None:
+async def _idle(session: Session) -> Answer:
     """Tell news as it comes, until the client says DONE (RFC 9051 §6.3.13)."""
     wire, settings = session.wire, session.settings
     wire.write(responses.IDLING)
@@ -188,9 +190,11 @@ async def _idle(session: Session) -> None:
         if session.clock.monotonic_s() > give_up_s:
             wire.write(responses.bye("Nothing heard for too long"))
             raise Disconnected("idle for too long")
+        await session.check_rights()
         await session.tell_news(may_expunge=True, ask=not heard)
         if session.leaving:
-            return
+            return None
         await wire.drain()
     if isinstance(line, Refused) or line.upper() != b"DONE":
         raise Declined(Problem.DONE_EXPECTED)
+    return "Idled"

@@ -7,11 +7,11 @@ nothing else. The wire is an idea here: bytes are written, lines are awaited; so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mss.imap import responses
-from mss.imap.backend import Account, Authenticate, Box, Folder, MailStore
+from mss.imap.backend import Account, Authenticate, Box, Folder, MailStore, Members, Review, flag_mask
 from mss.imap.commands import Attribute
 from mss.imap.hub import Hub, OpenFolder
 from mss.imap.names import DELIMITER
@@ -101,6 +101,8 @@ class Settings:
     """RFC 9051 §5.4: at least 30 minutes; IDLE is asked again before that."""
     poll_s: float = 30.0
     """A hint of change may be lost: how often IDLE reads all the same."""
+    review_s: float = 10.0
+    """How old what we know of an account may be; a member of a team is looked at before each command."""
 
 
 @dataclass(slots=True)
@@ -123,6 +125,8 @@ class Session:
     authenticate: Authenticate
     clock: Clock
     settings: Settings
+    review: Review | None = None
+    members: Members | None = None
     account: Account | None = None
     selected: Selected | None = None
     condstore: bool = False
@@ -134,6 +138,7 @@ class Session:
     mistakes: int = 0
     heard_s: float = 0.0
     """When the last command ended."""
+    reviewed_s: float = 0.0
     pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +173,32 @@ class Session:
         """Raises Declined when the account lacks a right (RFC 4314 §2.1)."""
         if right not in box.rights:
             raise Declined(Problem.NO_PERMISSION)
+
+    async def check_rights(self) -> None:
+        """Ask again what this account may open: who is removed from a team, or suspended, reads nothing more. Ends the
+        session when the account may not sign in any more, or may not read the selected folder."""
+        now_s = self.clock.monotonic_s()
+        if self.account is None or self.review is None:
+            return
+        if not self.account.shared and now_s - self.reviewed_s < self.settings.review_s:
+            return
+        account = await self.review(self.account)
+        self.reviewed_s = now_s
+        if account is None:
+            self._end("This account is closed for now")
+        elif account is not self.account:
+            self.account = account
+            self._keep_selected(account)
+
+    def _keep_selected(self, account: Account) -> None:
+        if self.selected is None:
+            return
+        owner = self.selected.folder.box.owner
+        box = next((box for box in (account.own, *account.shared) if box is not None and box.owner == owner), None)
+        if box is None or "r" not in box.rights:
+            self._end("You may no longer open the selected folder")
+        else:
+            self.selected.folder = replace(self.selected.folder, box=box)
 
     def open_folder(self) -> Selected:
         """The selected folder. Raises Declined."""
@@ -219,7 +250,8 @@ class Session:
             parts.append(responses.recent(news.recent))
         if news.keywords_changed:
             keywords = selected.view.snapshot.keywords
-            parts += [responses.flags(keywords), responses.flags(keywords, permanent=not selected.read_only)]
+            permanent = responses.permanent_flags(keywords, permanent_mask(selected.folder.box, selected.read_only))
+            parts += [responses.flags(keywords), permanent]
         if news.flags:
             parts += self.flag_rows(news.flags)
         return b"".join(parts)
@@ -249,6 +281,14 @@ class Session:
 
     def _folder_is_gone(self) -> None:
         """Somebody deleted the selected folder: there is no way to say so but to end (RFC 2180 §3.3)."""
-        self.wire.write(responses.bye("The selected folder was deleted"))
+        self._end("The selected folder was deleted")
+
+    def _end(self, text: str) -> None:
+        self.wire.write(responses.bye(text))
         self.leaving = True
         self.let_go()
+
+
+def permanent_mask(box: Box, read_only: bool) -> int:
+    """System flags that may be changed in a folder that is open."""
+    return 0 if read_only else flag_mask(box)

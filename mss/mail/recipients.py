@@ -13,6 +13,7 @@ from mss.mail import letters
 from mss.mail.policy import RecipientFacts, SizeFacts
 from mss.model.ids import MailAddress, Matricule, OwnerId, matricule_of
 from mss.model.mailbox import AccountState, MailboxKind
+from mss.model.rights import SEND_AS_TEAM, letters_of
 from mss.model.verdict import Accept
 from mss.store import owners, peerrooms
 from mss.store.database import Store
@@ -136,11 +137,11 @@ class Recipients:
             rights = dict(owners.memberships(connection, account))
             for key, hmac in hashed.items():
                 owner = owners.find(connection, hmac, way=Way.OPEN)
-                if owner is None or not (owner == account or (owner in rights and _may_send(connection, owner))):
+                if owner is None or not (owner == account or _may_send(connection, owner)):
                     continue
                 if rights.get(owner) == WRITES:
                     pens.lent[key] = owner
-                else:
+                elif owner == account or SEND_AS_TEAM in letters_of(rights.get(owner, "")):
                     pens.own.add(key)
             return pens
 

@@ -20,6 +20,7 @@ TASK = 2
 """A duty or mail to send is due now."""
 
 _FORM = struct.Struct("<Bqq")
+_KIND = (socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 _BACKLOG_BYTES = 1 << 20
 
 Listener = Callable[[int, int], None]
@@ -35,6 +36,7 @@ class ChangeBus:
         self._of_owner: dict[int, set[Listener]] = {}
         self._of_topic: dict[int, set[Callable[[], None]]] = {}
         self._socket: socket.socket | None = None
+        self._outlet: socket.socket | None = None
         self._untold: dict[bytes, None] = {}
 
     async def start(self) -> None:
@@ -44,13 +46,15 @@ class ChangeBus:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._directory / f"{self._name}.sock"
         path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        self._socket = socket.socket(*_KIND)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BACKLOG_BYTES)
         self._socket.bind(str(path))
         asyncio.get_running_loop().add_reader(self._socket, self._hear)
 
     def close(self) -> None:
         self._tell_siblings()
+        if self._outlet is not None:
+            self._outlet.close()
         if self._socket is not None and self._directory is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -76,7 +80,7 @@ class ChangeBus:
     def publish(self, topic: int, owner: int = 0, folder: int = 0) -> None:
         """Tell everybody here, and the siblings as soon as what runs now has ended. Never fails, never waits."""
         self._tell(topic, owner, folder)
-        if self._socket is None:
+        if self._directory is None:
             return
         if not self._untold:
             asyncio.get_running_loop().call_soon(self._tell_siblings)
@@ -85,13 +89,16 @@ class ChangeBus:
     def _tell_siblings(self) -> None:
         """What a batch of commits changed, each hint once."""
         hints, self._untold = self._untold, {}
-        if self._socket is None or self._directory is None:
+        if not hints or self._directory is None:
             return
+        outlet = self._socket
+        if outlet is None:  # a command, which tells and does not listen
+            outlet = self._outlet = self._outlet or socket.socket(*_KIND)
         for sibling in self._directory.glob("*.sock"):
             if sibling.stem != self._name:
                 with contextlib.suppress(OSError):  # gone, restarting or full: it polls
                     for hint in hints:
-                        self._socket.sendto(hint, str(sibling))
+                        outlet.sendto(hint, str(sibling))
 
     def _hear(self) -> None:
         assert self._socket is not None

@@ -15,14 +15,11 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
 from sqlalchemy.exc import NoResultFound
 
 from mss.model.mailbox import Flag
-from mss.store import schema, subscriptions, vanished
-from mss.store.sql import Hot, own, own_parameters, owned_by
+from mss.store import schema, seen, subscriptions, vanished
+from mss.store.sql import Hot, own, own_parameters, owned_by, parts
 
 F = schema.folder
 E = schema.entry
-
-UIDS_AT_ONCE_MAX = 500
-"""Numbers in one IN list; longer sets are cut up (SQLite's limit of variables, PostgreSQL's planner)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +145,7 @@ def delete_folder(connection: Connection, owner: int, folder: int) -> None:
     query = select(F.c.name_sealed, F.c.name_hmac).where(owned_by(F), F.c.folder == folder, F.c.subscribed)
     if (name := connection.execute(query, own_parameters(owner)).one_or_none()) is not None:
         subscriptions.keep(connection, owner, folder, *name)
-    for table in (schema.entry, schema.vanished, schema.keyword, F):
+    for table in (schema.entry, schema.seen, schema.vanished, schema.keyword, F):
         connection.execute(delete(table).where(owned_by(table), table.c.folder == folder), own_parameters(owner))
 
 
@@ -223,45 +220,19 @@ def _entry_rows(
     ]
 
 
-_SNAPSHOT = (
-    select(E.c.uid, E.c.modseq, E.c.flags, E.c.kw)
-    .where(owned_by(E), E.c.folder == bindparam("which"))
-    .order_by(E.c.uid)
-)
-_CHANGED = (
-    select(E.c.uid, E.c.modseq, E.c.flags, E.c.kw)
-    .where(owned_by(E), E.c.folder == bindparam("which"), E.c.modseq > bindparam("since"))
-    .order_by(E.c.modseq, E.c.uid)
-)
-
-State = tuple[int, int, int, int]
-"""uid, modseq, flags, keyword bits."""
-
-
-def snapshot(connection: Connection, owner: int, folder: int) -> list[State]:
-    """Every entry of a folder, by uid."""
-    return [tuple(row) for row in connection.execute(_SNAPSHOT, own_parameters(owner) | {"which": folder})]
-
-
-def changes_since(
-    connection: Connection, owner: int, folder: int, modseq: int
-) -> tuple[list[State], list[tuple[int, int]]] | None:
-    """Entries that are new or changed after `modseq`, and ranges of uids that vanished after it; None when that is too
-    long ago to be known."""
-    gone = vanished.since(connection, owner, folder, modseq)
-    if gone is None:
-        return None
-    parameters = own_parameters(owner) | {"which": folder, "since": modseq}
-    changed = [tuple(row) for row in connection.execute(_CHANGED, parameters)]
-    return changed, gone
-
-
 _TOUCH = (
     update(F)
     .where(owned_by(F), F.c.folder == bindparam("which"))
     .values(highestmodseq=F.c.highestmodseq + 1)
     .returning(F.c.highestmodseq)
 )
+
+
+def touch(connection: Connection, owner: int, folder: int) -> int:
+    """The next modseq of a folder; its row is held to the end of the transaction. Raises NoResultFound."""
+    return int(connection.execute(_TOUCH, own_parameters(owner) | {"which": folder}).scalar_one())
+
+
 _BUMP_COUNTS = (
     update(F)
     .where(owned_by(F), F.c.folder == bindparam("which"))
@@ -271,84 +242,23 @@ _BUMP_COUNTS = (
         bytes=F.c.bytes - bindparam("d_bytes"),
     )
 )
-_SET_FLAGS = (
-    update(E)
-    .where(owned_by(E), E.c.folder == bindparam("which"), E.c.uid == bindparam("at_uid"))
-    .values(flags=bindparam("new_flags"), kw=bindparam("new_kw"), modseq=bindparam("new_modseq"))
-)
 
 
-@dataclass(frozen=True, slots=True)
-class FlagChange:
-    """STORE: bits to add, to remove; `replace` first clears what is not added (FLAGS without + or -)."""
-
-    add: int = 0
-    remove: int = 0
-    add_kw: int = 0
-    remove_kw: int = 0
-    replace: bool = False
-
-    def apply(self, flags: int, kw: int) -> tuple[int, int]:
-        if self.replace:
-            return self.add, self.add_kw
-        return (flags | self.add) & ~self.remove, (kw | self.add_kw) & ~self.remove_kw
-
-
-def change_flags(
-    connection: Connection,
-    owner: int,
-    folder: int,
-    uids: Iterable[int],
-    change: FlagChange,
-    unchanged_since: int | None = None,
-) -> tuple[list[State], list[int]]:
-    """Change flags of entries. Returns their new states and the uids that UNCHANGEDSINCE kept back
-    (RFC 7162 §3.1.3). Entries whose flags do not change keep their modseq."""
-    parameters = own_parameters(owner) | {"which": folder}
-    modseq = connection.execute(_TOUCH, parameters).scalar_one()
-    states: list[State] = []
-    conflicts: list[int] = []
-    rows = []
-    newly_seen = 0
-    for uid, old_modseq, flags, kw in _states_of(connection, owner, folder, uids):
-        if unchanged_since is not None and old_modseq > unchanged_since:
-            conflicts.append(uid)
-            continue
-        new_flags, new_kw = change.apply(flags, kw)
-        if (new_flags, new_kw) == (flags, kw):
-            states.append((uid, old_modseq, flags, kw))
-            continue
-        newly_seen += bool(new_flags & Flag.SEEN) - bool(flags & Flag.SEEN)
-        rows.append(parameters | {"at_uid": uid, "new_flags": new_flags, "new_kw": new_kw, "new_modseq": modseq})
-        states.append((uid, modseq, new_flags, new_kw))
-    if rows:
-        connection.execute(_SET_FLAGS, rows)
-    if newly_seen:
-        connection.execute(_BUMP_COUNTS, parameters | {"d_count": 0, "d_unseen": newly_seen, "d_bytes": 0})
-    return states, conflicts
-
-
-def _states_of(connection: Connection, owner: int, folder: int, uids: Iterable[int]) -> list[State]:
-    found: list[State] = []
-    wanted = sorted(set(uids))
-    for start in range(0, len(wanted), UIDS_AT_ONCE_MAX):
-        part = wanted[start : start + UIDS_AT_ONCE_MAX]
-        query = select(E.c.uid, E.c.modseq, E.c.flags, E.c.kw).where(
-            owned_by(E), E.c.folder == folder, E.c.uid.in_(part)
-        )
-        found += [tuple(row) for row in connection.execute(query, own_parameters(owner))]
-    return sorted(found)
+def add_unseen(connection: Connection, owner: int, folder: int, count: int) -> None:
+    """So many more messages of the folder are unseen."""
+    counts = {"d_count": 0, "d_unseen": -count, "d_bytes": 0}
+    connection.execute(_BUMP_COUNTS, own_parameters(owner) | {"which": folder} | counts)
 
 
 def entries_of(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[tuple[int, NewEntry]]:
     """(uid, entry as it could be appended elsewhere) of those uids that exist, by uid: for COPY and MOVE."""
     found = []
-    for start in range(0, len(uids), UIDS_AT_ONCE_MAX):
-        m = schema.message
+    m = schema.message
+    for part in parts(uids):
         query = (
             select(E.c.uid, E.c.message, E.c.flags, E.c.kw, E.c.internaldate_ms, m.c.size_bytes)
             .join(m, and_(m.c.lane == E.c.lane, m.c.owner == E.c.owner, m.c.message == E.c.message))
-            .where(owned_by(E), E.c.folder == folder, E.c.uid.in_(uids[start : start + UIDS_AT_ONCE_MAX]))
+            .where(owned_by(E), E.c.folder == folder, E.c.uid.in_(part))
             .order_by(E.c.uid)
         )
         found += [(uid, NewEntry(*rest)) for uid, *rest in connection.execute(query, own_parameters(owner))]
@@ -360,11 +270,9 @@ def expunge(
 ) -> list[int]:
     """Remove entries (only those with \\Deleted, or all named). Returns the uids that this call removed."""
     parameters = own_parameters(owner) | {"which": folder}
-    modseq = connection.execute(_TOUCH, parameters).scalar_one()
+    modseq = touch(connection, owner, folder)
     gone: list[tuple[int, int, int]] = []
-    wanted = sorted(set(uids))
-    for start in range(0, len(wanted), UIDS_AT_ONCE_MAX):
-        part = wanted[start : start + UIDS_AT_ONCE_MAX]
+    for part in parts(sorted(set(uids))):
         condition = [owned_by(E), E.c.folder == folder, E.c.uid.in_(part)]
         if only_deleted:
             condition.append(E.c.flags.bitwise_and(Flag.DELETED) != 0)
@@ -372,19 +280,20 @@ def expunge(
         gone += [tuple(row) for row in connection.execute(removal, own_parameters(owner))]
     if not gone:
         return []
-    vanished.write(connection, owner, folder, modseq, sorted(uid for uid, _, _ in gone), now_ms)
+    removed = sorted(uid for uid, _, _ in gone)
+    vanished.write(connection, owner, folder, modseq, removed, now_ms)
+    seen.forget(connection, owner, folder, removed)
     unseen = sum(1 for _, flags, _ in gone if not flags & Flag.SEEN)
     size = _sizes(connection, owner, [message for _, _, message in gone])
     counts = {"d_count": len(gone), "d_unseen": unseen, "d_bytes": size}
     connection.execute(_BUMP_COUNTS, parameters | counts)
-    return sorted(uid for uid, _, _ in gone)
+    return removed
 
 
 def _sizes(connection: Connection, owner: int, messages: list[int]) -> int:
     m = schema.message
     total = 0
-    for start in range(0, len(messages), UIDS_AT_ONCE_MAX):
-        part = messages[start : start + UIDS_AT_ONCE_MAX]
+    for part in parts(messages):
         query = select(func.coalesce(func.sum(m.c.size_bytes), 0)).where(owned_by(m), m.c.message.in_(part))
         total += int(connection.execute(query, own_parameters(owner)).scalar_one())
     return total

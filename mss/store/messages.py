@@ -14,8 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from mss.store import schema
-from mss.store.folders import UIDS_AT_ONCE_MAX
-from mss.store.sql import Hot, own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by, parts
 
 M = schema.message
 B = schema.blob
@@ -267,8 +266,7 @@ def listed_range(connection: Connection, owner: int, folder: int, first: int, la
 
 def listed(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> Iterator[Listed]:
     """The same for scattered uids."""
-    for start in range(0, len(uids), UIDS_AT_ONCE_MAX):
-        part = uids[start : start + UIDS_AT_ONCE_MAX]
+    for part in parts(uids):
         query = _LISTED.where(owned_by(E), E.c.folder == folder, E.c.uid.in_(part))
         yield from connection.execute(query, own_parameters(owner))
 

@@ -6,7 +6,7 @@ order, scattered ones by number. What is gone is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Select, and_, bindparam, select
 from sqlalchemy.exc import NoResultFound
 
 from mss.store import schema
-from mss.store.folders import UIDS_AT_ONCE_MAX, Folder, one_folder
+from mss.store.folders import Folder, one_folder
 from mss.store.messages import SealedKey, StoredBody
-from mss.store.sql import own_parameters, owned_by
+from mss.store.sql import own_parameters, owned_by, parts
 
 E = schema.entry
 M = schema.message
@@ -129,9 +129,5 @@ def _ask(connection: Connection, what: str, owner: int, folder: int, uids: Seque
         span = {"low": uids[0], "high": uids[-1]}
         yield from (row for row in connection.execute(in_range, parameters | span) if row[0] in wanted)
         return
-    for part in _parts(uids):
+    for part in parts(uids):
         yield from connection.execute(by_number, parameters | {"uids": list(part)})
-
-
-def _parts(uids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (uids[start : start + UIDS_AT_ONCE_MAX] for start in range(0, len(uids), UIDS_AT_ONCE_MAX))

@@ -76,8 +76,8 @@ absence_told = _owned("absence_told", keys=("correspondent",))
 """Who was told of the present absence: a number made from keyed hashes of period and address."""
 
 member = _owned("member", _col("rights", Word), keys=("account",))
-"""Who may open a team mailbox or a child's space, or (rights `writes`) write in a mailbox's name without opening it:
-account is an owner too."""
+"""Who may open a team mailbox (rights: mss/model/rights.py) or a child's space, or (rights `writes`) write in its name
+without opening it: account is an owner too."""
 
 membership = _owned("membership", _col("rights", Word), keys=("of_owner",))
 """The same seen from the account: owner is the account, of_owner what it may open."""
@@ -171,6 +171,15 @@ keyword = _owned(
     Index("uq_keyword_name", "lane", "owner", "folder", "name_hmac", unique=True),
     keys=("folder", "bit"),
 )
+
+seen = _owned(
+    "seen",
+    _col("modseq", BigInteger),
+    _col("is_seen", Boolean),
+    Index("ix_seen_modseq", "lane", "owner", "folder", "account", "modseq"),
+    keys=("folder", "account", "uid"),
+)
+"""In a mailbox of several readers: what each has read. Where one has no row, the flag of the entry holds."""
 
 vanished = _owned(
     "vanished", _col("uid_hi", BigInteger), _col("at_ms", BigInteger, 0), keys=("folder", "modseq", "uid_lo")

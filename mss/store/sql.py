@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from mss.model.ids import lane_of
 
+UIDS_AT_ONCE_MAX = 500
+"""Numbers in one IN list; longer sets are cut up (SQLite's limit of variables, PostgreSQL's planner)."""
 _SQLITE = sqlite.dialect()
 DatabaseTrouble = SQLAlchemyError
 """Whatever the database refuses or cannot do: commands turn it into one line."""
@@ -110,3 +112,8 @@ def owned_by(table: Table) -> ColumnElement[bool]:
 def own_parameters(owner: int) -> dict[str, int]:
     """Values for `owned_by`."""
     return {"o_lane": lane_of(owner), "o_owner": owner}
+
+
+def parts(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Numbers in runs that fit into one IN list."""
+    return (numbers[start : start + UIDS_AT_ONCE_MAX] for start in range(0, len(numbers), UIDS_AT_ONCE_MAX))

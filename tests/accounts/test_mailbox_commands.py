@@ -99,3 +99,22 @@ def test_an_absence_is_set_shown_and_ended(mss: Mss) -> None:
         assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1), words
         assert why in refused.stderr
     assert mss("absence", HOUSE, "--off").stdout == "not away\n"
+
+
+def test_members_of_a_team_come_change_and_go(mss: Mss) -> None:
+    """Words for the usual rights; what cannot be is one line."""
+    team = "cardio@chu.mssante.example"
+    assert mss("create", team, "--kind", "ORG", "--name", "Cardiologie", "--member", HOUSE).exit_code == 0
+    assert mss("member", team, "--add", WILSON, "--rights", "reader").exit_code == 0
+    mss("member", team, "--add", HOUSE, "--rights", "administrator")
+    shown = json.loads(mss("member", team, "--json").stdout)
+    assert {one["address"]: one["rights"] for one in shown} == {HOUSE: "administrator", WILSON: "reader"}
+    assert HOUSE not in mss("member", team, "--remove", HOUSE).stdout
+    for words, why in (
+        ((HOUSE, "--add", WILSON), "lent by mss mailbox delegate"),
+        ((team, "--add", team), "not a professional's mailbox"),
+        ((team, "--add", HOUSE, "--remove", WILSON), "one thing at a time"),
+    ):
+        refused = mss("member", *words)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1), words
+        assert why in refused.stderr

@@ -16,6 +16,7 @@ _VALIDITY = re.compile(rb"UIDVALIDITY (\d+)")
 class ResyncClient(PictureClient):
     """Knows its folder up to a mod-sequence: as far as everything was told and nothing could be held back."""
 
+    folder: str = "INBOX"
     uidvalidity: int = 0
     modseq: int = 0
     _highest: int = 0
@@ -24,11 +25,12 @@ class ResyncClient(PictureClient):
     """While a folder is being opened: rows by number."""
 
     @classmethod
-    async def arrive(cls, house: ImapHouse, user: str) -> ResyncClient:
+    async def arrive(cls, house: ImapHouse, user: str, folder: str = "INBOX") -> ResyncClient:
         client = await cls.connect(house, user)
         assert isinstance(client, ResyncClient)
+        client.folder = folder
         await client.command("ENABLE QRESYNC")
-        await client.select()
+        await client.select(folder)
         await client.command("UID FETCH 1:* (FLAGS)")
         return client
 
@@ -37,10 +39,11 @@ class ResyncClient(PictureClient):
         self.writer.transport.abort()
         client = await type(self).connect(house, user)
         assert isinstance(client, ResyncClient)
+        client.folder = self.folder
         await client.command("ENABLE QRESYNC")
         known = {seen.uid: seen for seen in self.messages if seen.uid}
         client._told = {}
-        await client.command(f"SELECT INBOX (QRESYNC ({self.uidvalidity} {self.modseq}))")
+        await client.command(f"SELECT {self.folder} (QRESYNC ({self.uidvalidity} {self.modseq}))")
         told, client._told = client._told, None
         assert client.uidvalidity == self.uidvalidity
         left = sorted(set(known) - client._earlier - {seen.uid for seen in told.values()})

@@ -18,14 +18,14 @@ CLIENTS = 5
 FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Label1", "$Label2")
 
 
-async def _act(client: PictureClient, chance: random.Random) -> None:
-    """One thing that a mail client does."""
+async def _act(client: PictureClient, chance: random.Random, folder: str = "INBOX") -> None:
+    """One thing that a mail client does in the folder it has open."""
     exists = len(client.messages)
     number = chance.randint(1, max(1, exists))
     number_too = chance.randint(1, max(1, exists))
     match chance.randrange(11):
         case 0:
-            await client.append("INBOX", letter(chance.randrange(1000)))
+            await client.append(folder, letter(chance.randrange(1000)))
         case 1 if exists:
             await client.command(f"STORE {number}:{number_too} +FLAGS ({chance.choice(FLAGS)})")
         case 2 if exists:
@@ -39,7 +39,7 @@ async def _act(client: PictureClient, chance: random.Random) -> None:
         case 6 if exists:
             await client.command(f"FETCH {number} (UID BODY[TEXT])")
         case 7 if exists:
-            await client.command(f"COPY {number} INBOX")
+            await client.command(f"COPY {number} {folder}")
         case 8 if exists > 8:
             await client.command(f"MOVE {number} Archives")
         case 9:

@@ -7,25 +7,38 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.software import SoftwareLogin, verifier_of
+from mss.accounts.teams import Teams
 from mss.crypto.authority import Issued
 from mss.crypto.tls import TlsHolder, service_server_context
-from mss.imap.backend import TOKEN_MECHANISMS, Account, Authenticate, Box, MailStore, NewMessage
+from mss.imap.backend import (
+    TOKEN_MECHANISMS,
+    Account,
+    Authenticate,
+    Box,
+    MailStore,
+    Member,
+    Members,
+    NewMessage,
+    Review,
+)
 from mss.imap.commands import Flags
 from mss.imap.mailacts import CellarMailStore
-from mss.imap.people import MailLogin
+from mss.imap.people import MailLogin, TeamDesk
 from mss.imap.server import Caps, ImapServer
 from mss.imap.state import Settings
 from mss.model.clock import Clock, ManualClock, SeededChance
 from mss.model.ids import OwnerId
 from mss.model.mailbox import MailboxKind
+from mss.model.rights import letters_of, word_of
 from mss.store.accounts import CredentialKind
 from mss.store.changes import ChangeBus
 from tests.kit.memory_mailstore import MemoryMailStore
@@ -37,6 +50,7 @@ COLLEAGUE = "paul.leroy@chu.mssante.example"
 TEAM = "secretariat@chu.mssante.example"
 SOFTWARE = "dpi@chu.mssante.example"
 PASSWORD = "abcd-efgh-ijkl-mnop"
+LEVEL = {DOCTOR: "administrator", COLLEAGUE: "member"}
 PEOPLE = {
     DOCTOR: MailboxKind.PERSONAL,
     COLLEAGUE: MailboxKind.PERSONAL,
@@ -47,11 +61,16 @@ PEOPLE = {
 
 @dataclass
 class Keeper:
-    """A mail store with its people: the doctor and the colleague (both members of the team), the software."""
+    """A mail store with its people: the doctor and the colleague (both members of the team; she may say who else is),
+    the software."""
 
     store: MailStore
     authenticate: Authenticate
     boxes: dict[str, Box]
+    review: Review
+    members: Members
+    suspend: Callable[[str], Awaitable[None]]
+    """Let somebody sign in no more."""
 
 
 class Tokens:
@@ -110,6 +129,8 @@ def letter(number: int = 1, *, subject: str = "", body: str = "Bonjour,\r\nvoici
 def memory_keeper(clock: Clock) -> Keeper:
     """People whose mail is kept in dictionaries."""
     store = MemoryMailStore(clock)
+    gone: set[str] = set()
+    rights = {address: letters_of(level) for address, level in LEVEL.items()}
     numbers = {DOCTOR: OwnerId(101), COLLEAGUE: OwnerId(102), TEAM: OwnerId(103), SOFTWARE: OwnerId(104)}
     boxes = {address: Box(owner, owner, address) for address, owner in numbers.items()}
     for owner in numbers.values():
@@ -126,11 +147,41 @@ def memory_keeper(clock: Clock) -> Keeper:
             username = whose
         elif secret != PASSWORD.encode() or username not in boxes or username == TEAM:
             return None
-        own = boxes[username]
-        shared = () if username == SOFTWARE else (Box(numbers[TEAM], own.owner, TEAM),)
-        return Account(own.owner, own, shared)
+        return account_of(username)
 
-    return Keeper(store, authenticate, boxes)
+    def account_of(username: str) -> Account:
+        own = boxes[username]
+        team = Box(numbers[TEAM], own.owner, TEAM, rights.get(username, ""), username.partition("@")[0])
+        return Account(own.owner, own, (team,) if team.rights else ())
+
+    async def review(account: Account) -> Account | None:
+        assert account.own is not None
+        if account.own.address in gone:
+            return None
+        now = account_of(account.own.address)
+        return account if now == account else now
+
+    async def suspend(address: str) -> None:
+        gone.add(address)
+
+    return Keeper(store, authenticate, boxes, review, _MemoryMembers(rights, boxes), suspend)
+
+
+class _MemoryMembers:
+    """Who belongs to the team, in a dictionary."""
+
+    def __init__(self, rights: dict[str, str], boxes: Mapping[str, Box]) -> None:
+        self._rights = rights
+        self._boxes = boxes
+
+    async def members(self, box: Box) -> list[Member]:
+        return [Member(address, letters) for address, letters in sorted(self._rights.items()) if letters]
+
+    async def change(self, box: Box, address: str, change: Callable[[str], str]) -> bool:
+        if address not in self._boxes or PEOPLE[address] is not MailboxKind.PERSONAL:
+            return False
+        self._rights[address] = letters_of(word_of(change(self._rights.get(address, ""))))
+        return True
 
 
 @asynccontextmanager
@@ -144,12 +195,17 @@ async def cellar_keeper(url: str, directory: Path, clock: ManualClock, pki: Pki)
         for address in (DOCTOR, COLLEAGUE):
             verifier = verifier_of(lookup, PASSWORD)
             await below.accounts.add_credential(owners[address], CredentialKind.APPLICATION_PASSWORD, verifier)
-            await below.accounts.add_member(owners[TEAM], owners[address], "member")
+            await below.accounts.add_member(owners[TEAM], owners[address], LEVEL[address])
         await login.allow_certificate(owners[SOFTWARE], str(software(pki).subject))
         store = CellarMailStore(below.store, below.opener, below.bodies, bus, lookup, clock, chance)
         people = MailLogin(login, below.store, below.opener, Tokens(owners))
         boxes = {address: Box(owner, owner, address) for address, owner in owners.items()}
-        yield Keeper(store, people.authenticate, boxes)
+        desk = TeamDesk(Teams(below.store, bus, clock), below.store, below.opener, lookup)
+
+        async def suspend(address: str) -> None:
+            await below.accounts.live_on(owners[address], LifeEvent.SUSPEND)
+
+        yield Keeper(store, people.authenticate, boxes, people.review, desk, suspend)
 
 
 @cache
@@ -174,7 +230,16 @@ async def imap_house(
     client = software(pki).write(directory, "software")
     tls = TlsHolder(lambda: service_server_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem))
     settings = settings or Settings("imap.chu.mssante.example", takes_tokens=True)
-    server = ImapServer(keeper.store, keeper.authenticate, clock or ManualClock(), settings, tls, caps)
+    server = ImapServer(
+        keeper.store,
+        keeper.authenticate,
+        clock or ManualClock(),
+        settings,
+        tls,
+        caps,
+        review=keeper.review,
+        members=keeper.members,
+    )
     starttls_port = await server.listen("127.0.0.1", 0, implicit_tls=False)
     tls_port = await server.listen("127.0.0.1", 0, implicit_tls=True)
     try:

@@ -16,10 +16,12 @@ from mss.formats.summary import summarise
 from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, Row
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.snapshot import Changes, Snapshot
+from mss.imap.takings import Signs, TeamChange, needed
 from mss.model.clock import Clock, to_ms
 from mss.model.errors import Malformed, NotFound
 from mss.model.ids import OwnerId
 from mss.model.mailbox import DEFAULT_FOLDERS, Flag, SpecialUse
+from mss.store.states import Change, FlagChange
 
 KEYWORDS_MAX = 62
 
@@ -39,6 +41,15 @@ class _Entry:
     kw: int
     modseq: int
     savedate_ms: int
+    read: dict[int, tuple[bool, int]] = field(default_factory=dict)
+    """In a team's mailbox: what each reader has read, and at which modseq."""
+
+    def as_seen(self, reader: int) -> tuple[int, int, int]:
+        """modseq, flags, keywords."""
+        if reader not in self.read:
+            return self.modseq, self.flags, self.kw
+        is_seen, modseq = self.read[reader]
+        return max(self.modseq, modseq), self.flags & ~Flag.SEEN | Flag.SEEN * is_seen, self.kw
 
 
 @dataclass
@@ -84,6 +95,10 @@ class MemoryMailStore:
 
     async def folders(self, box: Box) -> Sequence[Folder]:
         return [_told(box, folder) for folder in self._boxes[box.owner].folders.values()]
+
+    async def unread(self, folder: Folder) -> int:
+        entries = self._one(folder).entries.values()
+        return sum(1 for entry in entries if not entry.as_seen(folder.box.reader)[1] & Flag.SEEN)
 
     async def quota(self, box: Box) -> tuple[int, int]:
         kept = self._boxes[box.owner].folders.values()
@@ -143,12 +158,13 @@ class MemoryMailStore:
 
     async def snapshot(self, folder: Folder) -> Snapshot:
         one = self._one(folder)
-        states = ((uid, entry.modseq, entry.flags, entry.kw) for uid, entry in sorted(one.entries.items()))
+        states = ((uid, *entry.as_seen(folder.box.reader)) for uid, entry in sorted(one.entries.items()))
         return Snapshot.of(one.uidvalidity, one.uidnext, one.modseq, tuple(one.keywords), states)
 
     async def changes(self, folder: Folder, since: int) -> Changes | None:
         one = self._one(folder)
-        states = sorted((uid, e.modseq, e.flags, e.kw) for uid, e in one.entries.items() if e.modseq > since)
+        states = sorted((uid, *entry.as_seen(folder.box.reader)) for uid, entry in one.entries.items())
+        states = [state for state in states if state[1] > since]
         gone = [(uid, uid) for uid, modseq in one.vanished if modseq > since]
         return Changes(one.modseq, one.uidnext, states, gone, tuple(one.keywords))
 
@@ -202,9 +218,13 @@ class MemoryMailStore:
         used, most = await self.quota(folder.box)
         if used + len(message.raw) > most:
             raise FolderRefused(FolderProblem.OVER_QUOTA)
-        kw = _bits(one, message.flags.keywords)
+        change = FlagChange(message.flags.system, 0, _bits(one, self._wanted(folder, message.flags)))
+        flags, kw = self._signed(folder, change).apply(0, 0)
+        is_news = folder.box.reader and one.special_use not in (SpecialUse.SENT, SpecialUse.DRAFTS)
         one.modseq += 1
-        uid = self._put(one, kept, message.flags.system, kw)
+        uid = self._put(one, kept, flags & ~Flag.SEEN if is_news else flags, kw)
+        if is_news and flags & Flag.SEEN:
+            one.entries[uid].read[folder.box.reader] = True, one.modseq
         self._publish(folder)
         return uid
 
@@ -212,17 +232,28 @@ class MemoryMailStore:
         self, folder: Folder, uids: Sequence[int], mode: StoreMode, flags: Flags, unchanged_since: int | None = None
     ) -> list[int]:
         one = self._one(folder)
-        kw = _bits(one, flags.keywords) if mode is not StoreMode.REMOVE else _known_bits(one, flags.keywords)
+        reader = folder.box.reader
+        if mode is StoreMode.REMOVE:
+            asked = FlagChange(remove=flags.system, remove_kw=_known_bits(one, flags.keywords))
+        else:
+            _bits(one, self._wanted(folder, flags))
+            is_replaced = mode is StoreMode.REPLACE
+            asked = FlagChange(flags.system, 0, _known_bits(one, flags.keywords), replace=is_replaced)
+        change = self._signed(folder, asked)
         one.modseq += 1
         kept_back = []
         for uid, entry in self._entries(folder, uids):
-            if unchanged_since is not None and entry.modseq > unchanged_since:
+            modseq, *marks = entry.as_seen(reader)
+            if unchanged_since is not None and modseq > unchanged_since:
                 kept_back.append(uid)
                 continue
-            new = _applied(entry, mode, flags.system, kw)
-            if new != (entry.flags, entry.kw):
-                entry.flags, entry.kw = new
-                entry.modseq = one.modseq
+            new_flags, new_kw = change.apply(*marks)
+            if reader and (new_flags ^ marks[0]) & Flag.SEEN:
+                entry.read[reader] = bool(new_flags & Flag.SEEN), one.modseq
+            if reader:
+                new_flags = new_flags & ~Flag.SEEN | entry.flags & Flag.SEEN
+            if (new_flags, new_kw) != (entry.flags, entry.kw):
+                entry.flags, entry.kw, entry.modseq = new_flags, new_kw, one.modseq
         self._publish(folder)
         return kept_back
 
@@ -239,6 +270,14 @@ class MemoryMailStore:
         return marked
 
     # --- inside
+
+    def _wanted(self, folder: Folder, flags: Flags) -> list[str]:
+        mark = folder.box.mark
+        return [*flags.keywords, *needed(mark, flags)] if mark else list(flags.keywords)
+
+    def _signed(self, folder: Folder, change: FlagChange) -> Change:
+        names = {name.casefold(): bit for bit, name in enumerate(self._one(folder).keywords)}
+        return TeamChange(change, Signs.of(folder.box.mark, names)) if folder.box.mark else change
 
     def _new_folder(self, box: _Box, name: str, use: SpecialUse | None) -> _Folder:
         folder = _Folder(next(self._numbers), name, box.next_uidvalidity, use, name in box.lost_subscriptions)
@@ -285,6 +324,8 @@ class MemoryMailStore:
         for uid, entry in self._entries(folder, uids):
             names = [name for bit, name in enumerate(one.keywords) if entry.kw >> bit & 1]
             pairs.append((uid, self._put(other, entry.message, entry.flags, _bits(other, names))))
+            seen = {reader: (is_seen, other.modseq) for reader, (is_seen, _) in entry.read.items()}
+            other.entries[pairs[-1][1]].read = seen
         if not keep:
             self._remove(one, [uid for uid, _ in pairs])
         self._publish(folder)
@@ -329,16 +370,6 @@ def _bits(one: _Folder, names: Iterable[str]) -> int:
                 raise FolderRefused(FolderProblem.TOO_MANY_KEYWORDS)
             one.keywords.append(name)
     return _known_bits(one, names)
-
-
-def _applied(entry: _Entry, mode: StoreMode, flags: int, kw: int) -> tuple[int, int]:
-    match mode:
-        case StoreMode.REPLACE:
-            return flags, kw
-        case StoreMode.ADD:
-            return entry.flags | flags, entry.kw | kw
-        case StoreMode.REMOVE:
-            return entry.flags & ~flags, entry.kw & ~kw
 
 
 def _text(raw: bytes, *, header_too: bool) -> str:

@@ -168,12 +168,12 @@ async def test_a_delegation_ends_with_the_next_message(room: MailRoom, end: str)
 
 async def test_a_delegate_does_not_open_the_mailbox(room: MailRoom) -> None:
     """To write in a name is not to read its mail: the mail client is given no such mailbox."""
-    from mss.imap.people import RIGHTS_OF
+    from mss.model.rights import letters_of
 
     doctor, wilson = await delegated(room)
     memberships = await room.store.read(lambda c: owners.memberships(c, wilson))
     assert [owner for owner, _ in memberships] == [doctor]
-    assert not any(word in RIGHTS_OF for _, word in memberships)
+    assert not any(letters_of(word) for _, word in memberships)
 
 
 # What was judged is what is used

@@ -7,10 +7,12 @@ from email import message_from_bytes
 
 import pytest
 
+from mss.accounts.teams import Teams
 from mss.mail.delivery import TASK_FILE, TASK_UNREACHABLE
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.verdict import Accept, Later, Reason, Refuse
+from mss.store.changes import ChangeBus
 from tests.kit.mailroom import ABSENT, LAB, TEAM, MailRoom, Unlucky, address, mail
 
 DOCTOR = address("dr.house")
@@ -137,6 +139,11 @@ async def test_the_envelope_is_the_logins_too(room: MailRoom) -> None:
     assert await room.submission.sender(peer, address("cardio")) == no
     assert await room.submission.sender(peer, address("dr.nobody")) == no
     await room.cellar.accounts.add_member(team, doctor, "member")
+    assert await room.submission.sender(peer, address("cardio")) == Accept()
+    teams = Teams(room.store, ChangeBus("test"), room.clock)
+    await teams.change(team, doctor, lambda _before: "lrsw", "staff:test")  # reads and sorts, does not answer
+    assert await room.submission.sender(peer, address("cardio")) == no
+    await teams.change(team, doctor, lambda before: before + "p", "staff:test")
     assert await room.submission.sender(peer, address("cardio")) == Accept()
     await room.cellar.accounts.set_state(team, AccountState.CLOSED)
     assert await room.submission.sender(peer, address("cardio")) == no

@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import Flag
-from mss.store import folders, keywordbits
-from mss.store.folders import Appended, FlagChange, Folder, NewEntry
+from mss.store import folders, keywordbits, states
+from mss.store.folders import Appended, Folder, NewEntry
 from mss.store.sql import Connection
+from mss.store.states import FlagChange
 from tests.kit.people import Cellar
 
 
@@ -69,12 +70,12 @@ async def test_unchangedsince_keeps_back_what_somebody_else_changed(house: Cella
     modseq = (await append(house, owner, folder, 2)).modseq
     lane = lane_of(owner)
     seen = FlagChange(add=Flag.SEEN)
-    await house.store.write(lane, lambda c: folders.change_flags(c, owner, folder, [1], seen))
-    states, conflicts = await house.store.write(
-        lane, lambda c: folders.change_flags(c, owner, folder, [1, 2], FlagChange(add=Flag.FLAGGED), modseq)
+    await house.store.write(lane, lambda c: states.change_flags(c, owner, folder, [1], seen))
+    after, conflicts = await house.store.write(
+        lane, lambda c: states.change_flags(c, owner, folder, [1, 2], FlagChange(add=Flag.FLAGGED), modseq)
     )
     assert conflicts == [1]
-    assert [(uid, flags) for uid, _, flags, _ in states] == [(2, Flag.FLAGGED)]
+    assert [(uid, flags) for uid, _, flags, _ in after] == [(2, Flag.FLAGGED)]
 
 
 async def test_expunge_tells_who_did_it(house: Cellar, owner: OwnerId) -> None:
@@ -89,7 +90,7 @@ async def test_expunge_tells_who_did_it(house: Cellar, owner: OwnerId) -> None:
         )
     )
     assert sorted(uid for half in halves for uid in half) == uids
-    assert await house.store.read(lambda c: folders.changes_since(c, owner, folder, 0)) == ([], [(1, 50)])
+    assert await house.store.read(lambda c: states.changes_since(c, owner, folder, 0)) == ([], [(1, 50)])
 
 
 Step = tuple[str, int, int]
@@ -113,18 +114,18 @@ async def test_counts_and_changes_follow_whatever_happens(house: Cellar, steps: 
         elif act == "flag":
             change = FlagChange(add=flags, replace=bool(number % 2))
             uids = [number, number + 2]
-            await house.store.write(lane, lambda c, u=uids, f=change: folders.change_flags(c, owner, folder, u, f))  # type: ignore[misc]
+            await house.store.write(lane, lambda c, u=uids, f=change: states.change_flags(c, owner, folder, u, f))  # type: ignore[misc]
         else:
             uids = [number, number + 1]
             await house.store.write(lane, lambda c, u=uids: folders.expunge(c, owner, folder, u, 0, only_deleted=False))  # type: ignore[misc]
-        states = await house.store.read(lambda c: folders.snapshot(c, owner, folder))
-        history.append(((await inbox(house, owner)).highestmodseq, {uid: (f, k) for uid, _, f, k in states}))
+        rows = await house.store.read(lambda c: states.snapshot(c, owner, folder))
+        history.append(((await inbox(house, owner)).highestmodseq, {uid: (f, k) for uid, _, f, k in rows}))
     now = await inbox(house, owner)
     present = history[-1][1] if history else {}
     assert now.n_msg == len(present)
     assert now.n_unseen == sum(1 for f, _ in present.values() if not f & Flag.SEEN)
     for modseq, picture in history:
-        told = await house.store.read(lambda c, m=modseq: folders.changes_since(c, owner, folder, m))  # type: ignore[misc]
+        told = await house.store.read(lambda c, m=modseq: states.changes_since(c, owner, folder, m))  # type: ignore[misc]
         assert told is not None
         changed, gone = told
         rebuilt = {uid: s for uid, s in picture.items() if not any(lo <= uid <= hi for lo, hi in gone)}
