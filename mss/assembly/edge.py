@@ -22,17 +22,19 @@ from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import RelayServer
 from mss.smtp.space import DiskSpace
 from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, SubmissionServer
+from mss.store.spool import SpoolRoom
 
 
 async def build(process: Process) -> None:
     """Open the doors of this process's roles."""
+    spools = SpoolRoom(process.config.state_dir / "spool", process.ground.chance)
     if "relay-in" in process.roles and process.config.relay.listen is not None:
-        await _relay_in(process, process.config.relay.listen)
+        await _relay_in(process, process.config.relay.listen, spools)
     if "submission" in process.roles and process.config.submission is not None:
-        await _submission(process)
+        await _submission(process, spools)
 
 
-async def _relay_in(process: Process, listen: Listen) -> None:
+async def _relay_in(process: Process, listen: Listen, spools: SpoolRoom) -> None:
     ground, relay = process.ground, process.config.relay
     gate = process.gate()
     tally = Tally(ground.store, ground.clock)
@@ -64,12 +66,13 @@ async def _relay_in(process: Process, listen: Listen) -> None:
         meter=_meter(process, relay.caps),
         has_disk_space=_disk(process).has_room,
         postmaster=ground.house.postmaster,
+        spools=spools,
     )
     await server.start(listen.host, listen.port)
     process.stack.push_async_callback(server.stop)
 
 
-async def _submission(process: Process) -> None:
+async def _submission(process: Process, spools: SpoolRoom) -> None:
     ground, section = process.ground, process.config.submission
     assert section is not None
     gate = process.gate()
@@ -101,6 +104,7 @@ async def _submission(process: Process) -> None:
             has_disk_space=disk.has_room,
             postmaster=ground.house.postmaster,
             is_tls_from_start=is_implicit,
+            spools=spools,
         )
         await server.start(listen.host, listen.port)
         process.stack.push_async_callback(server.stop)

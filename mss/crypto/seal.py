@@ -9,7 +9,7 @@ the object and the frame, so ciphertexts cannot be swapped. Nothing here reads a
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -111,6 +111,47 @@ def encrypt_object(key: bytes, where: bytes, plain: bytes) -> bytes:
 
 def _frame_context(where: bytes, number: int, last: int) -> bytes:
     return b"%b#%d%b" % (where, number, b"." if number == last else b"")
+
+
+class FrameSealer:
+    """`encrypt_object` for octets that come piece by piece: what `add` and then `finish` answer is its ciphertext."""
+
+    def __init__(self, key: bytes, where: bytes) -> None:
+        self._cipher = AESGCM(derive(key, b"object", where))
+        self._where = where
+        self._number = 0
+        self._begun = b""  # never empty once something came: nobody knows yet which frame is the last
+
+    def add(self, plain: bytes) -> bytes:
+        """The frames that are full by now, but for what may be the last one."""
+        begun = self._begun + plain
+        full = max(0, len(begun) - 1) // FRAME_BYTES
+        view = memoryview(begun)
+        frames = [self._frame(view[at * FRAME_BYTES : (at + 1) * FRAME_BYTES], last=-1) for at in range(full)]
+        self._begun = begun[full * FRAME_BYTES :]
+        return b"".join(frames)
+
+    def finish(self) -> bytes:
+        """The last frame. Nothing may be added any more."""
+        return self._frame(self._begun, last=self._number)
+
+    def _frame(self, plain: bytes | memoryview, last: int) -> bytes:
+        number = self._number
+        self._number += 1
+        return self._cipher.encrypt(number.to_bytes(NONCE_BYTES), plain, _frame_context(self._where, number, last))
+
+
+def encrypt_pieces(key: bytes, where: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The ciphertext of `encrypt_object`, piece by piece."""
+    sealer = FrameSealer(key, where)
+    for piece in pieces:
+        yield sealer.add(piece)
+    yield sealer.finish()
+
+
+def object_size(plain_bytes: int) -> int:
+    """Bytes of the ciphertext of an object of that size."""
+    return plain_bytes + max(1, -(-plain_bytes // FRAME_BYTES)) * TAG_BYTES
 
 
 def decrypt_object(key: bytes, where: bytes, ciphertext: bytes) -> bytes:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss.mail.contents import Contents, Octets
 from mss.model.errors import MssError
 
 CONNECT_S = 3.0
@@ -48,18 +49,18 @@ class Loopback:
 Where = Unix | Loopback
 
 
-async def scan(where: Where, octets: bytes, within_s: float) -> str:
+async def scan(where: Where, octets: Octets, within_s: float) -> str:
     """The name of what was found, empty when the bytes are clean. Raises ClamdAway."""
     try:
         async with asyncio.timeout(within_s):
-            return await _scan(where, octets)
+            return await _scan(where, Contents.of(octets))
     except TimeoutError as problem:
         raise ClamdAway("too slow") from problem
     except OSError as problem:
         raise ClamdAway(f"not there ({type(problem).__name__})") from problem
 
 
-async def _scan(where: Where, octets: bytes) -> str:
+async def _scan(where: Where, octets: Contents) -> str:
     async with asyncio.timeout(CONNECT_S):
         if isinstance(where, Unix):
             reader, writer = await asyncio.open_unix_connection(str(where.path), limit=ANSWER_OCTETS_MAX)
@@ -75,16 +76,17 @@ async def _scan(where: Where, octets: bytes) -> str:
         writer.transport.abort()  # nothing more is wanted, and closing in good order may wait for a dead peer
 
 
-async def _send(writer: asyncio.StreamWriter, octets: bytes, answering: asyncio.Task[bytes]) -> None:
+async def _send(writer: asyncio.StreamWriter, octets: Contents, answering: asyncio.Task[bytes]) -> None:
     writer.write(b"zINSTREAM\0")
-    view = memoryview(octets)
-    for start in range(0, len(octets), CHUNK_OCTETS):
-        chunk = view[start : start + CHUNK_OCTETS]
-        writer.write(struct.pack(">I", len(chunk)))
-        writer.write(bytes(chunk))
-        await writer.drain()
-        if answering.done():
-            return
+    pieces = octets.pieces()
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        for start in range(0, len(piece), CHUNK_OCTETS):
+            chunk = piece[start : start + CHUNK_OCTETS]
+            writer.write(struct.pack(">I", len(chunk)))
+            writer.write(chunk)
+            await writer.drain()
+            if answering.done():
+                return
     writer.write(struct.pack(">I", 0))
     await writer.drain()
 

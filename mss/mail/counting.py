@@ -14,6 +14,7 @@ from datetime import datetime
 import structlog
 
 from mss.mail.bell import ALARM_ACT
+from mss.mail.contents import Octets
 from mss.mail.letters import PARIS
 from mss.mail.reception import Peer, PeerJudge, Receipt, Reception
 from mss.model.clock import Clock, from_ms
@@ -169,7 +170,7 @@ class CountedReception:
         self._tally.note(peer.name, verdict)
         return verdict
 
-    async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+    async def message(self, peer: Peer, envelope: Envelope, raw: Octets) -> Receipt:
         receipt = await self._reception.message(peer, envelope, raw)
         self._tally.note(peer.name, receipt.verdict)
         return receipt

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
-from mss.mail import letters
 from mss.mail.answers import task_context
 from mss.mail.holding import Held, Holder, PreparedHold
 from mss.mail.parcels import Letter, Parcel, Placing, Put
@@ -216,19 +215,22 @@ class Delivery:
     ) -> Parcel:
         key = self._sealer.key_for(owner, public_key)
         blob = new_id(self._clock, self._chance)
-        body = await letters.aside(len(letter.raw), key.encrypt, messages.BODY_KIND, number, letter.raw)
-        inline, place = (body, "") if len(body) <= blobs.INLINE_BYTES_MAX else (None, "")
-        if inline is None:
+        octets = len(letter.contents)
+        body_octets, inline, place = seal.object_size(octets), None, ""
+        if body_octets <= blobs.INLINE_BYTES_MAX:
+            inline = key.encrypt(messages.BODY_KIND, number, letter.contents.whole())
+        else:
             place = blobs.place_of(lane_of(owner), owner, blob)
-            await self._bodies.put(place, body)
+            pieces = key.encrypt_pieces(messages.BODY_KIND, number, letter.contents.pieces())
+            await self._bodies.put_pieces(place, pieces)
         new = messages.NewMessage(
             message=number,
-            size_bytes=len(letter.raw),
+            size_bytes=octets,
             key_epoch=key.epoch,
             summary_sealed=key.encrypt(messages.SUMMARY_KIND, number, letter.summary.to_bytes()),
             message_id_hmac=self._public.lookup.message_id(letter.message_id),
             blob=blob,
-            body_size_bytes=len(body),
+            body_size_bytes=body_octets,
             body_inline=inline,
             body_place=place,
             state=MessageState.HELD if hold else MessageState.VISIBLE if duty is None else MessageState.PENDING,

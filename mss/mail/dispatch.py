@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mss.crypto.keys import Lookup
-from mss.mail import letters
 from mss.mail.delivery import Delivery
 from mss.mail.holding import Doubt, Held, Holder
 from mss.mail.parcels import Letter, Parcel
@@ -95,7 +94,7 @@ class Dispatch:
     ) -> PreparedMail:
         envelope = OutgoingEnvelope(letter.sender, tuple(recipients), letter.message_id, letter.wish)
         # RFC 5321 §4.4: Return-Path is the last hop's to write
-        raw = await letters.aside(len(letter.raw), letters.without_fields, letter.raw, "Return-Path")
+        raw = await letter.contents.without_fields("Return-Path")
         return await self._putter.prepare(origin, domain, envelope, raw)
 
     def _originate(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mss.formats.summary import summarise
 from mss.mail import letters, policy
+from mss.mail.contents import Contents, Octets, aside
 from mss.mail.delivery import Delivery
 from mss.mail.parcels import Letter
 from mss.mail.peers import TrustGate
@@ -52,14 +52,20 @@ class Intake:
         facts = await self._recipients.facts(recipient, may_relay=False, is_trusted=False)
         return policy.judge_recipient(facts)
 
-    async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+    async def message(self, peer: Peer, envelope: Envelope, raw: Octets) -> Receipt:
         """Take in one message; durable in every mailbox when this accepts."""
+        try:
+            return await self._message(peer, envelope, Contents.of(raw))
+        except StorageUnavailable:
+            return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
+
+    async def _message(self, peer: Peer, envelope: Envelope, raw: Contents) -> Receipt:
         number = self._chance.token(8).hex()
         trace = letters.trace_fields(envelope, peer, self._house.host, number, protocol="ESMTPS")
         # RFC 5321 §4.4: only our Return-Path is to be believed
-        traced = await letters.aside(len(raw), letters.without_fields, raw, "Return-Path", before=trace)
+        traced = await raw.without_fields("Return-Path", before=trace)
         try:
-            structure = await letters.scan(traced)
+            structure, summary = await traced.look(letters.study)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         facts = letters.message_facts(structure, envelope, by_login=False)
@@ -69,14 +75,10 @@ class Intake:
         if not isinstance(verdict, Accept):
             return Receipt(verdict)
         doubt = await self._screening.doubt(raw)
-        summary = summarise(traced, structure)
-        letter = await letters.aside(
+        letter = await aside(
             len(raw), Letter, traced, summary, envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
         )
-        try:
-            return replace(await self._keep(letter, envelope), long_line=facts.long_line_number)
-        except StorageUnavailable:
-            return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
+        return replace(await self._keep(letter, envelope), long_line=facts.long_line_number)
 
     async def _keep(self, letter: Letter, envelope: Envelope) -> Receipt:
         within_s = self._house.unreachable_delay_max_s

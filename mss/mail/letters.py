@@ -5,19 +5,17 @@ Nothing is judged and nothing is kept here.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.policy import SMTP
 from email.utils import format_datetime
-from io import BytesIO
-from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from mss.formats import headers, mime, report
 from mss.formats.parts import Structure
+from mss.formats.summary import Summary, summarise
+from mss.mail.contents import aside
 from mss.mail.policy import MessageFacts
 from mss.mail.reception import Peer
 from mss.model.clock import Chance
@@ -25,12 +23,6 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, matricule_of
 from mss.model.message import Envelope
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-LARGE_OCTETS = 1024 * 1024
-"""What is done to a larger message is done in a thread: 25 MB take some tenths of a second, and the loop has others to
-serve."""
 SEVEN_BIT = SMTP.clone(cte_type="7bit")
 """For what the house composes: every server takes it (RFC 6152 §3)."""
 REFERENCES_MAX = 10
@@ -39,7 +31,6 @@ MESSAGE_ID_CHARS_MAX = 900
 PARIS = ZoneInfo("Europe/Paris")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
 _PATIENT = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9.-]*[A-Za-z0-9]", re.ASCII)
-_FIELD_END = re.compile(rb"\r\n(?![ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +46,15 @@ class HeaderFacts:
     received_fields: int
 
 
-async def aside(octets: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Pure work on a message of so many octets: at once, or in a thread when it is large."""
-    return await asyncio.to_thread(work, *args, **kwargs) if octets > LARGE_OCTETS else work(*args, **kwargs)
-
-
 async def scan(raw: bytes) -> Structure:
     """The structure of a message. Raises Malformed."""
     return await aside(len(raw), mime.scan, raw)
+
+
+def study(raw: bytes) -> tuple[Structure, Summary]:
+    """The structure of a message, and all that will be shown of it without its body. Raises Malformed."""
+    structure = mime.scan(raw)
+    return structure, summarise(raw, structure)
 
 
 def read_addresses(structure: Structure, field: str) -> tuple[tuple[MailAddress, ...], bool]:
@@ -154,26 +146,6 @@ def trace_fields(envelope: Envelope, peer: Peer, host: str, number: str, *, prot
 def return_path(sender: MailAddress | None) -> bytes:
     """The field that the last server writes; empty for reports."""
     return f"Return-Path: <{'' if sender is None else sender}>\r\n".encode("ascii")
-
-
-def without_fields(raw: bytes, *names: str, before: bytes = b"") -> bytes:
-    """The message without header fields of those names (Bcc, Return-Path at submission), others `before` it."""
-    end = raw.find(b"\r\n\r\n")
-    header, rest = (raw, memoryview(b"")) if end < 0 else (raw[: end + 2], memoryview(raw)[end + 2 :])
-    unwanted = tuple(name.lower().encode() for name in names)
-    kept = BytesIO()
-    kept.write(before)
-    start = 0
-    while start < len(header):
-        found = _FIELD_END.search(header, start)
-        stop = len(header) if found is None else found.end()
-        field = header[start:stop]
-        if field.partition(b":")[0].strip().lower() not in unwanted:
-            kept.write(field)
-        start = stop
-    for at in range(0, len(rest), LARGE_OCTETS):  # in pieces: others wait for the interpreter while one is copied
-        kept.write(rest[at : at + LARGE_OCTETS])
-    return kept.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field, replace
 
 from mss.formats.summary import Summary
+from mss.mail.contents import Contents, Octets
 from mss.mail.holding import Doubt, PreparedHold
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress, OwnerId
@@ -21,13 +21,13 @@ from mss.store.writer import Together
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message ready to be kept: bytes with our trace fields, and what was rendered from them once."""
+    """A message ready to be kept: octets with our trace fields, and what was rendered from them once."""
 
-    raw: bytes
+    raw: InitVar[Octets]
     summary: Summary
     sender: MailAddress | None
     peer_name: str
-    digest_source: InitVar[bytes]
+    digest_source: InitVar[Octets]
     """What a retry would repeat: the bytes before our trace fields."""
     wish: DsnWish = NOTHING_WISHED
     """What the sender asked of delivery reports."""
@@ -35,9 +35,11 @@ class Letter:
     """Of those, once for all recipients."""
     doubt: Doubt | None = None
     """What keeps it from being seen: it is put, and held."""
+    contents: Contents = field(init=False)
 
-    def __post_init__(self, digest_source: bytes) -> None:
-        object.__setattr__(self, "fingerprint", hashlib.sha256(digest_source).digest())
+    def __post_init__(self, raw: Octets, digest_source: Octets) -> None:
+        object.__setattr__(self, "contents", Contents.of(raw))
+        object.__setattr__(self, "fingerprint", Contents.of(digest_source).fingerprint())
 
     @property
     def message_id(self) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
-from mss.mail import letters
+from mss.mail.contents import Contents, Octets
 from mss.mail.holding import Holder
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.errors import NotFound
@@ -136,17 +136,19 @@ class QueuePutter:
         self._chance = chance
 
     async def prepare(
-        self, owner: OwnerId, next_hop: str, envelope: OutgoingEnvelope, raw: bytes, *, delay_s: float = 0.0
+        self, owner: OwnerId, next_hop: str, envelope: OutgoingEnvelope, raw: Octets, *, delay_s: float = 0.0
     ) -> PreparedMail:
         """Seal mail for one next hop and put a large body on disk. Raises StorageUnavailable."""
         now_ms = to_ms(self._clock.now())
         row_id, blob = new_id(self._clock, self._chance), new_id(self._clock, self._chance)
         key = self._chance.token(seal.KEY_BYTES)
-        ciphertext = await letters.aside(len(raw), seal.encrypt_object, key, seal.place(owner, MAIL_KIND, row_id), raw)
-        inline, place = (ciphertext, "") if len(ciphertext) <= blobs.INLINE_BYTES_MAX else (None, "")
-        if inline is None:
+        contents, body_place = Contents.of(raw), seal.place(owner, MAIL_KIND, row_id)
+        body_octets, inline, place = seal.object_size(len(contents)), None, ""
+        if body_octets <= blobs.INLINE_BYTES_MAX:
+            inline = seal.encrypt_object(key, body_place, contents.whole())
+        else:
             place = blobs.place_of(lane_of(owner), owner, blob)
-            await self._bodies.put(place, ciphertext)
+            await self._bodies.put_pieces(place, seal.encrypt_pieces(key, body_place, contents.pieces()))
         public, where = self._public.outbound, context(owner, row_id)
         mail = NewQueued(
             id=row_id,
@@ -160,7 +162,7 @@ class QueuePutter:
             expires_ms=now_ms + int(LIFETIME.total_seconds() * 1000),
         )
         addressed_to = " ".join(sorted(recipient.key for recipient in envelope.recipients))
-        return PreparedMail(owner, mail, messages.StoredBody(blob, len(ciphertext), place, inline), addressed_to)
+        return PreparedMail(owner, mail, messages.StoredBody(blob, body_octets, place, inline), addressed_to)
 
 
 class QueueTaker:

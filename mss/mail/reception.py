@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mss.mail.contents import Octets
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.message import Envelope
 from mss.model.verdict import Verdict
@@ -54,7 +55,7 @@ class Reception(Protocol):
         """RCPT TO, for each recipient."""
         ...
 
-    async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+    async def message(self, peer: Peer, envelope: Envelope, raw: Octets) -> Receipt:
         """The message, dot-unstuffed, CRLF lines, as received. Accepted means durable."""
         ...
 

@@ -13,6 +13,7 @@ import structlog
 
 from mss.mail import clamd
 from mss.mail.clamd import ClamdAway, Where
+from mss.mail.contents import Contents, Octets
 from mss.mail.holding import Doubt
 from mss.model.clock import Clock
 from mss.model.verdict import Reason
@@ -33,7 +34,7 @@ class Screening(Protocol):
         """It was away a moment ago; asking now would only hear so again."""
         ...
 
-    async def doubt(self, octets: bytes) -> Doubt | None:
+    async def doubt(self, octets: Octets) -> Doubt | None:
         """Why nobody may see them yet; None when they are clean, or when no antivirus is configured."""
         ...
 
@@ -43,7 +44,7 @@ class NoScreening:
 
     is_resting = False
 
-    async def doubt(self, octets: bytes) -> Doubt | None:
+    async def doubt(self, octets: Octets) -> Doubt | None:
         return None
 
 
@@ -61,7 +62,7 @@ class ClamdScreening:
     def is_resting(self) -> bool:
         return self._clock.monotonic_s() < self._away_until_s
 
-    async def doubt(self, octets: bytes) -> Doubt | None:
+    async def doubt(self, octets: Octets) -> Doubt | None:
         if self.is_resting:
             return Doubt(Reason.NOT_SCANNED, "away")
         try:
@@ -70,7 +71,7 @@ class ClamdScreening:
         except TimeoutError:
             return Doubt(Reason.NOT_SCANNED, "too many at once")
         try:
-            found = await clamd.scan(self._where, octets, self._within_s)
+            found = await clamd.scan(self._where, Contents.of(octets), self._within_s)
         except ClamdAway as away:
             self._rest(str(away), len(octets))
             return Doubt(Reason.NOT_SCANNED, str(away))

@@ -14,6 +14,7 @@ from mss.formats import mime
 from mss.formats.parts import Structure
 from mss.formats.summary import summarise
 from mss.mail import letters, policy
+from mss.mail.contents import Contents, Octets, aside
 from mss.mail.dispatch import Also, Dispatch, nothing_more
 from mss.mail.letters import PARIS
 from mss.mail.parcels import Letter
@@ -65,12 +66,18 @@ class Submission:
         facts = await self._recipients.facts(recipient, may_relay=True, is_trusted=is_trusted)
         return policy.judge_recipient(facts)
 
-    async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+    async def message(self, peer: Peer, envelope: Envelope, raw: Octets) -> Receipt:
         """Take a message of a login and send it; durable when this accepts."""
+        try:
+            return await self._message(peer, envelope, Contents.of(raw))
+        except StorageUnavailable:
+            return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
+
+    async def _message(self, peer: Peer, envelope: Envelope, raw: Contents) -> Receipt:
         assert peer.account is not None, "the door asks for a login first"
         number = self._chance.token(8).hex()
         try:
-            structure = await letters.scan(raw)
+            structure = await raw.look(mime.scan)
             seen = letters.header_facts(structure)
             pens = await self._recipients.may_write_as(peer.account, (*seen.from_addresses, *seen.senders))
             facts = letters.message_facts(
@@ -83,7 +90,7 @@ class Submission:
             writer = peer.address if shown.key in pens.lent and not seen.senders else None
             added, gone = self._completed(structure, shown, writer)
             before = self._trace(peer, envelope, number) + added
-            finished = await letters.aside(len(raw), letters.without_fields, raw, *gone, before=before)
+            finished = await raw.without_fields(*gone, before=before)
             # Two mails alike to the byte are one mail sent twice only when they bear the same Message-ID.
             repeated = raw if _says(structure, "Message-ID") else finished
             size = await self._recipients.size_facts(
@@ -91,18 +98,15 @@ class Submission:
             )
             if not isinstance(verdict := policy.judge_size(size), Accept):
                 return Receipt(verdict)
-            summary = summarise(finished, await letters.scan(finished))
+            _, summary = await finished.look(letters.study)
             doubt = await self._screening.doubt(raw)
-            letter = await letters.aside(
+            letter = await aside(
                 len(raw), Letter, finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt
             )
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
-        try:
-            also = self._trace_of_delegation(peer, letter, pens.lent.get(shown.key))
-            await self._dispatch.send(peer.account, letter, envelope.recipients, also=also)
-        except StorageUnavailable:
-            return Receipt(Later(Reason.STORAGE_UNAVAILABLE))
+        also = self._trace_of_delegation(peer, letter, pens.lent.get(shown.key))
+        await self._dispatch.send(peer.account, letter, envelope.recipients, also=also)
         return Receipt(Accept(), int(number, 16))
 
     def _trace(self, peer: Peer, envelope: Envelope, number: str) -> bytes:

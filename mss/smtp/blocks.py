@@ -37,7 +37,9 @@ class MessageReader:
         self.received = 0
         """Octets on the wire so far."""
         self.kept = 0
-        """Octets of the message held in memory."""
+        """Octets of the message so far, dots undone."""
+        self.held = 0
+        """Of those, octets in memory here."""
         self.problem: Reason | None = None
         """Why this message will be refused; the first thing that was wrong."""
         self.is_whole = False
@@ -53,11 +55,12 @@ class MessageReader:
         if self.problem is None:
             self.problem = reason
         self._lines = BytesIO()
-        self.kept = 0
+        self.kept = self.held = 0
 
     def message(self) -> bytes:
-        """The message, dots undone; hands over what was kept."""
+        """The message, dots undone, from where it was last handed over."""
         whole, self._lines = self._lines.getvalue(), BytesIO()
+        self.held = 0
         return whole
 
     def _keep_lines(self, seen: int, has_dots: bool) -> None:
@@ -83,6 +86,7 @@ class MessageReader:
                 lines = lines.removeprefix(b".").replace(b"\n.", b"\n")
             self._lines.write(lines)
             self.kept += len(lines)
+            self.held += len(lines)
             if self.kept > self._octets_max:
                 self.spoil(Reason.TOO_LARGE)
 

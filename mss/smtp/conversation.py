@@ -266,9 +266,10 @@ class Conversation(Wire):
 
     async def _answer_to(self, reader: MessageReader) -> Reply:
         """What is wrong with the message, or what the house says of it."""
+        if reader.problem is None:
+            self.envelope.message = await self._arrival.contents(reader)
         if reader.problem is not None:
             return replies.REPLIES[reader.problem]
-        self.envelope.content = self.envelope.original_content = reader.message()
         return await self.handler.handle_DATA(self, self.session, self.envelope)
 
     def _conclude(self, reply: Reply) -> None:
@@ -308,7 +309,7 @@ class Conversation(Wire):
     def _begin_anew(self) -> None:
         """Forget the transaction, and what of its message is in memory."""
         self.envelope = Transaction()
-        self._hold(0)
+        self._arrival.forget()
 
     def _object(self, reply: Reply) -> None:
         """Answer a command that was no command, or out of order; too many end the connection."""

@@ -17,6 +17,7 @@ from mss.smtp.conversation import Conversation, Handler
 from mss.smtp.limits import ConnectionCounter, Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
 from mss.smtp.wire import Visit, Wire
+from mss.store.spool import SpoolRoom
 
 LISTEN_BACKLOG = 1024
 """A burst of new connections waits in the kernel instead of being refused by it."""
@@ -52,8 +53,10 @@ class MailServer:
         has_disk_space: DiskHasRoom = always,
         postmaster: MailAddress | None = None,
         is_tls_from_start: bool = False,
+        spools: SpoolRoom | None = None,
     ) -> None:
-        """`hostname` is what we call ourselves; `postmaster` who answers to `RCPT TO:<postmaster>`."""
+        """`hostname` is what we call ourselves; `postmaster` who answers to `RCPT TO:<postmaster>`; `spools`
+        where large messages lie while they arrive (without, in memory)."""
         self.hostname = parse_domain(hostname)
         self.handler = handler
         self.limits = limits or Limits()
@@ -61,6 +64,7 @@ class MailServer:
         self.has_disk_space = has_disk_space
         self.postmaster = postmaster
         self.is_tls_from_start = is_tls_from_start
+        self.spools = spools
         self.memory = OctetBudget(self.limits.octets_in_memory_max)
         self.counter = ConnectionCounter(self.limits)
         self._tls = tls

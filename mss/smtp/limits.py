@@ -59,7 +59,10 @@ class Limits:
     connections_per_party_max: int = 50
     """With one certificate or account, from wherever."""
     octets_in_memory_max: int = 256 * 1024 * 1024
-    """Messages that are arriving now, over all connections: seven of the largest, thousands of usual ones."""
+    """Messages that are arriving now, over all connections: thousands of usual ones; of large ones what is on its way
+    to the spool (seven of the largest, where there is none)."""
+    octets_spooled_from: int = 1024 * 1024
+    """Of a message that is arriving, what exceeds this goes to the spool; twice as much, and the client waits."""
 
 
 class ConnectionCounter:

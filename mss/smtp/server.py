@@ -22,6 +22,7 @@ from mss.smtp.meters import Caps, Meter, Party
 from mss.smtp.replies import Reply
 from mss.smtp.transaction import Transaction
 from mss.smtp.wire import Visit
+from mss.store.spool import SpoolRoom
 
 
 class MailHandler:
@@ -71,10 +72,9 @@ class MailHandler:
             remote_address=session.remote_address,
             wish=envelope.wish,
         )
-        octets = envelope.octets
-        receipt: Receipt = await self._reception.message(peer, ours, octets)
+        receipt: Receipt = await self._reception.message(peer, ours, envelope.message)
         if isinstance(receipt.verdict, Accept):
-            journal.accepted(server.doorway.name, receipt.number, len(octets), session.serial)
+            journal.accepted(server.doorway.name, receipt.number, len(envelope.message), session.serial)
             if receipt.long_line:
                 journal.long_line(server.doorway.name, receipt.number, receipt.long_line, session.serial)
         return self._told(server, "DATA", session, receipt.verdict, replies.kept(receipt.number))
@@ -141,6 +141,7 @@ class RelayServer(MailServer):
         meter: Meter | None = None,
         has_disk_space: DiskHasRoom = always,
         postmaster: MailAddress | None = None,
+        spools: SpoolRoom | None = None,
     ) -> None:
         """`tls` gives the current `crypto.tls.relay_server_context` (client certificate optional)."""
         super().__init__(
@@ -151,4 +152,5 @@ class RelayServer(MailServer):
             limits=limits,
             has_disk_space=has_disk_space,
             postmaster=postmaster,
+            spools=spools,
         )

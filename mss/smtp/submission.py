@@ -23,6 +23,7 @@ from mss.smtp.limits import Limits
 from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import MailHandler
 from mss.smtp.wire import CutOff, Visit
+from mss.store.spool import SpoolRoom
 
 PLAIN = "PLAIN"
 EXTERNAL = "EXTERNAL"
@@ -155,6 +156,7 @@ class SubmissionServer(MailServer):
         has_disk_space: DiskHasRoom = always,
         postmaster: MailAddress | None = None,
         is_tls_from_start: bool = False,
+        spools: SpoolRoom | None = None,
     ) -> None:
         """`tls` gives the current `crypto.tls.service_server_context`, with client roots when EXTERNAL is wanted;
         `meter` may be that of the other port."""
@@ -167,6 +169,7 @@ class SubmissionServer(MailServer):
             has_disk_space=has_disk_space,
             postmaster=postmaster,
             is_tls_from_start=is_tls_from_start,
+            spools=spools,
         )
         self.name = "submissions" if is_tls_from_start else "submission"
         self.authenticate = authenticate

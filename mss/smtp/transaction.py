@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from aiosmtpd.smtp import Envelope
 
+from mss.mail.contents import Contents
 from mss.model.ids import MailAddress
 from mss.model.message import DsnWish, RecipientWish, Returned
 from mss.smtp import wishes
@@ -25,6 +26,8 @@ class Transaction(Envelope):
         self.recipient_wishes: dict[str, RecipientWish] = {}
         self.chunks: ChunkReader | None = None
         """What BDAT has brought so far; None before the first."""
+        self.message: Contents = Contents(b"")
+        """As received, dots undone."""
 
     @property
     def is_begun(self) -> bool:
@@ -45,9 +48,3 @@ class Transaction(Envelope):
     def wish(self) -> DsnWish:
         """What the sender asked of delivery reports."""
         return DsnWish(self.returned, self.envelope_id, MappingProxyType(self.recipient_wishes))
-
-    @property
-    def octets(self) -> bytes:
-        """The message as received, dots undone."""
-        assert isinstance(self.content, bytes)
-        return self.content

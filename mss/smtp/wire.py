@@ -18,14 +18,15 @@ from aiosmtpd.smtp import SMTP, Session
 from mss.crypto.certs import serial_of
 from mss.crypto.tls import peer_certificate
 from mss.mail.reception import Peer
-from mss.model.verdict import Reason
 from mss.smtp import journal, replies
+from mss.smtp.arrival import Arrival
 from mss.smtp.blocks import BlockReader, ChunkReader, MessageReader
 from mss.smtp.commands import CommandReader
 from mss.smtp.limits import Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
 from mss.smtp.replies import Reply
 from mss.smtp.smalltls import RECORD_OCTETS, SmallTls
+from mss.store.spool import SpoolRoom
 
 BACKLOG_OCTETS_MAX = 64 * 1024
 """Commands that a client sends ahead while we work on one; more waits in its own socket."""
@@ -73,6 +74,7 @@ class Doorway(Protocol):
     limits: Limits
     memory: OctetBudget
     meter: Meter
+    spools: SpoolRoom | None
     is_tls_from_start: bool
 
     def tls_context(self) -> ssl.SSLContext: ...
@@ -95,7 +97,7 @@ class Wire(SMTP):
         self.session: Visit = Visit(loop, "")
         self._commands = CommandReader(max(self.limits.command_octets_max, self.limits.auth_octets_max))
         self._arriving: MessageReader | None = None  # while octets of a message are awaited
-        self._held = 0
+        self._arrival = Arrival(doorway.memory, doorway.spools, self.limits.octets_spooled_from)
         self._message_begun_at = 0.0
         self._out: list[bytes] = []
         self._last_words: Reply | None = None
@@ -127,6 +129,10 @@ class Wire(SMTP):
     def data_received(self, data: bytes) -> None:
         if (reader := self._arriving) is not None:
             if not self._take_in(reader, data):
+                if self._arrival.is_much(reader):
+                    if self._arrival.is_too_much(reader):
+                        self._pause_reading()
+                    self._wake()
                 return
             data, self._arriving = reader.rest, None
         self._commands.feed(data)
@@ -205,6 +211,8 @@ class Wire(SMTP):
         reader.expect(octets)
         self._take_in(reader, self._commands.take_octets(octets))
         await self._fill(reader)
+        if self._arrival.is_much(reader):  # a chunk that was here already was awaited by nobody
+            await self._arrival.put_aside(reader)
 
     async def _fill(self, reader: MessageReader) -> None:
         """Until the end that the reader awaits."""
@@ -214,7 +222,10 @@ class Wire(SMTP):
             while not reader.is_whole:
                 if self._eof:
                     raise HungUp
-                await self._more()
+                if self._arrival.is_much(reader):
+                    await self._arrival.put_aside(reader)  # what comes meanwhile wakes nobody: look again
+                else:
+                    await self._more()
         except CutOff:
             if reader.problem is not None:  # a client that waits for us behind a false ending reads why
                 raise CutOff(replies.REPLIES[reader.problem]) from None
@@ -226,13 +237,6 @@ class Wire(SMTP):
 
     def _message_deadline(self, reader: MessageReader) -> float:
         return self._message_begun_at + self.limits.data_s + reader.received / self.limits.data_octets_per_s
-
-    def _hold(self, octets: int) -> bool:
-        """So many octets of a message are in memory for this connection now; False when there is no room."""
-        if not self.doorway.memory.resize(self._held, octets):
-            return False
-        self._held = octets
-        return True
 
     def _say(self, reply: Reply) -> None:
         """Replies to a group of commands go out together (RFC 2920 §3.2)."""
@@ -294,7 +298,7 @@ class Wire(SMTP):
     def _end(self) -> None:
         """The upper half has ended; say and close what is left."""
         self._is_done = True
-        self._hold(0)
+        self._arrival.forget()
         self._hang_up()
         self._leave_if_over()
 
@@ -315,8 +319,7 @@ class Wire(SMTP):
         is_whole = reader.feed(data)
         if self.session.party is not None:
             self.doorway.meter.count_octets(self.session.party, reader.received - before)
-        if not self._hold(reader.kept):
-            reader.spoil(Reason.RATE_LIMITED)
+        self._arrival.count(reader)
         if reader.problem is not None and reader.received > 2 * self.limits.message_octets_max:
             self._cut(replies.REPLIES[reader.problem])
         self._deadline = self._message_deadline(reader)

@@ -79,6 +79,7 @@ def against_postfix(demo: Demo) -> None:
 def under_strain(demo: Demo) -> None:
     alone, beside_large = strain.p99_ms(demo)
     row("p99 of small mails", f"{alone:.0f} ms, while 25 MB arrive {beside_large:.0f} ms: {beside_large / alone:.1f}")
+    row("memory of the edge, eight mails of 25 MB at once", f"{strain.peak_mb(demo):.0f} MB more")
     row("rate of 20 sessions with 5 ms more a sync", f"{strain.rate_kept_on_a_slow_disk(demo):.0%} of that without")
 
 

@@ -41,6 +41,12 @@ def pss_mb(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+def peak_mb(pid: int) -> float:
+    """The most memory that it ever had, or had since `clear_refs` was told so (proc(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
 def _stat(pid: int) -> list[str]:
     """Fields of /proc/PID/stat after the name, from the state on."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from tests.bench import proc
 from tests.bench.intake import SENDER, plain
 from tests.bench.peers import RECIPIENTS, Load, send
 from tests.kit.demo import Demo
@@ -23,6 +24,7 @@ from tests.kit.smtpload import LoadClient, Target
 PLANTED = Path(__file__).parent / "planted"
 LARGE_OCTETS = 24_000_000
 SMALL_OCTETS = 8_500
+AT_ONCE = 8
 SMALL_PER_S = 20
 SMALL_MAILS = 300
 SESSIONS = Load("8 kB, 20 sessions", SMALL_OCTETS, 800, 20, is_kept=True)
@@ -86,6 +88,27 @@ def _send_large(target: Target, arrives: Event, enough: Event) -> None:
         client.close()
 
     asyncio.run(one_after_the_other())
+
+
+def peak_mb(demo: Demo) -> float:
+    """By how much the edge's memory rises at most while eight 25 MB mails arrive at once, two recipients each."""
+    target, edge = _target(demo), demo.told["operator"]["pids"]["edge"]
+    asyncio.run(_at_once(target, 8_500))  # whatever a first mail needs is there
+    Path(f"/proc/{edge}/clear_refs").write_text("5")
+    before = proc.peak_mb(edge)
+    asyncio.run(_at_once(target, LARGE_OCTETS))
+    return proc.peak_mb(edge) - before
+
+
+async def _at_once(target: Target, octets: int) -> None:
+    clients = [LoadClient(target) for _ in range(AT_ONCE)]
+    mails = [plain(octets) for _ in clients]
+    answers = await asyncio.gather(
+        *(client.send(SENDER, RECIPIENTS[:2], data) for client, data in zip(clients, mails, strict=True))
+    )
+    assert all(answer.is_yes for answer in answers), answers
+    for client in clients:
+        client.close()
 
 
 def rate_kept_on_a_slow_disk(demo: Demo) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from mss.cli import stats
 from mss.config import load
 from mss.foundation import Foundation, lay
+from mss.mail.contents import Octets
 from mss.mail.counting import Tally
 from mss.mail.holding import Doubt
 from mss.mail.reception import Peer
@@ -46,7 +47,7 @@ def test_ids_are_texts_and_lead_back(operator: Operator) -> None:
     class Suspicious:
         is_resting = False
 
-        async def doubt(self, octets: bytes) -> Doubt | None:
+        async def doubt(self, octets: Octets) -> Doubt | None:
             return Doubt(Reason.VIRUS_FOUND, "Test")
 
     async def work(ground: Foundation) -> None:

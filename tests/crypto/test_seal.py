@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,17 @@ def test_an_object_comes_back_whole(size: int) -> None:
     ciphertext = seal.encrypt_object(KEY, WHERE, plain)
     assert seal.decrypt_object(KEY, WHERE, ciphertext) == plain
     assert len(ciphertext) == size + max(1, -(-size // FRAME_BYTES)) * TAG_BYTES
+
+
+@given(st.lists(st.integers(0, 2 * FRAME_BYTES), max_size=6))
+def test_pieces_become_the_ciphertext_of_the_whole(sizes: list[int]) -> None:
+    """However they are cut, and its size is known before."""
+    plain = bytes(n % 251 for n in range(sum(sizes)))
+    cuts = [sum(sizes[:n]) for n in range(len(sizes) + 1)]
+    pieces = [plain[start:stop] for start, stop in pairwise(cuts)]
+    ciphertext = b"".join(seal.encrypt_pieces(KEY, WHERE, pieces))
+    assert ciphertext == seal.encrypt_object(KEY, WHERE, plain)
+    assert len(ciphertext) == seal.object_size(len(plain))
 
 
 def test_frames_cannot_be_cut_off_swapped_or_moved() -> None:

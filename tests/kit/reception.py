@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from mss.mail.contents import Contents, Octets
 from mss.mail.reception import Peer, Receipt
 from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress
@@ -67,7 +68,8 @@ class FakeReception:
             return Refuse(Reason.RECIPIENT_NOT_OURS)
         return asked_for(recipient.local)
 
-    async def message(self, peer: Peer, envelope: Envelope, raw: bytes) -> Receipt:
+    async def message(self, peer: Peer, envelope: Envelope, raw: Octets) -> Receipt:
+        raw = Contents.of(raw).whole()
         if self.before_keeping is not None:
             await self.before_keeping(envelope)
         subject = _SUBJECT.search(raw, 0, 2000)

@@ -19,6 +19,7 @@ from mss.smtp.limits import Limits
 from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import RelayServer
 from mss.smtp.submission import EXTERNAL, Attempt, SubmissionServer
+from mss.store.spool import SpoolRoom
 from tests.kit.pki import HOSPITAL_DOMAIN, LAB_DOMAIN, Pki
 from tests.kit.reception import FakeJudge, FakeReception
 
@@ -180,7 +181,11 @@ class Behind:
 
 @asynccontextmanager
 async def smtp_house(
-    pki: Pki, limits: Limits | None = None, behind: Behind | None = None, caps: Caps | None = None
+    pki: Pki,
+    limits: Limits | None = None,
+    behind: Behind | None = None,
+    caps: Caps | None = None,
+    spools: SpoolRoom | None = None,
 ) -> AsyncIterator[SmtpHouse]:
     """The hospital's doors, open."""
     reception, judge, clock = FakeReception(), FakeJudge(pki), ManualClock()
@@ -215,6 +220,7 @@ async def smtp_house(
             has_disk_space=has_disk_space,
             postmaster=postmaster,
             is_tls_from_start=is_tls_from_start,
+            spools=spools,
         )
 
     relay = RelayServer(
@@ -227,6 +233,7 @@ async def smtp_house(
         meter=meters["relay"],
         has_disk_space=has_disk_space,
         postmaster=postmaster,
+        spools=spools,
     )
     house = SmtpHouse(
         pki, reception, judge, relay, submission(is_tls_from_start=False), submission(is_tls_from_start=True), clock

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from mss.crypto import seal
+from mss.mail.contents import Contents
 from mss.mail.delivery import TASK_FILE, TASK_UNREACHABLE
+from mss.mail.reception import Receipt
 from mss.model.ids import MailAddress, lane_of
 from mss.model.mailbox import MailboxKind
-from mss.model.verdict import Accept, Later, Reason
+from mss.model.verdict import Accept, Later, Reason, Refuse
 from mss.store import folders, owners
 from mss.store.database import Store
 from mss.store.messages import MessageState
+from mss.store.spool import SpoolRoom
 from tests.kit.mailroom import ABSENT, LAB, LARGE, PATIENTS, POSTMASTER, MailRoom, Unlucky, address, mail
 
 # What a yes promises
@@ -78,6 +81,37 @@ async def test_the_same_mail_twice_stands_once(room: MailRoom, body: str, tmp_pa
     assert await room.used_bytes(house) == len((await room.bodies(house))[0])
     assert await files_below(room, tmp_path) == (2 if body == LARGE else 0)
     assert Counter(await room.trace("<un@labo.mssante.example>")) == {"mail.received": 3, "mail.again": 6}
+
+
+async def test_what_arrived_by_the_spool_is_what_arrives_in_memory(room: MailRoom, tmp_path: Path) -> None:
+    """For each recipient, at the retry, in the queue and when refused: the same octets, files and answers."""
+    house, claire, raw = await room.professional("dr.house"), await room.patient(), mail(body=LARGE * 4)
+    spools = SpoolRoom(tmp_path / "spool", room.chance)
+
+    async def receive(octets: bytes) -> Receipt:
+        spool = spools.open()
+        await spool.write(octets)
+        await spool.finish()
+        envelope = room.envelope(LAB, "dr.house", claire.address, ABSENT)
+        receipt = await room.intake.message(room.peer, envelope, Contents(b"", spool))
+        spool.close()
+        return receipt
+
+    for _ in range(2):
+        assert (await receive(raw)).verdict == Accept()
+    assert (await room.receive(raw, "dr.house", claire.address, ABSENT)).verdict == Accept()
+    for owner in (house, claire.owner):
+        (body,) = await room.bodies(owner)
+        assert body.startswith(b"Return-Path: <resultats@")
+        assert body.endswith(raw)
+    assert (await receive(raw.replace(b"From:", b"X-From:", 1))).verdict == Refuse(Reason.FROM_NOT_SINGLE)
+    assert await files_below(room, tmp_path) == 2
+    gone = spools.open()
+    await gone.write(raw)
+    gone.close()
+    receipt = await room.intake.message(room.peer, room.envelope(LAB, "dr.house"), Contents(b"", gone))
+    assert receipt.verdict == Later(Reason.STORAGE_UNAVAILABLE), "a spool that broke is no half message"
+    assert await files_below(room, tmp_path) == 2
 
 
 async def files_below(room: MailRoom, directory: Path) -> int:

@@ -120,9 +120,9 @@ class Work:
             self.counts[re.sub(r"[:$]\w+", "?", details[2])] += 1
 
         with patch.context() as only_here:
-            for name in ("seal_to", "encrypt_object"):
+            for name in ("seal_to", "encrypt_object", "encrypt_pieces"):
                 only_here.setattr(seal, name, counting(name, getattr(seal, name)))
-            only_here.setattr(room.cellar.bodies, "put", counting("file", room.cellar.bodies.put))
+            only_here.setattr(room.cellar.bodies, "put_pieces", counting("file", room.cellar.bodies.put_pieces))
             only_here.setattr(room.store, "write", counting("transaction", room.store.write))
             event.listen(Engine, "before_cursor_execute", statement)
             try:

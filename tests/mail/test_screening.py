@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mss.mail.contents import Contents, Octets
 from mss.mail.holding import Doubt
 from mss.mail.intake import Intake
 from mss.mail.replies import PatientReplies
@@ -24,8 +25,8 @@ class Suspicious:
     def __init__(self) -> None:
         self.shown: list[bytes] = []
 
-    async def doubt(self, octets: bytes) -> Doubt | None:
-        self.shown.append(octets)
+    async def doubt(self, octets: Octets) -> Doubt | None:
+        self.shown.append(Contents.of(octets).whole())
         return Doubt(Reason.VIRUS_FOUND, "Test")
 
 
