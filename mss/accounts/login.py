@@ -27,7 +27,7 @@ from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.store import accounts, audit, owners
-from mss.store.accounts import AccountRow, CredentialKind
+from mss.store.accounts import AccountKind, AccountRow, CredentialKind
 from mss.store.database import Store
 
 LOGIN_CHARS_MAX = 64
@@ -140,7 +140,8 @@ class Login:
             return Entry(WRONG)
         self._slowdown.forgive(key)
         self._give_back(device, visitor)
-        session = self._sessions.new(account.owner, Level.PASSWORD, {"next": next_page})
+        kind = account.row.kind if account.row else AccountKind.PATIENT
+        session = self._sessions.new(account.owner, Level.PASSWORD, {"next": next_page}, kind)
         await self._store.write(lane_of(account.owner), lambda c: self._sessions.keep(c, session))
         return Entry(Accept(), session)
 
@@ -194,7 +195,7 @@ class Login:
         device = device_of(self._lookup, owner, visitor.device)
         # Whoever knows the password can use up the account's tries; a known browser then has its own.
         spare = bool(device) and self._device_codes.take((owner, device)) == 0
-        full = self._sessions.new(owner, Level.FULL, {})
+        full = self._sessions.new(owner, Level.FULL, {}, row.kind)
         entry = await self._store.write(lane_of(owner), lambda c: self._judge_code(c, session, full, step, spare=spare))
         if isinstance(entry.verdict, Accept):
             self._device_codes.give_back((owner, device))

@@ -25,7 +25,7 @@ from mss.model.errors import SealBroken
 from mss.model.ids import LANES, OwnerId
 from mss.model.verdict import Accept
 from mss.store import accounts
-from mss.store.accounts import SessionRow
+from mss.store.accounts import AccountKind, SessionRow
 from mss.store.database import Store
 from mss.store.ids import lane_of_hash
 
@@ -60,6 +60,8 @@ class Session:
     created_ms: int
     seen_ms: int
     notes: Notes = field(default_factory=dict)
+    kind: AccountKind = AccountKind.PATIENT
+    """Whose account it is, asked of the account each time."""
 
     @property
     def expires_ms(self) -> int:
@@ -79,10 +81,10 @@ class Sessions:
         """256 random bits as a cookie carries them."""
         return base64.urlsafe_b64encode(self._chance.token(TOKEN_BYTES)).decode().rstrip("=")
 
-    def new(self, account: OwnerId, level: Level, notes: Notes) -> Session:
+    def new(self, account: OwnerId, level: Level, notes: Notes, kind: AccountKind = AccountKind.PATIENT) -> Session:
         """A session with a fresh token; `keep` writes it."""
         now_ms = to_ms(self._clock.now())
-        return Session(self.new_token(), account, level, now_ms, now_ms, notes)
+        return Session(self.new_token(), account, level, now_ms, now_ms, notes, kind)
 
     def keep(self, connection: Connection, session: Session) -> None:
         """Write a session, or what it remembers now, in the caller's transaction."""
@@ -109,20 +111,21 @@ class Sessions:
             return None
         hashed = self._hash(token)
 
-        def ask(connection: Connection) -> SessionRow | None:
+        def ask(connection: Connection) -> tuple[SessionRow, AccountKind] | None:
             row = accounts.session(connection, hashed)
             account = None if row is None else accounts.account(connection, row.account)
             may = lifecycle.judge(account.state if account else None, Wish.SIGN_IN)
-            return row if isinstance(may, Accept) else None
+            return (row, account.kind) if row and account and isinstance(may, Accept) else None
 
-        row = await self._store.read(ask)
-        if row is None or row.expires_ms <= to_ms(self._clock.now()):
+        found = await self._store.read(ask)
+        if found is None or found[0].expires_ms <= to_ms(self._clock.now()):
             return None
+        row, kind = found
         try:
             notes = self._open(token, row.data_wrapped)
         except SealBroken:
             return None
-        return Session(token, row.account, Level(row.level), row.created_ms, row.seen_ms, notes)
+        return Session(token, row.account, Level(row.level), row.created_ms, row.seen_ms, notes, kind)
 
     async def touch(self, session: Session) -> None:
         """It was used just now. Lost at a power cut, and that costs a sign-in, nothing else."""

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mss.bridge.cases import Cases
-from mss.bridge.facts import Hold, Leave
+from mss.bridge.facts import Hold, Identity, Leave
 from mss.bridge.filing import Filing
 from mss.bridge.matching import judge
+from mss.bridge.reading import ReadDocument
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
 from mss.mail.answers import Answer, Fate
 from mss.mail.holding import FIRST, Explanation, Holder, Watch, held_context
 from mss.mail.quarantine import go_on
 from mss.model.clock import Chance, Clock, from_ms, to_ms
-from mss.model.errors import MssError, NotFound
+from mss.model.errors import MssError, NotFound, SandboxFailed, SealBroken
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.verdict import Reason
@@ -60,6 +61,21 @@ class HeldItem:
     told: str = ""
     """Who has been told that it waits, last at `told_at`."""
     told_at: datetime | None = None
+    sender: str = ""
+    domain: str = ""
+    """Of ours, whose staff decide."""
+    state: str = HeldState.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedItem:
+    """One case on the desk. `known`: the addressee as we know her; `documents`: what could be read of the message.
+    Both are empty for mail that nobody may open yet (an antivirus that has not looked), or that is no patient's."""
+
+    item: HeldItem
+    explanation: Explanation
+    known: tuple[Identity, ...] = ()
+    documents: tuple[ReadDocument, ...] = ()
 
 
 class Triage:
@@ -98,6 +114,25 @@ class Triage:
         act = self._act(row, actor, "held.shown", row.reason)
         await self._store.write(lane_of(row.owner), lambda c: audit.write(c, [act]))
         return self._item(row, explanation), explanation
+
+    async def open(self, number: int, actor: str) -> OpenedItem:
+        """One case with the documents themselves and the addressee as we know her; the look is written down.
+        Raises NotFound."""
+        item, explanation = await self.show(number, actor)
+        row = await self._row(number)
+        if row.reason in ON_THE_WAY or not await self._store.read(lambda c: _is_of_a_patient(c, row)):
+            return OpenedItem(item, explanation)
+        try:
+            case = await self._cases.open(OwnerId(row.owner), row.message, actor)
+        except (SandboxFailed, SealBroken):  # what could not be read does not hide why it is here
+            case = None
+        if case is None:
+            return OpenedItem(item, explanation)
+        return OpenedItem(item, explanation, case.addressee, case.reading.documents)
+
+    async def domain_of(self, number: int) -> str:
+        """Whose staff decide about it. Raises NotFound."""
+        return (await self._row(number)).domain
 
     async def file(self, number: int, actor: str) -> int:
         """Somebody checked: file the documents of that message, or show a message that has none. Returns how many.
@@ -222,7 +257,19 @@ class Triage:
         title = (document.title or document.unique_id) if document else ""
         told_at = from_ms(row.told_ms) if row.told_ms else None
         at = from_ms(row.held_ms)
-        return HeldItem(row.id, explanation.message_id, title, row.reason, row.code, at, row.told, told_at)
+        return HeldItem(
+            id=row.id,
+            message_id=explanation.message_id,
+            document=title,
+            reason=row.reason,
+            code=row.code,
+            held_at=at,
+            told=row.told,
+            told_at=told_at,
+            sender=explanation.sender,
+            domain=row.domain,
+            state=row.state,
+        )
 
     def _act(self, row: HeldRow, actor: str, act: str, result: str) -> audit.Act:
         return audit.Act(self._clock.now(), actor, act, row.owner, row.message, row.message_id_hmac, result)

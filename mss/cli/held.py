@@ -10,17 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mss.bridge.cases import Cases
-from mss.bridge.filing import Filing
-from mss.bridge.reading import Reader
+from mss.assembly.triage import triage_of
 from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, Triage
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
-from mss.mail.conversations import Conversations
 from mss.mail.holding import Explanation
 from mss.model.clock import SystemClock
 from mss.model.errors import MssError, NotFound
-from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
 from mss.store.records import HeldState
 
@@ -37,20 +33,7 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
     try:
         async with open_house(config) as ground:
             keys = ground.private()
-            opener = ground.opener(keys)
-            store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
-            records = Records(store, opener, ground.bodies, lookup, clock, chance)
-            cases = Cases(
-                store,
-                opener,
-                Reader(sandbox, chance, holds_loose=config.bridge.loose == "hold"),
-                records,
-                ground.house,
-                clock,
-            )
-            conversations = Conversations(lookup, clock, chance)
-            filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
-            yield Triage(store, ground.public, keys.held, cases, filing, ground.bus, clock, chance)
+            yield triage_of(ground, keys, ground.opener(keys), sandbox)
     except NotFound as problem:
         raise MssError("nothing that is held bears that id: see mss held list") from problem
     except NotDecidable as problem:

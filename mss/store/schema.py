@@ -96,6 +96,9 @@ account = _owned(
 """Who signs in. `code_budget_ms`: when all tries at one-time codes will be there again (mss/accounts/login.py).
 For people and software of this issue the account is the owner of a mailbox."""
 
+staff = _owned("staff", _col("profile_wrapped", Bytes), _col("domain", String(253), ""), _col("created_ms", BigInteger))
+"""Who decides about what is held. Domain: the one of ours whose held mail they see; empty: all of it."""
+
 credential = _owned(
     "credential",
     _col("kind", Word),

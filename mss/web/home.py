@@ -15,7 +15,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 async def home(visit: Visit) -> web.StreamResponse:
     """To the inbox, or to the way in."""
-    return visit.redirect("/inbox" if visit.is_signed_in else "/login")
+    return visit.redirect(visit.own_page("") if visit.is_signed_in else "/login")
 
 
 async def accessibility(visit: Visit) -> web.StreamResponse:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from mss.accounts.login import Login
 from mss.accounts.profiles import Profiles
 from mss.accounts.sessions import Sessions
+from mss.accounts.staff import StaffAccounts
+from mss.bridge.triage import Triage
 from mss.crypto.keys import Lookup
 from mss.mail.mailboxes import PatientInbox
 from mss.mail.replies import PatientReplies
@@ -47,6 +49,14 @@ def nobody_is_known(_address: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """What stands behind the pages of the operator's people."""
+
+    staff: StaffAccounts
+    triage: Triage
+
+
+@dataclass(frozen=True, slots=True)
 class Rooms:
     """Built by assembly. `verified_name`: the directory's name for a professional's address, or empty."""
 
@@ -64,3 +74,5 @@ class Rooms:
     site_name: str
     verified_name: Callable[[str], str] = nobody_is_known
     recent_forms: RecentForms = field(default_factory=RecentForms)
+    desk: Desk | None = None
+    """None: nobody of the operator signs in here."""

@@ -18,6 +18,7 @@ class Access(StrEnum):
 
     EVERYBODY = "everybody"
     PATIENT = "patient"
+    STAFF = "staff"
 
 
 Answer = Callable[["Visit"], Awaitable[web.StreamResponse]]

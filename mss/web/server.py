@@ -19,18 +19,18 @@ from aiohttp.typedefs import Handler
 from mss.crypto.tls import TlsHolder
 from mss.model.errors import NotFound, StorageUnavailable
 from mss.sandbox.pool import SandboxBusy
-from mss.web import account, guard, home, inbox, record, signin
+from mss.web import account, desk, guard, home, inbox, record, signin
 from mss.web.connections import Connections
 from mss.web.forms import Form, FormRefused, read_form
 from mss.web.pages import Pages
 from mss.web.rooms import Rooms
-from mss.web.routing import Access, Route
+from mss.web.routing import Route
 from mss.web.session import Visit, begin_visit, own_page, words_for
 from mss.web.words import LANGUAGES, N_
 
 log = structlog.get_logger("web")
 
-ROUTES: tuple[Route, ...] = (*home.ROUTES, *signin.ROUTES, *inbox.ROUTES, *record.ROUTES, *account.ROUTES)
+ROUTES: tuple[Route, ...] = (*home.ROUTES, *signin.ROUTES, *inbox.ROUTES, *record.ROUTES, *account.ROUTES, *desk.ROUTES)
 
 UPLOADS_AT_ONCE = 12
 UPLOADS_OF_ONE = 2
@@ -157,11 +157,13 @@ class WebServer:
         if route.method == "GET" and language in LANGUAGES:
             visit.speak(language)
             return visit.redirect(visit.request.path)
-        is_let_in = route.access is Access.EVERYBODY or visit.is_signed_in
+        is_let_in = visit.may(route.access)
         if route.method == "POST":
             await self._take_form(visit, with_files=route.with_files and is_let_in)
         if is_let_in:
             return await route.answer(visit)
+        if visit.is_signed_in:  # as somebody else than whom it is for
+            raise NotFound("page")
         return await self._ask_to_sign_in(visit)
 
     async def _take_form(self, visit: Visit, *, with_files: bool) -> None:

@@ -19,12 +19,15 @@ from aiohttp import web
 from mss.accounts.login import Visitor
 from mss.accounts.service import Profile
 from mss.accounts.sessions import Level, Session
+from mss.accounts.staff import StaffMember
 from mss.model.errors import NotFound
 from mss.record.access import Role, Viewer
+from mss.store.accounts import AccountKind
 from mss.vault.opener import OwnerKeys
 from mss.web.forms import Form
 from mss.web.pages import Pages
 from mss.web.rooms import Rooms
+from mss.web.routing import Access
 from mss.web.words import LANGUAGES, Words, preferred, words_of
 
 SESSION_COOKIE = "mss"
@@ -35,6 +38,7 @@ ROW_NUMBER_MAX = 2**63 - 1  # what the store's integers hold
 NUMBER_QUERY = r"[0-9]{1,16}"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 _OWN_PAGE = re.compile(r"/(?:inbox|record|history|profile|account)(?:/[0-9]{1,19})?\Z", re.ASCII)
+_STAFF_PAGE = re.compile(r"/desk(?:/held/[0-9]{1,19})?\Z", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -57,6 +61,31 @@ class Visit:
     @property
     def is_signed_in(self) -> bool:
         return self.session is not None and self.session.level is Level.FULL
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the operator's own people are asking."""
+        return self.session is not None and self.session.kind is AccountKind.STAFF
+
+    def may(self, access: Access) -> bool:
+        """Whether a page is for whoever asks. Patients have no desk, and staff have no inbox."""
+        if access is Access.EVERYBODY:
+            return True
+        return self.is_signed_in and self.is_staff == (access is Access.STAFF)
+
+    def own_page(self, path: str) -> str:
+        """A page of hers to go to after the sign-in; her first one when it is none."""
+        of_staff = _STAFF_PAGE.match(path) is not None
+        if self.is_staff:
+            return path if of_staff else "/desk"
+        return "/inbox" if of_staff else own_page(path)
+
+    async def member(self) -> StaffMember:
+        """The person of the operator who asks. Raises NotFound."""
+        assert self.session is not None, "the route asks for signed-in staff"
+        if self.rooms.desk is None:
+            raise NotFound("desk")
+        return await self.rooms.desk.staff.one(self.session.account)
 
     @property
     def visitor(self) -> Visitor:
@@ -109,7 +138,9 @@ class Visit:
 
     async def page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page of ours. Signed in, it has the navigation with the number of unread messages."""
-        if self.is_signed_in:
+        if self.is_signed_in and self.is_staff:
+            values |= {"member": await self.member()}
+        elif self.is_signed_in:
             keys = await self.keys()
             values |= {"person": await self.profile(), "n_unread": await self.rooms.inbox.unread(keys)}
         return self.pages.respond(template, self.words, status=status, visit=self, **values)
@@ -182,4 +213,4 @@ def words_for(request: web.Request) -> Words:
 
 def own_page(path: str) -> str:
     """A page of ours to go to after the sign-in; the inbox when it is none, so nobody is led elsewhere."""
-    return path if _OWN_PAGE.match(path) else "/inbox"
+    return path if _OWN_PAGE.match(path) or _STAFF_PAGE.match(path) else "/inbox"

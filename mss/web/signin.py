@@ -19,7 +19,7 @@ _START_AGAIN = N_("Le délai est dépassé ou il y a eu trop de codes incorrects
 async def show(visit: Visit) -> web.StreamResponse:
     """The page for login and password, or for the code when the password was right."""
     if visit.is_signed_in:
-        return visit.redirect("/inbox")
+        return visit.redirect(visit.own_page(""))
     if visit.session is not None:
         return await visit.page("code.html", error="", wait_s=0)
     return await _ask_password(visit, next_page=own_page(visit.request.query.get("next", "")))
@@ -50,7 +50,7 @@ async def _code(visit: Visit) -> web.StreamResponse:
     if isinstance(entry.verdict, Accept) and entry.session is not None:
         visit.enter(entry.session, entry.device)
         await _speak_as_before(visit)
-        return visit.redirect(own_page(str(half.notes.get("next", ""))))
+        return visit.redirect(visit.own_page(str(half.notes.get("next", ""))))
     if entry.session is None:
         visit.leave()
         return await _ask_password(visit, error=_START_AGAIN)
@@ -82,7 +82,7 @@ def _with_wait(response: web.Response, entry: Entry | None) -> web.Response:
 
 async def _speak_as_before(visit: Visit) -> None:
     """On a new browser the account's language, until another is chosen here."""
-    if cookie_name(visit.request, LANGUAGE_COOKIE) not in visit.request.cookies:
+    if not visit.is_staff and cookie_name(visit.request, LANGUAGE_COOKIE) not in visit.request.cookies:
         language = (await visit.profile()).language
         if language in LANGUAGES:
             visit.speak(language)

@@ -354,6 +354,12 @@ class House:
         hashed = self.cellar.public.lookup.message_id(message_id)
         return [row.act.act for row in await self.store.read(lambda c: audit.by_message_id(c, hashed))]
 
+    async def actors(self, message_id: str, act: str) -> set[str]:
+        """Who did that with a message."""
+        hashed = self.cellar.public.lookup.message_id(message_id)
+        found = await self.store.read(lambda c: audit.by_message_id(c, hashed))
+        return {row.act.actor for row in found if row.act.act == act}
+
     async def owner_of(self, address: MailAddress) -> OwnerId | None:
         hashed = self.cellar.public.lookup.address(address.key)
         return await self.store.read(lambda c: owners.find(c, hashed))

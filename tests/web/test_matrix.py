@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(120)
 SECRET = "Sérologie-Zéphyr"
 """Stands in everything of the owner: subject, body, file name, title, content."""
 OWN_PAGES = {
-    "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere",
+    "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere", "/desk",
 }  # fmt: skip
 """Pages about whoever asks: no number in them that could be somebody else's."""
 EVERYBODYS = {"/", "/accessibility", "/login", "/logout"}
@@ -50,7 +50,7 @@ async def furnish(site: Site) -> Owned:
     link = (await browser.get("/inbox")).links[SECRET]
     numbers = {
         "conversation": link.rpartition("/")[2], "message": str(message), "part": "2",
-        "document": str(document), "place": "1",
+        "document": str(document), "place": "1", "held": "1",
     }  # fmt: skip
     return Owned(owner, numbers)
 
@@ -69,7 +69,7 @@ async def ask(browser: Browser, route: Route, path: str) -> Page:
 
 def test_every_route_is_in_the_matrix() -> None:
     """Numbers that we know, or a page of one's own, or everybody's."""
-    known = {"conversation", "message", "part", "document", "place"}
+    known = {"conversation", "message", "part", "document", "place", "held"}
     for route in ROUTES:
         names = set(re.findall(r"\{(\w+):", route.path))
         assert names <= known, route.path
@@ -82,7 +82,7 @@ async def test_the_owner_sees_what_is_hers(site: Site) -> None:
     owned = await furnish(site)
     browser = await site.signed_in(owned.owner)
     for route in ROUTES:
-        if route.method == "GET" and "{" in route.path:
+        if route.method == "GET" and "{" in route.path and route.access is Access.PATIENT:
             page = await ask(browser, route, path_of(route, owned.numbers))
             assert page.status == 200, route.path
     assert SECRET in (await browser.get(f"/record/{owned.numbers['document']}")).shown
@@ -150,7 +150,8 @@ async def test_pages_of_ones_own_show_nothing_of_others(site: Site) -> None:
     owned = await furnish(site)
     paul = await site.house.enrol("Paul DURAND")
     browser = await site.signed_in(paul)
-    for path in sorted(OWN_PAGES - {"/account/sign-out-everywhere"}):
+    assert (await browser.get("/desk")).status == 404
+    for path in sorted(OWN_PAGES - {"/account/sign-out-everywhere", "/desk"}):
         page = await browser.get(path)
         assert page.status == 200
         for word in (SECRET, "MARTIN", owned.owner.address, "1 non lu"):
