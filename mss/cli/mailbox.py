@@ -11,6 +11,7 @@ from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_b
 from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
 from mss.cli.boxes import Address, kind_of, owner_of, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.cli.mailboximport import import_mailbox
 from mss.cli.mailboxmembers import member
 from mss.cli.mailboxnames import absence, alias, delegate, quota
 from mss.config import Config
@@ -155,3 +156,4 @@ def _service(ground: Foundation) -> Accounts:
 
 for _command in (alias, delegate, member, absence, quota):
     app.command()(_command)
+app.command("import")(import_mailbox)

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from mss.crypto.keys import Lookup
 from mss.imap.backend import Folder, FolderProblem, FolderRefused
+from mss.mail import keywords as kept
+from mss.mail.keywords import KEYWORD_KIND as KEYWORD_KIND
+from mss.mail.keywords import SealedKeyword as SealedKeyword
+from mss.mail.keywords import mask as mask
 from mss.store import keywordbits
 from mss.vault.opener import OwnerKeys
-
-KEYWORD_KIND = b"keyword"
-
-
-@dataclass(frozen=True, slots=True)
-class SealedKeyword:
-    """A keyword (casefolded name), sealed for one folder as it was written."""
-
-    name: str
-    sealed: bytes
-    hashed: bytes
 
 
 def seal_keywords(lookup: Lookup, keys: OwnerKeys, folder: Folder, names: Iterable[str]) -> list[SealedKeyword]:
     """Ready for `bits`, which may be run twice."""
-    return [
-        SealedKeyword(
-            name.casefold(),
-            keys.seal_small(KEYWORD_KIND, folder.id, name.encode()),
-            lookup.of("keyword", f"{folder.id}|{name.casefold()}"),
-        )
-        for name in sorted(names)
-    ]
+    return kept.seal_keywords(lookup, keys, folder.id, names)
 
 
 def bits(connection: Connection, folder: Folder, keywords: Iterable[SealedKeyword]) -> dict[str, int]:
@@ -51,11 +36,6 @@ def names_at(connection: Connection, keys: OwnerKeys, folder: Folder) -> dict[st
     """Bits of all keywords that a folder knows now, by casefolded name."""
     sealed = keywordbits.of_folder(connection, folder.box.owner, folder.id)
     return {keys.open_small(KEYWORD_KIND, folder.id, name).decode().casefold(): bit for bit, name in sealed}
-
-
-def mask(known: Mapping[str, int], names: Iterable[str]) -> int:
-    """The bits of those names that are known."""
-    return sum(1 << known[name] for name in {name.casefold() for name in names} if name in known)
 
 
 def translate(kw: int, pairs: Sequence[tuple[int, int]]) -> int:

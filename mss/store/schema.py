@@ -254,6 +254,21 @@ received = Table(
 )
 """Deduplication: the same certificate, sender, recipient and bytes within five days are one message."""
 
+imported = Table(
+    "imported",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    _key("owner"),
+    Column("source", Bytes, primary_key=True),
+    Column("content", Bytes, primary_key=True),
+    _key("nth"),
+    _col("place", Bytes),
+    _col("at_ms", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""What was brought from another server (mss/store/imported.py): its folder there, its bytes, which of equal ones, and
+where it lay, all but `nth` as keyed hashes. Kept, so that whoever imports again finds nothing doubled."""
+
 queue = _owned(
     "queue",
     _col("next_hop", String(253)),

@@ -16,6 +16,7 @@ PACKAGES = {
     "chromium": "chromium",
     "clamd": "clamav-daemon",
     "curl": "curl",
+    "dovecot": "dovecot-imapd",
     "gpg": "gnupg",
     "initdb": "postgresql",
     "mbsync": "isync",

@@ -10,6 +10,7 @@ WANTED='
 chromium|chromium|pages in a real browser
 clamd|clamav-daemon|a real antivirus before and behind the mail
 curl|curl|IMAP and web round trips with curl
+dovecot|dovecot-imapd|mail brought from a foreign server that runs Dovecot
 gpg|gnupg|OpenPGP
 initdb|postgresql|everything on PostgreSQL
 mbsync|isync|IMAP synchronisation with mbsync
