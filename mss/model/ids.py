@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NewType
 
 from stdnum import luhn
+from stdnum.fr import siret
 
 from mss.model.errors import BadValue
 
@@ -181,8 +182,54 @@ class Finess:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfessionalId:
+    """IDNPS (OID 1.2.250.1.71.4.2.1): `8` + RPPS, `0` + ADELI (9 characters), or `3`, `5`, `6` + a structure's own
+    number for one of its people (FINESS, SIRET or a practice's RPPS, a slash, then the number)."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        kind, rest = self.value[:1], self.value[1:]
+        if kind == "8":
+            Rpps(rest)
+        elif kind == "0":
+            if not _ADELI.match(rest):
+                raise BadValue("not an ADELI number")
+        elif kind in _REGISTERS:
+            structure, slash, number = rest.partition("/")
+            _REGISTERS[kind](structure)
+            if not slash or not _REGISTER_NUMBER.match(number):
+                raise BadValue("not a structure's number for one of its people")
+        else:
+            raise BadValue("not a professional's national id")
+
+    @property
+    def rpps(self) -> str:
+        """The RPPS number; empty for those who have none."""
+        return self.value[1:] if self.value.startswith("8") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Siret:
+    """Numéro SIRET: 14 digits with a Luhn key (La Poste's own sum is known)."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9]{14}", self.value, re.ASCII) or not siret.is_valid(self.value):
+            raise BadValue("not a SIRET number")
+
+
+_ADELI = re.compile(r"(?:[0-9]{2}|2[AB]|9[A-F])[0-9A-Z]{7}\Z", re.ASCII)
+_REGISTERS: dict[str, type[Finess] | type[Siret] | type[Rpps]] = {"3": Finess, "5": Siret, "6": Rpps}
+_REGISTER_NUMBER = re.compile(r"[0-9A-Za-z._-]{1,30}\Z", re.ASCII)
+_PRACTICE_RANK = re.compile(r"[0-9]{2,3}\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
 class StructureId:
-    """IDNST: `1` + FINESS or `3` + SIRET (OID 1.2.250.1.71.4.2.2)."""
+    """IDNST (OID 1.2.250.1.71.4.2.2): `1` + FINESS or `3` + SIRET; for practices `0` + ADELI and `4` + RPPS, each
+    with a rank of two or three digits."""
 
     value: str
 
@@ -190,5 +237,9 @@ class StructureId:
         kind, rest = self.value[:1], self.value[1:]
         if kind == "1":
             Finess(rest)
-        elif kind != "3" or not re.fullmatch(r"[0-9]{14}", rest, re.ASCII) or not luhn.is_valid(rest):
+        elif kind == "3":
+            Siret(rest)
+        elif kind == "4" and _PRACTICE_RANK.match(rest[11:]):
+            Rpps(rest[:11])
+        elif not (kind == "0" and _ADELI.match(rest[:9]) and _PRACTICE_RANK.match(rest[9:])):
             raise BadValue("not a structure id")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mss.store import recordschema, schema
+from mss.store import directoryschema, recordschema, schema
 from mss.store.columns import metadata as metadata
 
-PARTS = (schema, recordschema)
+PARTS = (schema, recordschema, directoryschema)
 """Each registers its tables in `metadata` when it is imported."""

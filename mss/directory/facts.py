@@ -1,0 +1,145 @@
+"""How does a value become a row, and which row is it? Numbers and text of what is stored; nothing of the database.
+
+A number says everything: its upper bits are what it is about (one person, one structure, one address), its lower ones
+the content. So equal content has an equal number in every import, all that is said of one subject lies together in
+the order of numbers, and a person is found by a range of the primary key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from mss.model.directory import Job, Listing, Place, Professional, Structure
+from mss.model.mailbox import MailboxKind
+
+CONTENT_BITS = 20
+"""One subject has a handful of rows: two of them collide once in a million, and only as an import refused."""
+SUBJECT_BITS = 42
+
+
+class Kind(IntEnum):
+    """What a fact is about."""
+
+    PROFESSIONAL = 1
+    STRUCTURE = 2
+    LISTING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A value as it is stored."""
+
+    number: int
+    kind: Kind
+    text: str
+
+    @property
+    def subject(self) -> int:
+        return self.number >> CONTENT_BITS
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+
+
+def subject_number(source: int, kind: Kind, subject: str) -> int:
+    """Upper bits of every number about `subject` (IDNPS, IDNST, or address; a person's IDNPS where she has none)."""
+    return _hash(f"{source}/{kind}/{subject}") >> (64 - SUBJECT_BITS)
+
+
+def numbers_about(source: int, kind: Kind, subject: str) -> tuple[int, int]:
+    """The range of numbers about a subject, the last one included."""
+    first = subject_number(source, kind, subject) << CONTENT_BITS
+    return first, first | (1 << CONTENT_BITS) - 1
+
+
+def subject_of(listing: Listing) -> str:
+    return listing.address or listing.idnps
+
+
+def fact_of(source: int, value: Professional | Structure | Listing) -> Fact:
+    """The row of a value."""
+    if isinstance(value, Professional):
+        kind, subject = Kind.PROFESSIONAL, value.idnps
+        fields: list[Any] = [value.idnps, value.family, value.given, value.civility]
+    elif isinstance(value, Structure):
+        kind, subject = Kind.STRUCTURE, value.idnst
+        fields = [value.idnst, value.name, _place_fields(value.place), value.sector]
+    else:
+        kind, subject, fields = Kind.LISTING, subject_of(value), _listing_fields(value)
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    number = subject_number(source, kind, subject) << CONTENT_BITS | _hash(text) >> (64 - CONTENT_BITS)
+    return Fact(number, kind, text)
+
+
+def professional_of(text: str) -> Professional:
+    return Professional(*json.loads(text))
+
+
+def structure_of(text: str) -> Structure:
+    idnst, name, place, sector = json.loads(text)
+    return Structure(idnst, name, _place_of(place), sector)
+
+
+def listing_of(text: str) -> Listing:
+    """Reads what `fact_of` wrote."""
+    (address, kind, idnps, family, given, civility, profession, specialty, idnst, structure, sector, place, *rest) = (
+        json.loads(text)
+    )
+    return Listing(
+        address,
+        MailboxKind(kind) if kind else None,
+        idnps,
+        family,
+        given,
+        civility,
+        _job_of(profession),
+        _job_of(specialty),
+        idnst,
+        structure,
+        sector,
+        _place_of(place),
+        *rest,
+    )
+
+
+def _listing_fields(value: Listing) -> list[Any]:
+    return [
+        value.address,
+        value.kind or "",
+        value.idnps,
+        value.family,
+        value.given,
+        value.civility,
+        _job_fields(value.profession),
+        _job_fields(value.specialty),
+        value.idnst,
+        value.structure,
+        value.sector,
+        _place_fields(value.place),
+        value.description,
+        value.service,
+        value.responsible,
+        value.paperless,
+        value.rank,
+    ]
+
+
+def _place_fields(place: Place) -> list[Any]:
+    return [place.lines, place.postal_code, place.city, place.department]
+
+
+def _place_of(fields: list[Any]) -> Place:
+    return Place(tuple(fields[0]), *fields[1:])
+
+
+def _job_fields(job: Job | None) -> list[str]:
+    return [] if job is None else [job.label, job.code]
+
+
+def _job_of(fields: list[str]) -> Job | None:
+    return Job(*fields) if fields else None

@@ -1,0 +1,237 @@
+"""Under which keys is a listing found, and which keys does a question ask for?
+
+Pure. An index key is a letter for the question, then folded words with slashes between them, ending in the person's
+name: so that every search is a walk along a few neighbouring keys, already in the order in which people read names,
+and costs the same among ten thousand as among a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mss.directory.words import QUERY_CHARS_MAX, fold, parts, sound, words
+from mss.model.directory import Job, Listing
+
+KEY_CHARS_MAX = 120
+"""Longer keys are cut: what differs behind is told apart by looking at the listing itself."""
+STRUCTURE_WORDS_MAX = 6
+NAME_LETTERS_MIN = 3
+"""Of a name that is asked for by its beginning. Fewer letters are a list of everybody."""
+JOBS_MAX = 12
+"""Professions and specialties that one word of a question may mean."""
+_DULL = frozenset(("de", "du", "des", "la", "le", "les", "et", "d", "l", "en", "au", "aux", "a", "sur", "sous"))
+
+
+def keys_of(listing: Listing) -> set[str]:
+    """Every key under which `listing` stands."""
+    return {key[:KEY_CHARS_MAX] for key in _keys(listing)}
+
+
+def _keys(listing: Listing) -> Iterator[str]:
+    city, department = fold(listing.place.city), listing.place.department.lower()
+    jobs = jobs_of(listing)
+    given = fold(listing.given)
+    names = parts(listing.family)
+    for name in names:
+        yield f"n/{name}/{given}"
+        yield f"s/{sound(name)}/{given}"
+        if city:
+            yield f"c/{city}/{name}/{given}"
+            yield f"k/{city}/{sound(name)}/{given}"
+        if department:
+            yield f"d/{department}/{name}/{given}"
+            yield f"e/{department}/{sound(name)}/{given}"
+        for job in jobs:
+            yield f"j/{job}/{name}/{given}"
+    for first in words(listing.given):
+        yield f"g/{first}/{names[-1] if names else ''}"
+    whole = names[-1] if names else fold(listing.structure)
+    for job in jobs:
+        if city:
+            yield f"p/{city}/{job}/{whole}"
+        if department:
+            yield f"q/{department}/{job}/{whole}"
+    yield from _structure_keys(listing, city, whole)
+    if listing.address:
+        yield f"a/{listing.address.lower()}"
+    if listing.idnps:
+        yield f"h/{listing.idnps.lower()}/"
+    if listing.idnst:
+        yield f"t/{listing.idnst.lower()}/{'1' if listing.family else '0'}/{whole}"
+
+
+def _structure_keys(listing: Listing, city: str, whole: str) -> Iterator[str]:
+    """A team is found by its service and description too; a person only by her structure."""
+    texts = (listing.structure,) if listing.family else (listing.structure, listing.service, listing.description)
+    plain = [word for text in texts for word in words(text) if word not in _DULL]
+    for word in list(dict.fromkeys(plain))[:STRUCTURE_WORDS_MAX]:
+        yield f"o/{word}/{'1' if listing.family else '0'}/{whole}"
+        if city:
+            yield f"u/{city}/{word}/{'1' if listing.family else '0'}/{whole}"
+
+
+def job_key(job: Job) -> str:
+    """A profession or specialty as a part of a key: its words."""
+    return fold(job.label)
+
+
+def jobs_of(listing: Listing) -> list[str]:
+    return list(dict.fromkeys(job_key(job) for job in (listing.specialty, listing.profession) if job is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody looks for. Every part that is given must hold. Text as people type it."""
+
+    name: str = ""
+    """Family and given name in either order, the last word perhaps unfinished."""
+    job: str = ""
+    """Profession or specialty, or its beginning."""
+    place: str = ""
+    """City, postal code or number of a department."""
+    structure: str = ""
+    """Words of a structure's, service's or team's name."""
+    identifier: str = ""
+    """RPPS, IDNPS, FINESS, SIRET, IDNST."""
+    address: str = ""
+    """An address or its beginning."""
+    has_address: bool = True
+    """Only those who can be written to."""
+    kinds: frozenset[str] = frozenset()
+    """PER, ORG, APP, CAB; empty: all."""
+    sounds_alike: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        return not any((self.name, self.job, self.place, self.structure, self.identifier, self.address))
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Neighbouring keys: those that begin with `start`, which is cut like them."""
+
+    start: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", self.start[:KEY_CHARS_MAX])
+
+
+def walks(question: Question, jobs: tuple[str, ...]) -> list[Walk]:
+    """Where to look, in this order. `jobs`: what `question.job` may mean, as parts of keys. Empty: no way to look it
+    up without reading everything (say more)."""
+    if question.identifier:
+        return _by_identifier(question.identifier)
+    if question.address:
+        typed = question.address.strip().lower()[:KEY_CHARS_MAX]
+        return [Walk(f"a/{typed}")] if len(typed) >= NAME_LETTERS_MIN else []
+    asked = words(question.name[:QUERY_CHARS_MAX])
+    city, department = place_of(question.place)
+    if asked:
+        return _by_name(question, asked, city, department, jobs)
+    if question.structure:
+        return _by_structure(question.structure, city)
+    where = f"p/{city}" if city else f"q/{department}" if department else ""
+    if question.job:
+        return [Walk(f"{where or 'j'}/{job}/") for job in jobs[:JOBS_MAX]]
+    return [Walk(f"c/{city}/" if city else f"d/{department}/")] if where else []
+
+
+def _by_identifier(typed: str) -> list[Walk]:
+    plain = "".join(typed.split()).lower()
+    if len(plain) < 9 or len(plain) > KEY_CHARS_MAX:
+        return []
+    people = [f"h/{plain}/"] + [f"h/8{plain}/"] * (len(plain) == 11) + [f"h/0{plain}/"] * (len(plain) == 9)
+    places = [f"t/{plain}/"] + [f"t/1{plain}/"] * (len(plain) == 9) + [f"t/3{plain}/"] * (len(plain) == 14)
+    return [Walk(start) for start in (*people, *places)]
+
+
+def _by_name(question: Question, asked: list[str], city: str, department: str, jobs: tuple[str, ...]) -> list[Walk]:
+    """The whole as a family name, the first or last word of it with the rest as given name, the given name first; then
+    what sounds like it."""
+    if sum(map(len, asked)) < NAME_LETTERS_MIN:
+        return []
+    where, sounds = "n", "s"
+    if city:
+        where, sounds = f"c/{city}", f"k/{city}"
+    elif department:
+        where, sounds = f"d/{department}", f"e/{department}"
+    starts: list[str] = []
+    narrowed = [f"j/{job}" for job in jobs[:JOBS_MAX]] if jobs and where == "n" else [where]
+    for at in narrowed:
+        starts.append(f"{at}/{''.join(asked)}")
+        if len(asked) > 1:
+            starts.append(f"{at}/{asked[0]}/{' '.join(asked[1:])}")
+            starts.append(f"{at}/{asked[-1]}/{' '.join(asked[:-1])}")
+            starts += [f"{at}/{''.join(asked[:cut])}/{' '.join(asked[cut:])}" for cut in range(2, len(asked))]
+    if len(asked) > 1:
+        starts.append(f"g/{asked[0]}/{''.join(asked[1:])}")
+    if question.sounds_alike and len(max(asked, key=len)) >= NAME_LETTERS_MIN:
+        starts.append(f"{sounds}/{sound(''.join(asked))}/")
+        if len(asked) > 1:
+            starts.append(f"{sounds}/{sound(asked[0])}/{asked[1]}")
+            starts.append(f"{sounds}/{sound(asked[-1])}/{asked[0]}")
+    return [Walk(start) for start in dict.fromkeys(starts)]
+
+
+def _by_structure(text: str, city: str) -> list[Walk]:
+    plain = [word for word in words(text[:QUERY_CHARS_MAX]) if word not in _DULL]
+    longest = max(plain, key=len, default="")
+    if len(longest) < NAME_LETTERS_MIN:
+        return []
+    return [Walk(f"u/{city}/{longest}" if city else f"o/{longest}")]
+
+
+def place_of(typed: str) -> tuple[str, str]:
+    """(city folded, department): one of them; both empty when nothing is asked."""
+    plain = fold(typed)
+    number = plain.replace(" ", "")
+    if number[:1].isdigit():
+        if len(number) >= 5:
+            return "", number[:3] if number.startswith("97") else number[:2]
+        return "", number
+    return plain, ""
+
+
+STEM_LETTERS_MIN = 4
+ENDING_LETTERS = 3
+"""cardiologue, cardiologie, cardiologiste: who looks for one means them all."""
+
+
+def jobs_meant(typed: str, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
+    """Which professions and specialties of the vocabulary (folded) a person may mean by what she types."""
+    stems = [word[: max(STEM_LETTERS_MIN, len(word) - ENDING_LETTERS)] for word in words(typed[:QUERY_CHARS_MAX])]
+    asked = [stem for stem in stems if stem not in _DULL]
+    if not asked:
+        return ()
+    meant = [job for job in vocabulary if all(any(word.startswith(stem) for word in job.split()) for stem in asked)]
+    whole = fold(typed)
+    return tuple(sorted(meant, key=lambda job: (job != whole, not job.startswith(whole), job))[:JOBS_MAX])
+
+
+def fits(question: Question, jobs: tuple[str, ...], listing: Listing) -> bool:
+    """Whether a listing met on a walk is one that was asked for: the parts that its key did not say."""
+    if question.has_address and not listing.address:
+        return False
+    if question.kinds and listing.kind not in question.kinds:
+        return False
+    if question.place and not _fits_place(question.place, listing):
+        return False
+    if question.job and not set(jobs) & set(jobs_of(listing)):
+        return False
+    return not question.structure or _fits_structure(question.structure, listing)
+
+
+def _fits_place(typed: str, listing: Listing) -> bool:
+    city, department = place_of(typed)
+    if city:
+        return fold(listing.place.city) == city
+    postal = "".join(typed.split())
+    if len(postal) >= 5:
+        return listing.place.postal_code == postal
+    return listing.place.department.lower() == department
+
+
+def _fits_structure(typed: str, listing: Listing) -> bool:
+    here = words(f"{listing.structure} {listing.service} {listing.description}")
+    return all(any(word.startswith(asked) for word in here) for asked in words(typed) if asked not in _DULL)

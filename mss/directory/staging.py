@@ -1,0 +1,179 @@
+"""What does a file say in all? Every line of it read, refused with its number or kept, and put in order.
+
+A reading that was killed goes on where its last piece ended: what is done is written down with each piece. Nothing of
+the database is touched here.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO, Protocol, TextIO
+
+from mss.directory.comparing import Staged
+from mss.directory.facts import CONTENT_BITS, Fact, Kind, fact_of
+from mss.directory.runs import Runs
+from mss.model.directory import Listing, Professional, Source, Structure
+from mss.model.errors import BadValue
+
+READ_OCTETS = 1024 * 1024
+REFUSED_SHARE_MAX = 0.5
+"""A file of which more than half cannot be read is another file, or broken: nothing of it is believed."""
+
+Progress = Callable[[str, int, int], None]
+"""What is being done, how much of it, of how much."""
+Value = Professional | Structure | Listing
+
+
+@dataclass(slots=True)
+class Read:
+    """How far a file was read, and what was met on the way. Written down with each piece."""
+
+    digest: str = ""
+    offset: int = 0
+    lines: int = 0
+    pieces: int = 0
+    refused: int = 0
+    unlisted: int = 0
+    slipped: int = 0
+    """Lines in another encoding than the file's."""
+    report_octets: int = 0
+    complete: bool = False
+    unknown_columns: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a reader makes of one line: values to keep, or why it is refused."""
+
+    values: tuple[Value, ...] = ()
+    refusal: str = ""
+    unlisted: bool = False
+    slipped: bool = False
+
+
+class Reader(Protocol):
+    """Knows one kind of file."""
+
+    source: Source
+    unknown_columns: tuple[str, ...]
+
+    def begin(self, first: bytes) -> bool:
+        """Read the first line; True when it was a header. Raises BadValue when this is another kind of file."""
+
+    def read(self, line: bytes) -> Line: ...
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+class Staging:
+    """One file on its way into the directory, in a folder of its own."""
+
+    def __init__(self, folder: Path, reader: Reader, *, piece_lines: int | None = None) -> None:
+        self._folder = folder
+        self._reader = reader
+        self._runs = Runs(folder, "facts", **({} if piece_lines is None else {"lines_max": piece_lines}))
+        self._state = folder / "progress.json"
+        self.report = folder / "refused.csv"
+
+    def read(self, file: Path, digest: str, progress: Progress) -> Read:
+        """Read `file` to its end, from where an earlier reading of it stopped. Raises BadValue, OSError."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        done = self._recall(digest)
+        size = file.stat().st_size
+        with file.open("rb") as opened, self._report_from(done) as report:
+            first = opened.readline(READ_OCTETS)
+            has_header = self._reader.begin(first.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n"))
+            done.unknown_columns = list(self._reader.unknown_columns)
+            if not done.complete:
+                if done.offset == 0:
+                    done.offset, done.lines = (len(first), 1) if has_header else (0, 0)
+                opened.seek(done.offset)
+                self._read_lines(opened, done, report, progress, size)
+                done.complete = True
+                self._piece_is_done(done, report)
+        progress("read", size, size)
+        if done.refused > max(1, done.lines) * REFUSED_SHARE_MAX:
+            raise BadValue(f"{done.refused} of {done.lines} lines are refused (see {self.report}): not believed at all")
+        return done
+
+    def _read_lines(self, opened: BinaryIO, done: Read, report: TextIO, progress: Progress, size: int) -> None:
+        kept: dict[Value, Fact] = {}
+        refusals = csv.writer(report)
+        while raw := opened.readline(READ_OCTETS):
+            done.lines += 1
+            done.offset += len(raw)
+            line = self._reader.read(raw.rstrip(b"\r\n"))
+            done.slipped += line.slipped
+            done.unlisted += line.unlisted
+            if line.refusal:
+                done.refused += 1
+                refusals.writerow((done.lines, line.refusal))
+            is_full = False
+            for value in line.values:
+                is_full |= self._keep(value, done.lines, kept)
+            if is_full:
+                kept.clear()
+                self._piece_is_done(done, report)
+                progress("read", done.offset, size)
+
+    def _keep(self, value: Value, line: int, kept: dict[Value, Fact]) -> bool:
+        if value in kept:
+            return False
+        fact = fact_of(self._reader.source, value)
+        if not isinstance(value, Listing):  # people and structures come again and again
+            kept[value] = fact
+        return self._runs.add(f"{fact.number:019}\t{line:09}\t{fact.kind:d}\t{fact.text}")
+
+    def _piece_is_done(self, done: Read, report: TextIO) -> None:
+        """What was read so far need not be read again."""
+        self._runs.flush()
+        report.flush()
+        done.report_octets = report.tell()
+        self._remember(done)
+
+    def _report_from(self, done: Read) -> TextIO:
+        report = self.report.open("a+", encoding="utf-8", newline="")
+        report.truncate(done.report_octets)
+        report.seek(0, 2)
+        return report
+
+    def _recall(self, digest: str) -> Read:
+        try:
+            done = Read(**json.loads(self._state.read_text()))
+        except (OSError, ValueError, TypeError):
+            done = Read()
+        if done.digest != digest:
+            done = Read(digest=digest)
+        self._runs.drop_from(done.pieces if not done.complete else len(self._runs.paths()))
+        return done
+
+    def _remember(self, done: Read) -> None:
+        done.pieces = len(self._runs.paths())
+        part = self._state.with_suffix(".part")
+        part.write_text(json.dumps(asdict(done)))
+        part.rename(self._state)
+
+    def subjects(self) -> Iterator[tuple[int, list[Staged]]]:
+        """What the file says, one subject at a time, in the order of subjects."""
+        for subject, staged in groupby(map(_staged, self._runs.sorted_lines()), lambda one: one.number >> CONTENT_BITS):
+            yield subject, list(staged)
+
+    def clear(self) -> None:
+        """Remove what was put in order; the report of refusals stays until the next file."""
+        self._runs.drop_from(0)
+        self._state.unlink(missing_ok=True)
+
+
+def _staged(line: str) -> Staged:
+    number, at, kind, text = line.split("\t", 3)
+    return Staged(int(number), int(at), Kind(int(kind)), text)

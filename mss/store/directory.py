@@ -1,0 +1,254 @@
+"""Where are the directory's facts and the keys under which they are found? Rows in and out, in the order of their keys.
+
+Every function touches a bounded number of rows: an import calls those that write again and again, each time in a
+transaction of its own, so that mail never waits for a directory of a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+
+from mss.store import directoryschema as schema
+from mss.store.directoryschema import STILL
+from mss.store.sql import insert_ignoring
+
+S = schema.directory_source
+I = schema.directory_import  # noqa: E741 — as the other repositories call their tables
+F = schema.directory_fact
+K = schema.directory_key
+J = schema.directory_job
+
+READ_KEY_MAX = "\U0010ffff"
+"""Greater than every character of a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """What is read of a source: its generation, when the source made it, and the same of the one before."""
+
+    source: int
+    current: int = 0
+    before: int = 0
+    as_of_ms: int = 0
+    before_as_of_ms: int = 0
+    digest: bytes = b""
+    before_digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FactRow:
+    number: int
+    source: int
+    kind: int
+    text: str
+    since: int
+    until: int = STILL
+
+    def is_read(self, generation: int) -> bool:
+        return self.since <= generation < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    generation: int
+    source: int
+    state: str
+    digest: bytes
+    file: str
+    as_of_ms: int
+    began_ms: int
+    ended_ms: int
+    counts: str
+
+
+_SOURCES = select(S.c.source, S.c.current, S.c.before, S.c.as_of_ms, S.c.before_as_of_ms, S.c.digest, S.c.before_digest)
+_FACTS = select(F.c.number, F.c.source, F.c.kind, F.c.text, F.c.since, F.c.until)
+_ABOUT = _FACTS.where(F.c.number >= bindparam("first"), F.c.number <= bindparam("last")).order_by(F.c.number)
+_WALK = (
+    select(K.c.key, F.c.number, F.c.source, F.c.kind, F.c.text, F.c.since, F.c.until)
+    .join_from(K, F, F.c.number == K.c.number)
+    .where(K.c.key >= bindparam("from_key"), K.c.key < bindparam("end_key"))
+    .where(or_(K.c.key > bindparam("from_key"), K.c.number > bindparam("from_number")))
+    .order_by(K.c.key, K.c.number)
+    .limit(bindparam("rows_max"))
+)
+_PAGE = (
+    _FACTS.where(F.c.number > bindparam("after"), F.c.source == bindparam("of"))
+    .order_by(F.c.number)
+    .limit(bindparam("rows_max"))
+)
+
+
+def sources(connection: Connection) -> dict[int, SourceRow]:
+    """What is read of each source that was ever imported."""
+    return {row.source: SourceRow(*row) for row in connection.execute(_SOURCES)}
+
+
+def facts_about(connection: Connection, first: int, last: int) -> list[FactRow]:
+    """Facts with a number in a range: those of one subject, read or not."""
+    return [FactRow(*row) for row in connection.execute(_ABOUT, {"first": first, "last": last})]
+
+
+def page_of_facts(connection: Connection, source: int, after: int, rows_max: int) -> list[FactRow]:
+    """Facts of a source in the order of their numbers."""
+    rows = connection.execute(_PAGE, {"after": after, "of": source, "rows_max": rows_max})
+    return [FactRow(*row) for row in rows]
+
+
+def walk(connection: Connection, start: str, after: tuple[str, int] | None, rows_max: int) -> list[tuple[str, FactRow]]:
+    """Keys that begin with `start`, each with its fact, behind `after`; read or not."""
+    key, number = after or (start, -1)
+    values = {"from_key": key, "from_number": number, "end_key": start + READ_KEY_MAX, "rows_max": rows_max}
+    return [(found, FactRow(*fact)) for found, *fact in connection.execute(_WALK, values)]
+
+
+def jobs(connection: Connection) -> tuple[str, ...]:
+    return tuple(connection.execute(select(J.c.job)).scalars())
+
+
+# An import, step by step.
+
+
+def begin(connection: Connection, row: ImportRow) -> None:
+    """Note an import; nobody reads it yet."""
+    connection.execute(
+        insert(I),
+        {
+            "generation": row.generation,
+            "source": row.source,
+            "state": row.state,
+            "digest": row.digest,
+            "file": row.file,
+            "as_of_ms": row.as_of_ms,
+            "began_ms": row.began_ms,
+            "ended_ms": row.ended_ms,
+            "counts": row.counts,
+        },
+    )
+
+
+_IMPORTS = select(
+    I.c.generation,
+    I.c.source,
+    I.c.state,
+    I.c.digest,
+    I.c.file,
+    I.c.as_of_ms,
+    I.c.began_ms,
+    I.c.ended_ms,
+    I.c.counts,
+)
+
+
+def imports(connection: Connection, rows_max: int) -> list[ImportRow]:
+    """The last imports, newest first."""
+    return [ImportRow(*row) for row in connection.execute(_IMPORTS.order_by(I.c.generation.desc()).limit(rows_max))]
+
+
+def next_generation(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(I.c.generation), 0))).scalar_one()) + 1
+
+
+def add_facts(connection: Connection, rows: Sequence[FactRow]) -> None:
+    """Put facts beside those that are read. Safe to repeat."""
+    if rows:
+        insert_ignoring(
+            connection,
+            F,
+            [
+                {
+                    "number": row.number,
+                    "source": row.source,
+                    "kind": row.kind,
+                    "text": row.text,
+                    "since": row.since,
+                    "until": row.until,
+                }
+                for row in rows
+            ],
+        )
+
+
+def add_keys(connection: Connection, rows: Sequence[tuple[str, int]]) -> None:
+    """Put keys of listings into the index. Safe to repeat."""
+    if rows:
+        insert_ignoring(connection, K, [{"key": key, "number": number} for key, number in rows])
+
+
+def add_jobs(connection: Connection, names: Sequence[str]) -> None:
+    if names:
+        insert_ignoring(connection, J, [{"job": name} for name in names])
+
+
+def take_back(connection: Connection, numbers: Sequence[int], generation: int) -> None:
+    """From `generation` on these facts are no longer said. Safe to repeat."""
+    if numbers:
+        change = update(F).where(F.c.number == bindparam("gone"), F.c.until == STILL).values(until=generation)
+        connection.execute(change, [{"gone": number} for number in numbers])
+
+
+def say_again(connection: Connection, row: SourceRow) -> None:
+    """What is read of a source, as of now."""
+    values = {
+        "source": row.source,
+        "current": row.current,
+        "before": row.before,
+        "as_of_ms": row.as_of_ms,
+        "before_as_of_ms": row.before_as_of_ms,
+        "digest": row.digest,
+        "before_digest": row.before_digest,
+    }
+    connection.execute(delete(S).where(S.c.source == row.source))
+    connection.execute(insert(S), values)
+
+
+def switch(connection: Connection, row: SourceRow, generation: int, ended_ms: int, counts: str) -> None:
+    """From now on everybody reads this generation: the whole import at once."""
+    say_again(connection, row)
+    change = {"state": "applied", "ended_ms": ended_ms, "counts": counts}
+    connection.execute(update(I).where(I.c.generation == generation).values(change))
+
+
+def switch_back(connection: Connection, row: SourceRow, ended_ms: int) -> None:
+    """Everybody reads the generation before. There is no step further back."""
+    back = {
+        "current": row.before,
+        "before": 0,
+        "as_of_ms": row.before_as_of_ms,
+        "before_as_of_ms": 0,
+        "digest": row.before_digest,
+        "before_digest": b"",
+    }
+    connection.execute(update(S).where(S.c.source == row.source).values(back))
+    change = {"state": "rolled-back", "ended_ms": ended_ms}
+    connection.execute(update(I).where(I.c.generation == row.current).values(change))
+
+
+def forget_before(connection: Connection, source: int) -> None:
+    """There is no generation to return to any more: its facts may go."""
+    connection.execute(update(S).where(S.c.source == source).values(before=0, before_as_of_ms=0, before_digest=b""))
+
+
+def forget_unfinished(connection: Connection, source: int) -> None:
+    connection.execute(delete(I).where(and_(I.c.source == source, I.c.state == "applying")))
+
+
+def reopen(connection: Connection, numbers: Sequence[int]) -> None:
+    """Facts that a generation took back which nobody reads: they are still said."""
+    if numbers:
+        change = update(F).where(F.c.number == bindparam("back")).values(until=STILL)
+        connection.execute(change, [{"back": number} for number in numbers])
+
+
+def drop_facts(connection: Connection, numbers: Sequence[int]) -> None:
+    if numbers:
+        connection.execute(delete(F).where(F.c.number == bindparam("gone")), [{"gone": number} for number in numbers])
+
+
+def drop_keys(connection: Connection, rows: Sequence[tuple[str, int]]) -> None:
+    if rows:
+        gone = delete(K).where(K.c.key == bindparam("at_key"), K.c.number == bindparam("at_number"))
+        connection.execute(gone, [{"at_key": key, "at_number": number} for key, number in rows])

@@ -1,0 +1,77 @@
+"""Which rows does the directory have? Public data of professionals, once for everybody: no owner, no lane.
+
+In clear, because it is published: names at work, national numbers, professional addresses. What is on the red list
+never gets here (docs/decisions/0007-directory.md). Rows are kept by generation: an import adds the next one beside the
+one that people read, and a single row says which is read.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text
+
+from mss.store.columns import Bytes, Id, Word, col, key, metadata
+
+STILL = 2**31 - 1
+"""`until` of a fact that nobody has taken back."""
+Key = String(120).with_variant(String(120, collation="C"), "postgresql")
+"""Compared byte by byte on both engines: a walk along keys is a range."""
+
+directory_source = Table(
+    "directory_source",
+    metadata,
+    Column("source", SmallInteger, primary_key=True, autoincrement=False),
+    col("current", Integer, 0),
+    col("before", Integer, 0),
+    col("as_of_ms", BigInteger, 0),
+    col("before_as_of_ms", BigInteger, 0),
+    col("digest", Bytes),
+    col("before_digest", Bytes),
+)
+"""Which generation of each source is read, and the one that a rollback returns to (0: none)."""
+
+directory_import = Table(
+    "directory_import",
+    metadata,
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    col("source", SmallInteger),
+    col("state", Word),
+    col("digest", Bytes),
+    col("file", String(250)),
+    col("as_of_ms", BigInteger),
+    col("began_ms", BigInteger),
+    col("ended_ms", BigInteger, 0),
+    col("counts", Text),
+    Index("ix_directory_import_source", "source", "generation"),
+)
+"""Every import that changed something. State: applying, applied, rolled-back. Counts: JSON."""
+
+directory_fact = Table(
+    "directory_fact",
+    metadata,
+    key("number"),
+    col("source", SmallInteger),
+    col("kind", SmallInteger),
+    col("text", Text),
+    col("since", Integer),
+    col("until", Integer, STILL),
+    sqlite_with_rowid=False,
+)
+"""A professional, a structure or a listing as one source says it. Number: subject, then content
+(directory/facts.py). Read while since <= the source's generation < until."""
+
+directory_key = Table(
+    "directory_key",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("number", Id, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""The index of listings: walks along it answer every search (directory/keys.py)."""
+
+directory_job = Table(
+    "directory_job",
+    metadata,
+    Column("job", Key, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Professions and specialties that were ever named, folded: some hundreds."""

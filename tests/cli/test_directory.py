@@ -1,0 +1,105 @@
+"""`mss directory`, as staff use it: take a file in, look somebody up, go back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Operator
+from tests.kit.frenchpeople import HEADER, lines, write
+
+
+@pytest.fixture
+def desk(new_operator: Callable[..., Operator]) -> Operator:
+    """An operator with an empty store."""
+    made = new_operator()
+    assert made.mss("db", "upgrade").code == 0
+    return made
+
+
+def test_a_day_with_the_directory(desk: Operator, tmp_path: Path) -> None:
+    """Import, search, show, verify, export, diff, brake, rollback: each says what happened, for people and scripts."""
+    first = write(tmp_path / "Extraction_20251201.txt", 150)
+    said = desk.mss("directory", "import", str(first), "--json")
+    assert said.code == 0, said.err
+    counts = json.loads(said.out)
+    assert (counts["applied"], counts["addresses_added"], counts["refused"]) == (True, 150, 0)
+    assert "nothing to do" in desk.mss("directory", "import", str(first)).out
+
+    found = json.loads(desk.mss("directory", "search", "martin", "--json").out)
+    assert found["as_of"].startswith("2025-12-01")
+    assert {"address", "kind", "name", "job", "structure", "city"} == found["found"][0].keys()
+    address = found["found"][0]["address"]
+    shown = json.loads(desk.mss("directory", "show", address, "--json").out)
+    assert shown[0]["verified_by"] == "correspondence-file"
+    assert address in desk.mss("directory", "show", address).out
+
+    overdue = desk.mss("directory", "verify", "--json")
+    assert (overdue.code, json.loads(overdue.out)[0]["overdue"]) == (1, True)
+
+    out = tmp_path / "all.csv"
+    assert desk.mss("directory", "export", str(out)).code == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 150
+
+    content = list(lines(150))
+    shorter = tmp_path / "Extraction_20251202.txt"
+    shorter.write_text("\n".join(content[:-10]), encoding="utf-8")
+    assert "would stop" in desk.mss("directory", "diff", str(shorter)).out
+    stopped = desk.mss("directory", "import", str(shorter))
+    assert (stopped.code, "--accept-losses" in stopped.err) == (1, True)
+    assert desk.mss("directory", "import", str(shorter), "--accept-losses").code == 0
+    assert desk.mss("directory", "rollback").out.startswith("read again as of 2025-12-01")
+    assert [row["state"] for row in json.loads(desk.mss("directory", "imports", "--json").out)] == [
+        "rolled-back",
+        "applied",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("search", "ma"), "three letters"),
+        (("show", "nobody@chu.mssante.example"), "not in the directory"),
+        (("show", "no@where@at@all"), "plain local part"),
+        (("rollback",), "no earlier import"),
+    ],
+)
+def test_a_wrong_question_is_told_in_one_line(desk: Operator, words: tuple[str, ...], why: str) -> None:
+    """What is wrong and what to do."""
+    said = desk.mss("directory", *words)
+    assert said.code == 1
+    assert why in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "why"),
+    [
+        ("Nom|Ville\n", (), "not the correspondence file"),
+        (HEADER + "\n", ("--as-of", "yesterday"), "write a moment as"),
+        (HEADER + "\n", ("--as-of", "2099-01-01"), "not yet"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(
+    desk: Operator, tmp_path: Path, content: str, options: tuple[str, ...], why: str
+) -> None:
+    """Nothing of it is taken in."""
+    file = tmp_path / "x.txt"
+    file.write_text(content)
+    said = desk.mss("directory", "import", str(file), *options)
+    assert (said.code, why in said.err, said.err.count("\n")) == (1, True, 1)
+
+
+def test_a_cell_is_never_a_formula(desk: Operator, tmp_path: Path) -> None:
+    """A name that a spreadsheet would run is shown as text."""
+    file = tmp_path / "Extraction_20251201.txt"
+    line = next(one for one in lines(20) if one.startswith("ORG")).split("|")
+    line[7] = "=cmd|' /C calc'!A0".replace("|", " ")
+    file.write_text(f"{HEADER}\n{'|'.join(line)}\n", encoding="utf-8")
+    assert desk.mss("directory", "import", str(file)).code == 0
+    assert ",'=cmd" in desk.mss("directory", "export", "-").out
