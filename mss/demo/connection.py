@@ -6,7 +6,17 @@ from typing import Any
 
 from mss.accounts.onetime import to_base32
 from mss.demo.papers import METRICS, PEER_FAULTS, PEER_OFFSET, Papers, application_name, ports_of, web_port
-from mss.demo.people import DOMAINS, MAILBOXES, NAMES, PATIENT_LIST, PATIENTS, TIERS, DemoPatient
+from mss.demo.people import (
+    DOMAINS,
+    MAILBOXES,
+    NAMES,
+    PATIENT_LIST,
+    PATIENTS,
+    STAFF_LOGIN,
+    STAFF_NAME,
+    TIERS,
+    DemoPatient,
+)
 from mss.demo.seed import application_password, totp_secret, web_password
 from mss.model.mailbox import MailboxKind
 
@@ -45,6 +55,15 @@ def connection(papers: Papers, pids: dict[str, dict[str, int]], host: str, base:
             if box.kind is MailboxKind.APPLICATION
         ],
         "patients": [_patient(papers, patient) for patient in PATIENT_LIST],
+        "staff": [
+            {
+                "name": STAFF_NAME,
+                "operator": "A",
+                "login": STAFF_LOGIN,
+                "password": web_password(papers, STAFF_LOGIN),
+                "totp_secret": to_base32(totp_secret(papers, STAFF_LOGIN)),
+            }
+        ],
     }
 
 
@@ -110,7 +129,7 @@ def _patient(papers: Papers, patient: DemoPatient) -> dict[str, Any]:
 def for_people(papers: Papers, told: dict[str, Any]) -> str:
     """What a newcomer does first."""
     a, b = told["operator"], told["other_operator"]
-    patient, doctor = told["patients"][0], told["professionals"][0]
+    patient, doctor, staff = told["patients"][0], told["professionals"][0], told["staff"][0]
     biologist = next(one for one in told["professionals"] if one["operator"] == "B")
     team = next(one for one in told["team_mailboxes"] if one["operator"] == "B")
     return f"""
@@ -131,6 +150,11 @@ The demo runs: two operators, a laboratory's result already delivered.
   at B             password  {biologist["password"]}
                    IMAP      {b["imaps"]["host"]}:{b["imaps"]["port"]} (TLS)
                    SMTP      {b["submissions"]["host"]}:{b["submissions"]["port"]} (TLS)
+
+  The desk at A    {a["web"]["url"]}/login, for what waits for a human
+                   login     {staff["login"]}
+                   password  {staff["password"]}
+                   code      mss code {staff["totp_secret"]}
 
   Authority of all certificates   {told["ca"]}
   What the processes write        {papers.directory / "a" / "journal"}

@@ -55,6 +55,9 @@ def _test_ins(matricule13: str) -> Ins:
     return Ins.parse(f"{matricule13}{ins_key(matricule13):02}", InsOid.NIR_TEST)
 
 
+STAFF_LOGIN, STAFF_NAME = "nadia.roche", "Nadia ROCHE"
+"""Who decides at the desk of operator A about what is held."""
+
 MAILBOXES = (
     DemoMailbox("A", MailboxKind.PERSONAL, f"camille.lefort@{VILLE}", "Dr Camille LEFORT", "99900000011"),
     DemoMailbox("A", MailboxKind.PERSONAL, f"samir.benali@{CHU}", "Dr Samir BENALI", "99900000029"),

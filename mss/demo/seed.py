@@ -10,10 +10,11 @@ import base64
 from mss.accounts.passwords import Passwords
 from mss.accounts.service import Accounts, KnownIdentity, Profile
 from mss.accounts.software import SoftwareLogin, verifier_of
+from mss.accounts.staff import StaffAccounts
 from mss.config import Config
 from mss.crypto.keys import create_key_files
 from mss.demo.papers import Papers, application_name, subject_of
-from mss.demo.people import MAILBOXES, PATIENT_LIST, DemoMailbox, DemoPatient
+from mss.demo.people import MAILBOXES, PATIENT_LIST, STAFF_LOGIN, STAFF_NAME, DemoMailbox, DemoPatient
 from mss.foundation import Foundation, lay
 from mss.model.clock import SystemChance
 from mss.model.ids import MailAddress, OwnerId
@@ -55,6 +56,7 @@ async def seed(config: Config, papers: Papers, operator: str) -> None:
         if config.patient_domain:
             for patient in PATIENT_LIST:
                 await _patient(ground, service, papers, patient)
+            await _staff(ground, papers)
     finally:
         await ground.close()
 
@@ -81,6 +83,14 @@ async def _mailbox(ground: Foundation, service: Accounts, papers: Papers, box: D
         account = await _owner_of(ground, member)
         assert account is not None, "people stand before their teams in the list"
         await service.add_member(owner, account, "member")
+
+
+async def _staff(ground: Foundation, papers: Papers) -> None:
+    """Somebody who decides at the desk about what is held."""
+    service = StaffAccounts(ground.store, ground.public.lookup, ground.private().wrapper, ground.clock, ground.chance)
+    if STAFF_LOGIN not in {member.login for member in await service.everybody()}:
+        hashed = await Passwords(ground.chance).hash(web_password(papers, STAFF_LOGIN))
+        await service.add(STAFF_LOGIN, STAFF_NAME, "", hashed, totp_secret(papers, STAFF_LOGIN))
 
 
 async def _patient(ground: Foundation, service: Accounts, papers: Papers, patient: DemoPatient) -> None:

@@ -37,6 +37,9 @@ def test_a_document_of_somebody_else_shows_nowhere(demo: Demo) -> None:
     assert item["held_at"]
     shown = demo.mss("held", "show", str(item["id"])).stdout
     assert "ins" in shown.lower()
+    desk = demo.at_desk()
+    assert secret in desk.get("/desk").text
+    assert "Refuser définitivement" in desk.get(f"/desk/held/{item['id']}").text
     answer = until(lambda: answers_to(demo, sent.message_id))[0]
     assert "Auto-Submitted" in answer
     assert _everything(visitor) == before

@@ -243,6 +243,13 @@ class Demo:
         visitor.sign_in(login, patient["password"], lambda: self.authenticator.code(patient["totp_secret"]))
         return visitor
 
+    def at_desk(self) -> WebVisitor:
+        """Somebody who decides about what is held."""
+        staff, visitor = self.told["staff"][0], self.visitor()
+        code = self.authenticator.code
+        visitor.sign_in(staff["login"], staff["password"], lambda: code(staff["totp_secret"]))
+        return visitor
+
     def mss(self, *words: str, operator: str = "operator") -> subprocess.CompletedProcess[str]:
         """A command of the operator's staff."""
         command = [sys.executable, "-m", "mss", *words, "--config", self.told[operator]["config"]]
