@@ -21,7 +21,7 @@ from mss.mail.peers import TrustGate
 from mss.model.errors import BadValue, MssError, StorageUnavailable
 from mss.model.ids import LANES
 from mss.sections import Tls
-from mss.store import owners
+from mss.store import owners, powercut
 
 log = structlog.get_logger("assembly")
 
@@ -123,6 +123,8 @@ async def run(config: Config, name: str, roles: list[str], build: Build, say_rea
     async with process.stack:
         process.stack.push_async_callback(ground.close)
         await _look_at_tables(ground)
+        if await powercut.note_start(ground.store, powercut.boot_id()):
+            log.info("store.machine-was-off")
         await build(process)
         loop.add_signal_handler(signal.SIGHUP, lambda: _reload(process))
         log.info("process.ready", cpu_s=round(time.process_time(), 2))

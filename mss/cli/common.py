@@ -51,11 +51,13 @@ def settings(path: Path) -> Config:
 async def open_house(config: Config) -> AsyncIterator[Foundation]:
     """The operator's store and keys, for the length of a command."""
     from mss.foundation import lay
+    from mss.store import powercut
 
     if not store_exists(config):
         raise MssError(f"there is no store in {config.state_dir}: run mss db upgrade first")
     ground = await lay(config, "command", hears=False)
     try:
+        await powercut.note_start(ground.store, powercut.boot_id())
         yield ground
     finally:
         await ground.close()

@@ -85,6 +85,13 @@ class Folder:
     subscribed: bool = True
     recent_uid: int = 1
     """From here on no client has been told of a message (RFC 3501 §2.3.2)."""
+    lost_modseqs: tuple[int, int] = (0, 0)
+    """Between these, both left out, lie mod-sequences that were told before a power cut and have no meaning now."""
+
+    def since(self, modseq: int) -> int:
+        """Up to where a client that names this modseq knows the folder; 0 when it cannot be said."""
+        low, high = self.lost_modseqs
+        return 0 if low < modseq < high else modseq
 
 
 class Row(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mss.formats.summary import is_usual, parts_of
 from mss.imap import commands as c
@@ -38,6 +38,8 @@ async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[st
     if positions is None:
         raise Declined(Problem.NO_SUCH_MESSAGE)
     plan = _plan(session, command)
+    if command.changed_since is not None:
+        command = replace(command, changed_since=selected.folder.since(command.changed_since))
     if command.vanished and command.changed_since is not None:
         await tell_vanished(session, command.changed_since, command.messages)
     if command.changed_since is not None:

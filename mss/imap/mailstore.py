@@ -32,6 +32,7 @@ from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.folders import Folder as FolderRow
 from mss.store.pages import SealedBody, SealedSummary
+from mss.store.powercut import lost_modseqs
 from mss.vault.opener import Opener, OwnerKeys
 
 _Changed = tuple[list[State], list[tuple[int, int]]]
@@ -252,6 +253,7 @@ def told_folder(box: Box, row: FolderRow, name: str) -> Folder:
         special_use=SpecialUse(row.special_use) if row.special_use else None,
         subscribed=row.subscribed,
         recent_uid=row.recent_uid,
+        lost_modseqs=lost_modseqs(row.resumed_modseq),
     )
 
 

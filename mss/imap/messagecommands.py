@@ -51,6 +51,7 @@ async def store(session: Session, _tag: str, command: c.Store) -> Answer:
     command = _as_allowed(selected, command)
     if command.unchanged_since is not None:
         session.use_condstore()
+        command = replace(command, unchanged_since=selected.folder.since(command.unchanged_since))
     positions = selected.view.positions(command.messages, uid=command.uid)
     if positions is None:
         raise Declined(Problem.NO_SUCH_MESSAGE)

@@ -41,6 +41,7 @@ async def resume(session: Session, resync: c.Resync) -> None:
     if resync.uidvalidity != view.snapshot.uidvalidity:
         return  # the client forgets all that it knew
     known = resync.known_uids or EVERYTHING
-    since = resync.modseq if resync.modseq <= view.snapshot.modseq else 0  # it knows more than we: tell everything
+    since = selected.folder.since(resync.modseq)
+    since = since if since <= view.snapshot.modseq else 0  # it knows more than we: tell everything
     await tell_vanished(session, since, known)
     session.wire.write(b"".join(session.flag_rows(view.changed_since(known.uid_positions(view.uids), since))))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine, make_url, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mss.model.ids import LANES
-from mss.store import audit, schema
+from mss.store import audit, powercut, schema
 from mss.store.sql import insert_ignoring
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest version and write the first rows. Safe to repeat."""
     command.upgrade(_config(connection), "head")
     insert_ignoring(connection, schema.house, [{"name": "lanes", "value": str(LANES).encode()}])
+    insert_ignoring(connection, schema.house, [{"name": powercut.NAME, "value": powercut.boot_id()}])
     audit.create_heads(connection)
 
 

@@ -107,7 +107,7 @@ class Store:
         """Run `act` in a transaction of `lane` shared with whoever waits too; durable when this returns.
 
         `act` may be run again when the shared transaction fails, so it must do nothing but database work.
-        `lazy` acts (flags, counters) may be lost at a power cut. Raises StorageUnavailable when the store
+        `lazy` acts (flags, counters) may be lost at a power cut (SQLite). Raises StorageUnavailable when the store
         cannot keep it; any other exception of `act` comes back as it was.
         """
         return cast(T, await self._writer.submit(Work(lane, act, size_bytes, lazy)))

@@ -37,6 +37,7 @@ class Folder:
     size_bytes: int
     subscribed: bool
     recent_uid: int
+    resumed_modseq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ _FOLDER_COLUMNS = (
     F.c.bytes,
     F.c.subscribed,
     F.c.recent_uid,
+    F.c.resumed_modseq,
 )
 _LIST = select(*_FOLDER_COLUMNS).where(owned_by(F)).order_by(F.c.folder)
 _ONE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.folder == bindparam("which"))

@@ -138,11 +138,12 @@ folder = _owned(
     _col("subscribed", Boolean, "true"),
     _col("recent_uid", BigInteger, 1),
     _col("vanished_floor", BigInteger, 0),
+    _col("resumed_modseq", BigInteger, 0),
     Index("uq_folder_name", "lane", "owner", "name_hmac", unique=True),
     keys=("folder",),
 )
 """From `recent_uid` on no client has been told of a message (\\Recent, RFC 3501 §2.3.2). What vanished up to
-`vanished_floor` (a modseq) is no longer remembered."""
+`vanished_floor` (a modseq) is no longer remembered. `resumed_modseq`: see store/powercut.py."""
 
 subscription = _owned(
     "subscription",

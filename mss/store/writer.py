@@ -6,7 +6,8 @@ act of a batch fails, the batch is rolled back and each act is tried alone, so t
 
 SQLite: one thread and one connection for each process; processes take turns under one file lock (SQLite's own
 busy waiting starves writers and Debian's 3.40 has a fault when two connections checkpoint at once).
-PostgreSQL: transactions of one lane each, several lanes at a time.
+PostgreSQL: transactions of one lane each, several lanes at a time; all wait for its disk, which it shares between them
+(a lost one would have its modseq used again: mss/store/powercut.py).
 A failed sync is never repeated: the kernel may have dropped the pages. The writer refuses from then on.
 """
 
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from mss.model.errors import StorageUnavailable
@@ -259,7 +260,7 @@ class LaneWriter:
     def _take(self, waiting: deque[Work]) -> list[Work]:
         batch = [waiting.popleft()]
         size = batch[0].size_bytes
-        while waiting and len(batch) < BATCH_MAX and size < BATCH_BYTES_MAX and waiting[0].lazy == batch[0].lazy:
+        while waiting and len(batch) < BATCH_MAX and size < BATCH_BYTES_MAX:
             batch.append(waiting.popleft())
             size += batch[-1].size_bytes
         return batch
@@ -280,6 +281,4 @@ class LaneWriter:
 
     async def _transaction(self, batch: list[Work]) -> list[Outcome]:
         async with self._engine.begin() as connection:
-            if batch[0].lazy:
-                await connection.execute(text("SET LOCAL synchronous_commit = off"))
             return cast(list[Outcome], await connection.run_sync(_run_batch, batch))

@@ -39,10 +39,11 @@ from mss.model.clock import Clock, ManualClock, SeededChance
 from mss.model.ids import OwnerId
 from mss.model.mailbox import MailboxKind
 from mss.model.rights import letters_of, word_of
+from mss.store import owners as owners_at
 from mss.store.accounts import CredentialKind
 from mss.store.changes import ChangeBus
 from tests.kit.memory_mailstore import MemoryMailStore
-from tests.kit.people import cellar
+from tests.kit.people import Cellar, cellar
 from tests.kit.pki import HOSPITAL, Pki
 
 DOCTOR = "marie.dubois@chu.mssante.example"
@@ -185,13 +186,15 @@ class _MemoryMembers:
 
 
 @asynccontextmanager
-async def cellar_keeper(url: str, directory: Path, clock: ManualClock, pki: Pki) -> AsyncIterator[Keeper]:
-    """The same people with real accounts in a real cellar, sealed bodies and all."""
-    chance = SeededChance(7)
+async def cellar_keeper(
+    url: str, directory: Path, clock: ManualClock, pki: Pki, *, seed: int = 7
+) -> AsyncIterator[Keeper]:
+    """The same people with real accounts in a real cellar, sealed bodies and all; found there when they were there."""
+    chance = SeededChance(seed)
     async with cellar(url, directory / "cellar", clock, chance) as below:
         lookup, bus = below.public.lookup, ChangeBus("test")
         login = SoftwareLogin(below.store, lookup, clock, chance)
-        owners = {address: await below.professional(address, kind) for address, kind in PEOPLE.items()}
+        owners = {address: await _person(below, address, kind) for address, kind in PEOPLE.items()}
         for address in (DOCTOR, COLLEAGUE):
             verifier = verifier_of(lookup, PASSWORD)
             await below.accounts.add_credential(owners[address], CredentialKind.APPLICATION_PASSWORD, verifier)
@@ -206,6 +209,12 @@ async def cellar_keeper(url: str, directory: Path, clock: ManualClock, pki: Pki)
             await below.accounts.live_on(owners[address], LifeEvent.SUSPEND)
 
         yield Keeper(store, people.authenticate, boxes, people.review, desk, suspend)
+
+
+async def _person(below: Cellar, address: str, kind: MailboxKind) -> OwnerId:
+    hashed = below.public.lookup.address(address)
+    known = await below.store.read(lambda c: owners_at.find(c, hashed))
+    return known or await below.professional(address, kind)
 
 
 @cache

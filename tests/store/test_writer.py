@@ -122,7 +122,7 @@ async def test_two_processes_write_in_turns(tmp_path: Path) -> None:
     await asyncio.gather(*acts)
     count = await edge.read(lambda c: len(c.execute(select(H)).all()))
     await asyncio.gather(edge.close(), works.close())
-    assert count == 401  # and the row that every database is born with
+    assert count == 402  # and the rows that every database is born with
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "mysql://u@h/d", "postgresql://u@h/d"])
