@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from mss.model.errors import BadValue
@@ -94,6 +94,14 @@ class Config(BaseModel):
         parsed = MailAddress.parse(address)
         _ours(parsed.domain, info)
         return str(parsed)
+
+    @model_validator(mode="after")
+    def _test_mailbox(self) -> Config:
+        if self.relay.test_mailbox:
+            domain = MailAddress.parse(self.relay.test_mailbox).domain
+            if domain not in self.domains or domain == self.patient_domain:
+                raise ValueError(f"relay.test_mailbox: {domain} is not one of domains for professionals")
+        return self
 
     @field_validator("alarms")
     @classmethod

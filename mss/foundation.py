@@ -29,6 +29,7 @@ from mss.mail.peers import TrustGate, told_of_responder
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import ClamdScreening, NoScreening, Screening
+from mss.mail.testmailbox import TestMailbox
 from mss.mail.vigil import Budget, Vigil
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
@@ -61,6 +62,7 @@ class Foundation:
     vigil: Vigil
     holder: Holder
     screening: Screening
+    test_mailbox: TestMailbox
 
     async def close(self) -> None:
         """Finish what is being written and let go."""
@@ -110,6 +112,7 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
         vigil=vigil,
         holder=holder,
         screening=screening_of(config, clock),
+        test_mailbox=TestMailbox(house.test_mailbox, store, public, bus, clock, chance),
     )
 
 
@@ -134,6 +137,7 @@ def house_of(config: Config) -> House:
         postmaster=MailAddress.parse(config.postmaster),
         unreachable_delay_max_s=config.relay.unreachable_delay_max_s,
         software=config.software_reference,
+        test_mailbox=MailAddress.parse(config.relay.test_mailbox) if config.relay.test_mailbox else None,
     )
 
 

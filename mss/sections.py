@@ -112,6 +112,8 @@ class Relay(_Section):
     caps: PeerCaps = PeerCaps()
     retry_first_s: float = Field(15.0, gt=0)
     """Pause before a mail that another operator did not take is tried again; it doubles to an hour."""
+    test_mailbox: str = ""
+    """An address of ours, of no mailbox, that answers whoever writes to it what our door saw. Empty: none."""
     unreachable_delay_max_s: int = Field(3000, ge=0)
     """The notice about an unreachable patient leaves at a random moment within this."""
     unreachable_share_max: float = Field(0.10, ge=0, le=1)

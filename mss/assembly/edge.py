@@ -51,7 +51,14 @@ async def _relay_in(process: Process, listen: Listen, spools: SpoolRoom) -> None
         [*files_of(tls, *relay.more_tls), relay.authorities],
     )
     intake = Intake(
-        ground.house, gate, ground.recipients, ground.delivery, ground.chance, ground.screening, ground.vigil
+        ground.house,
+        gate,
+        ground.recipients,
+        ground.delivery,
+        ground.chance,
+        ground.screening,
+        ground.vigil,
+        ground.test_mailbox,
     )
     server = RelayServer(
         hostname=process.config.host,
@@ -87,6 +94,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
         ground.clock,
         ground.chance,
         ground.screening,
+        ground.test_mailbox,
     )
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     meter, disk = _meter(process, section.caps), _disk(process)

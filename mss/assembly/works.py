@@ -46,6 +46,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.changed import ChangeNotices
     from mss.notices.compose import House
     from mss.notices.send import Notices
+    from mss.notices.tested import TestAnswers
     from mss.notices.watch import HeldWatch
     from mss.record.service import Records
     from mss.runner import Runner
@@ -63,26 +64,18 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
     taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
     quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
+    house = House(ground.house.host, writer)
     watch = HeldWatch(
-        House(ground.house.host, writer),
-        _staff(process),
-        store,
-        opener,
-        keys,
-        lookup,
-        mail,
-        ground.recipients,
-        taker,
-        ground.holder,
-        clock,
+        house, _staff(process), store, opener, keys, lookup, mail, ground.recipients, taker, ground.holder, clock
     )
+    tested = TestAnswers(ground.house.test_mailbox, keys, lookup, mail, clock)
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
-    alarms = PatientAlarms(House(ground.house.host, writer), _staff(process).default, keys, lookup, mail, clock)
+    alarms = PatientAlarms(house, _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
-    changed = ChangeNotices(House(ground.house.host, writer), store, opener, records, lookup, mail, clock)
+    changed = ChangeNotices(house, store, opener, records, lookup, mail, clock)
     handlers = {
         name: act
-        for one in (filing, notices, quarantine, watch, automatic, alarms, changed)
+        for one in (filing, notices, quarantine, watch, automatic, alarms, changed, tested)
         for name, act in one.handlers.items()
     }
     runner = Runner(store, ground.bus, clock, worker_name(), handlers)

@@ -54,6 +54,7 @@ SENTENCES = {
     "queue.retry": "to be tried again at once",
     "queue.hold": "kept back in the queue",
     "queue.release": "let go again",
+    "test.received": "a test mail, to nobody's mailbox ({result})",
     "notice.sent": "its sender was told ({result})",
 }
 

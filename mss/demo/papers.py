@@ -29,6 +29,8 @@ OPERATORS = {
     "B": Subject("relais.labo.mssante.example", "399900000000030", "LABORATOIRE DES TILLEULS", "Rhône (69)"),
     "C": Subject("relais.tiers.mssante.example", "399900000000048", "OPERATEUR TIERS DE DEMONSTRATION"),
 }
+TEST_MAILBOX = "reponse.automatique-test"
+"""Local part of each operator's test mailbox."""
 PEER_FAULTS = (Fault.EXPIRED, Fault.REVOKED, Fault.WRONG_USE, Fault.WEAK_KEY)
 
 
@@ -209,6 +211,7 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
         "retry_first_s = 2.0",
         "look_up_mx = false",
         "unreachable_delay_max_s = 5",
+        f'test_mailbox = "{TEST_MAILBOX}@{DOMAINS[operator][0]}"',
         "[relay.routes]",
         *(f'"{domain}" = {{host = "{at[0]}", port = {at[1]}}}' for domain, at in routes.items()),
     ]

@@ -16,6 +16,7 @@ from mss.mail.peers import TrustGate
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import NoScreening, Screening
+from mss.mail.testmailbox import TestMailbox
 from mss.mail.vigil import Vigil
 from mss.model.clock import Chance
 from mss.model.errors import Malformed, StorageUnavailable
@@ -36,6 +37,7 @@ class Intake:
         chance: Chance,
         screening: Screening | None = None,
         vigil: Vigil | None = None,
+        test_mailbox: TestMailbox | None = None,
     ) -> None:
         self._house = house
         self._gate = gate
@@ -44,6 +46,7 @@ class Intake:
         self._chance = chance
         self._screening = screening or NoScreening()
         self._vigil = vigil
+        self._test_mailbox = test_mailbox
 
     async def sender(self, peer: Peer, sender: MailAddress | None) -> Verdict:
         return self._gate.speaks(peer, sender)
@@ -78,7 +81,12 @@ class Intake:
         letter = await aside(
             len(raw), Letter, traced, summary, envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
         )
-        return replace(await self._keep(letter, envelope), long_line=facts.long_line_number)
+        to = envelope.recipients if self._test_mailbox is None else self._test_mailbox.others(envelope.recipients)
+        tested = 0
+        if self._test_mailbox is not None and len(to) < len(envelope.recipients):
+            tested = await self._test_mailbox.take(peer, letter, structure)
+        receipt = await self._keep(letter, replace(envelope, recipients=to)) if to else Receipt(Accept(), tested)
+        return replace(receipt, long_line=facts.long_line_number)
 
     async def _keep(self, letter: Letter, envelope: Envelope) -> Receipt:
         within_s = self._house.unreachable_delay_max_s

@@ -31,6 +31,8 @@ class Peer:
     remote_address: str = ""
     helo: str = ""
     certificate_der: bytes = b""
+    tls: str = ""
+    """Version and cipher of the connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from mss.mail.policy import SenderFacts
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import NoScreening, Screening
+from mss.mail.testmailbox import TestMailbox
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import Malformed, StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId
@@ -46,7 +47,9 @@ class Submission:
         clock: Clock,
         chance: Chance,
         screening: Screening | None = None,
+        test_mailbox: TestMailbox | None = None,
     ) -> None:
+        self._test_mailbox = test_mailbox
         self._screening = screening or NoScreening()
         self._house = house
         self._recipients = recipients
@@ -106,7 +109,11 @@ class Submission:
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         also = self._trace_of_delegation(peer, letter, pens.lent.get(shown.key))
-        await self._dispatch.send(peer.account, letter, envelope.recipients, also=also)
+        to = envelope.recipients if self._test_mailbox is None else self._test_mailbox.others(envelope.recipients)
+        if self._test_mailbox is not None and len(to) < len(envelope.recipients):
+            await self._test_mailbox.take(peer, letter, structure)
+        if to:
+            await self._dispatch.send(peer.account, letter, to, also=also)
         return Receipt(Accept(), int(number, 16))
 
     def _trace(self, peer: Peer, envelope: Envelope, number: str) -> bytes:

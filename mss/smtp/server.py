@@ -120,7 +120,8 @@ class RelayHandler(MailHandler):
         if peer is None:
             session.known = None
             return verdict if not isinstance(verdict, Accept) else Refuse(Reason.CERTIFICATE_NOT_LISTED)
-        session.known = replace(peer, helo=session.host_name or "", remote_address=session.remote_address)
+        helo, remote = session.host_name or "", session.remote_address
+        session.known = replace(peer, helo=helo, remote_address=remote, tls=session.tls)
         return verdict
 
 

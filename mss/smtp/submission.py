@@ -89,7 +89,10 @@ class SubmissionConversation(Conversation):
             self._fail()
             return
         self.session.known = replace(
-            peer, remote_address=self.session.remote_address, helo=self.session.host_name or ""
+            peer,
+            remote_address=self.session.remote_address,
+            helo=self.session.host_name or "",
+            tls=self.session.tls,
         )
         self.session.authenticated = True
         self._say(replies.SIGNED_IN)

@@ -52,6 +52,8 @@ class Visit(Session):
         self.peer = remote_address
         self.is_encrypted = False
         self.certificate_der: bytes | None = None
+        self.tls = ""
+        """Version and cipher, once encrypted."""
         self.known: Peer | None = None
         self.party: Party | None = None
         """Under which name and network it is counted; None before its first message."""
@@ -283,6 +285,8 @@ class Wire(SMTP):
             self.connection_lost(None)
             return False
         self.session.certificate_der = peer_certificate(ssl_object)
+        cipher = ssl_object.cipher()
+        self.session.tls = f"{ssl_object.version()} {cipher[0] if cipher else ''}".strip()
         return True
 
     def _hang_up(self) -> None:

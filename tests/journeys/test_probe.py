@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from mss.demo.people import LABO, TIERS
-from tests.kit.demo import Demo
+from mss.demo.papers import TEST_MAILBOX
+from mss.demo.people import LABO, TIERS, VILLE
+from tests.kit.demo import Demo, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
@@ -30,3 +31,20 @@ def test_a_peer_that_is_away_is_red_with_what_to_do(demo: Demo) -> None:
     assert stranger.returncode == 1
     assert stranger.stdout.count("RED") == 2
     assert "recipient-outside-trust-space" in stranger.stdout
+
+
+def test_a_test_mail_is_answered_with_what_the_other_door_saw(demo: Demo) -> None:
+    """The laboratory writes to A's test mailbox and reads its own certificate and the TLS of that very connection."""
+    from_lab = demo.told["applications"]
+    address = next(one["address"] for one in from_lab if one["operator"] == "B")
+    to = f"{TEST_MAILBOX}@{VILLE}"
+    raw = f"From: {address}\r\nTo: {to}\r\nSubject: essai\r\nMessage-ID: <essai@{LABO}>\r\n\r\nEssai\r\n".encode()
+    demo.submit(address, [to], raw)
+
+    def answer() -> str:
+        found = [one for one in demo.mails(address) if one["In-Reply-To"] == f"<essai@{LABO}>"]
+        return found[0].get_content() if found else ""
+
+    told = until(answer)
+    for said in ("CN=", "TLSv1.3", LABO, "trust list"):
+        assert said in told
