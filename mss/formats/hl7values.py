@@ -103,7 +103,7 @@ def parse_cx(text: str) -> tuple[str, str]:
 
 def format_cx(value: str, oid: str, kind: str = "NH") -> str:
     """The text that `parse_cx` reads; NH for an INS, PI for a local number (CI-SIS)."""
-    return f"{_escape(value)}^^^&{oid}&ISO^{kind}"
+    return f"{escape(value)}^^^&{oid}&ISO^{kind}"
 
 
 def parse_xcn(text: str) -> tuple[str, str]:
@@ -123,7 +123,7 @@ def format_xcn(identifier: str, name: str) -> str:
         cut -= 1
     family, given = " ".join(words[cut:]), " ".join(words[:cut])
     authority = f"&{OID_PERSON}&ISO^D^^^{'IDNPS' if _IDNPS.match(identifier) else 'EI'}" if identifier else "^D"
-    return f"{_escape(identifier)}^{_escape(family)}^{_escape(given)}^^^^^^{authority}"
+    return f"{escape(identifier)}^{escape(family)}^{escape(given)}^^^^^^{authority}"
 
 
 def parse_xon(text: str) -> tuple[str, str]:
@@ -135,13 +135,13 @@ def parse_xon(text: str) -> tuple[str, str]:
 def format_xon(identifier: str, name: str) -> str:
     """A structure as CI-SIS writes it: `Name^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1…`."""
     if not identifier:
-        return _escape(name)
-    return f"{_escape(name)}^^^^^&{OID_STRUCTURE}&ISO^IDNST^^^{_escape(identifier)}"
+        return escape(name)
+    return f"{escape(name)}^^^^^&{OID_STRUCTURE}&ISO^IDNST^^^{escape(identifier)}"
 
 
 def format_ce(code: Coded) -> str:
     """A code as CI-SIS writes a speciality: `code^label^OID`; nothing for no code."""
-    return f"{_escape(code.code)}^{_escape(code.label)}^{code.system}" if code.code else ""
+    return f"{escape(code.code)}^{escape(code.label)}^{code.system}" if code.code else ""
 
 
 _COMPONENTS = 10
@@ -164,7 +164,8 @@ _UNESCAPE = re.compile(r"\\([ESTRF])\\")
 _MEANING = {escape[1]: char for char, escape in _ESCAPES}
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """The separators of HL7 v2 inside a component, spelled out (v2.5 §2.7)."""
     return "".join(_ESCAPE_OF.get(char, char) for char in text)
 
 
