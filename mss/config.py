@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import tomllib
 from pathlib import Path
@@ -18,8 +19,9 @@ from pydantic_core import ErrorDetails
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Bridge, Imap, Listen, Relay, Submission, Web
+from mss.sections import Alarms, Antivirus, Bridge, Imap, Listen, Relay, Sink, Submission, Web
 
+_SINK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -59,6 +61,8 @@ class Config(BaseModel):
     ops: Listen | None = None
     antivirus: Antivirus | None = None
     bridge: Bridge = Field(Bridge(), validate_default=True)
+    sinks: dict[str, Sink] = {}
+    """Software of hospitals that gets what the bridge files, by a name of at most 32 letters, digits, hyphens."""
     alarms: Alarms = Field(Alarms(), validate_default=True)
     log_level: str = "info"
     """debug, info, warning or error."""
@@ -111,6 +115,14 @@ class Config(BaseModel):
         for domain in alarms.by_domain:
             _ours(domain, info)
         return alarms
+
+    @field_validator("sinks")
+    @classmethod
+    def _sinks(cls, sinks: dict[str, Sink]) -> dict[str, Sink]:
+        for name in sinks:
+            if not _SINK_NAME.fullmatch(name):
+                raise ValueError(f"{name[:40]!r}: a sink is named with at most 32 of a-z, 0-9 and hyphens")
+        return sinks
 
     @field_validator("keys_dir")
     @classmethod
@@ -195,7 +207,7 @@ def run_directory(config: Config) -> Path:
 _PATHS = frozenset(
     (
         *("state_dir", "keys_dir", "run_dir", "certificate", "key", "authorities", "trust_list"),
-        *("client_authorities", "revocation_lists", "trust_list_authorities", "socket"),
+        *("client_authorities", "revocation_lists", "trust_list_authorities", "socket", "token_file"),
     )
 )
 

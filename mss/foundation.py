@@ -194,6 +194,7 @@ def certificates(config: Config) -> Iterator[tuple[str, Tls]]:
         if section is not None and section.tls is not None:
             yield f"{name}.tls", section.tls
             yield from ((f"{name}.more_tls[{number}]", tls) for number, tls in enumerate(section.more_tls, 1))
+    yield from ((f"sinks.{name}.tls", sink.tls) for name, sink in config.sinks.items() if sink.tls is not None)
 
 
 def health_authorities(config: Config) -> tuple[x509.Certificate, ...]:

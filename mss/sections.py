@@ -210,6 +210,70 @@ class Web(_Section):
         return wanted
 
 
+class Unit(_Section):
+    """A part of the hospital, as its own software numbers it (HL7 v2: PRT-8 of the recipient)."""
+
+    name: str
+    authority: str = ""
+    """The structure's number (FINESS)."""
+    kind: str = "UF"
+    """What the number is of."""
+    number: str = ""
+
+
+class Take(_Section):
+    """Which documents a sink takes; an empty list asks nothing."""
+
+    mailboxes: tuple[str, ...] = ()
+    """Addresses of application mailboxes, or whole domains; the patients' domain for what comes to patients."""
+    types: tuple[str, ...] = ()
+    """Codes of document types (LOINC)."""
+    services: tuple[str, ...] = ()
+    """Codes of the practice setting in which they were made."""
+    unit: Unit | None = None
+    """For whom they are."""
+
+
+class Sink(_Section):
+    """A hospital's own software, which gets what the bridge files, always over TLS (docs/decisions/0007-sinks.md)."""
+
+    kind: Literal["hl7v2"]
+    """HL7 v2.6 MDM over MLLP."""
+    takes: tuple[Take, ...] = Field(min_length=1)
+    """One that wants a document is enough."""
+    authorities: Path
+    """Who issues the certificate of that software, which must name its host."""
+    tls: Tls | None = None
+    """Our certificate, where it asks for one."""
+    answer_s: float = Field(30.0, ge=1, le=80)
+    """How long an answer may take."""
+    host: str = ""
+    """hl7v2: where it listens."""
+    port: Port = 0
+    """hl7v2: on which port."""
+    sending_application: str = "MSS"
+    """hl7v2: MSH-3."""
+    sending_facility: str = ""
+    """hl7v2: MSH-4; empty: the operator's name."""
+    receiving_application: str = ""
+    """hl7v2: MSH-5, needed."""
+    receiving_facility: str = ""
+    """hl7v2: MSH-6, needed."""
+    processing: Literal["P", "T", "D"] = "P"
+    """hl7v2: MSH-11, in production, for tests, to debug."""
+    acknowledgement: Literal["application", "commit"] = Field("application", validate_default=True)
+    """hl7v2: whose word ends a message; `commit`: a system in front of the record answers for it (CA)."""
+
+    @field_validator("acknowledgement")
+    @classmethod
+    def _is_whole(cls, last: str, info: ValidationInfo) -> str:
+        needed = ("host", "port", "receiving_application", "receiving_facility")
+        missing = [name for name in needed if not info.data.get(name)]
+        if missing:
+            raise ValueError(f"this kind of sink needs {', '.join(missing)}")
+        return last
+
+
 class Antivirus(_Section):
     """clamd, asked about every message before anybody sees it. Set its StreamMaxLength to 40M or more."""
 

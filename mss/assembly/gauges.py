@@ -15,7 +15,8 @@ from mss.mail.bell import ALARM_ACT
 from mss.mail.counting import PUT_OFF, REFUSED, day_of
 from mss.model.clock import to_ms
 from mss.ops.server import Gauge
-from mss.store import indicators, waiting
+from mss.store import handovers, indicators, waiting
+from mss.store.handovers import HandoverState
 from mss.store.records import HeldState
 from mss.store.sql import Connection
 from mss.store.tasks import RowState
@@ -29,6 +30,7 @@ def gauges(ground: Foundation) -> Iterator[Gauge]:
     asker = _Asker(ground)
     yield from _of_the_queue(asker)
     yield from _of_what_is_held(asker)
+    yield from _of_the_sinks(asker)
     yield from _of_the_works_and_doors(asker)
 
 
@@ -90,6 +92,21 @@ def _of_what_is_held(asker: _Asker) -> Iterator[Gauge]:
     yield asker.age(
         "kept_back_oldest_seconds", "Age of the oldest of them.", lambda c: waiting.oldest_held_ms(c, kept_back)
     )
+
+
+def _of_the_sinks(asker: _Asker) -> Iterator[Gauge]:
+    """By sink: also for one that has been taken out of the settings."""
+
+    def owed(connection: Connection, *states: HandoverState) -> dict[str, float]:
+        known = dict.fromkeys(asker.ground.config.sinks, 0.0)
+        for (sink, state), count in handovers.by_sink_and_state(connection).items():
+            known[sink] = known.get(sink, 0.0) + (count if state in states else 0)
+        return known
+
+    waits, refused = (HandoverState.WAITING, HandoverState.BEHIND), (HandoverState.REFUSED,)
+    yield asker.numbers("sink_documents", "Documents that it is still owed.", "sink", lambda c: owed(c, *waits))
+    yield asker.numbers("sink_refused_documents", "Those that it refused.", "sink", lambda c: owed(c, *refused))
+    yield asker.age("sink_oldest_seconds", "Age of the oldest of both.", handovers.oldest_ms)
 
 
 def _of_the_works_and_doors(asker: _Asker) -> Iterator[Gauge]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mss.assembly.sinks import outbox
 from mss.bridge.cases import Cases
 from mss.bridge.filing import Filing
 from mss.bridge.reading import Reader
@@ -21,5 +22,6 @@ def triage_of(ground: Foundation, keys: PrivateKeys, opener: Opener, sandbox: Sa
     reader = Reader(sandbox, chance, holds_loose=ground.config.bridge.loose == "hold")
     cases = Cases(store, opener, reader, records, ground.house, clock)
     conversations = Conversations(public.lookup, clock, chance)
-    filing = Filing(store, opener, public, cases, records, conversations, ground.bus, clock, chance)
+    owes = outbox(ground)
+    filing = Filing(store, opener, public, cases, records, conversations, ground.bus, clock, chance, owes)
     return Triage(store, public, keys.held, cases, filing, ground.bus, clock, chance)

@@ -13,10 +13,13 @@ from mss.sandbox.pool import Sandbox
 from mss.store.workers import free_leases_of_the_dead, worker_name
 
 if TYPE_CHECKING:
+    from mss.bridge.outbox import Outbox
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.watch import Staff
+    from mss.record.service import Records
     from mss.smtp.identities import Identities
+    from mss.vault.opener import Opener
 
 
 async def build(process: Process) -> None:
@@ -58,7 +61,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     reader = Reader(sandbox, chance, holds_loose=process.config.bridge.loose == "hold")
     cases = Cases(store, opener, reader, records, ground.house, clock)
     conversations = Conversations(lookup, clock, chance)
-    filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance)
+    owes = _sinks(process, records, opener)
+    filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance, owes)
     mail = HouseMail(ground.house, ground.dispatch)
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
     notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
@@ -78,10 +82,26 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
         for one in (filing, notices, quarantine, watch, automatic, alarms, changed, tested)
         for name, act in one.handlers.items()
     }
-    runner = Runner(store, ground.bus, clock, worker_name(), handlers)
-    process.keep(runner.run())
+    process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
     _watch_certificates(process, mail, House(ground.house.host, writer))
+
+
+def _sinks(process: Process, records: Records, opener: Opener) -> Outbox:
+    """One loop for each hospital's software, and one that sees what has waited for a day, also for a sink that is no
+    longer in the settings. Answers where filing leaves what it owes to them."""
+    from mss.assembly import sinks
+    from mss.bridge.sinks import SinkWatch, SinkWorker
+
+    ground, config = process.ground, process.config
+    dossiers = sinks.dossiers(ground, records, opener)
+    settling = sinks.settling(ground, dossiers)
+    process.keep(SinkWatch(settling).run())
+    for name in config.sinks:
+        client = sinks.client(config, name)
+        worker = SinkWorker(client, ground.store, dossiers, settling, ground.clock, worker_name())
+        process.keep(worker.run(ground.bus))
+    return sinks.outbox(ground)
 
 
 def _watch_certificates(process: Process, mail: HouseMail, writes_as: House) -> None:

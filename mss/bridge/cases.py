@@ -51,6 +51,8 @@ class Case:
     """The messages kept back that this one announces, opened; None when it announces nothing."""
     former: tuple[Identity, ...] = ()
     """Identities of hers that have ended."""
+    box: str = ""
+    """The address of the application mailbox that it came to; empty for a patient's own."""
     targets: dict[str, int] = field(default_factory=dict)
     """Entry ids of documents of the record that archives name, with their numbers."""
 

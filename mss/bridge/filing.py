@@ -15,8 +15,9 @@ import structlog
 from mss.bridge import announcing, tally
 from mss.bridge.cases import Case, Cases, hides_from_patient, place_in_message
 from mss.bridge.explain import EXPLANATIONS, claimed
-from mss.bridge.facts import Already, Deliver, Hold, Leave, Replace, Verdict, Withdraw
+from mss.bridge.facts import Already, Deliver, File, Hold, Leave, Replace, Verdict, Withdraw
 from mss.bridge.matching import judge
+from mss.bridge.outbox import Outbox, Source
 from mss.crypto.keys import PublicKeys
 from mss.formats import mdn
 from mss.mail import answers
@@ -25,6 +26,7 @@ from mss.mail.conversations import Conversations
 from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.mail.holding import AGAIN, Explanation, Held, Holder
 from mss.model.clock import Chance, Clock, to_ms
+from mss.model.document import DocumentEntry
 from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
@@ -32,6 +34,7 @@ from mss.record.service import Actor, PreparedDocument, Records
 from mss.store import audit, changes, copies, messages, records, schema, sealing, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
+from mss.store.handovers import HandoverAct
 from mss.store.ids import new_id
 from mss.store.messages import MessageState
 from mss.store.records import HeldState, HeldWhat
@@ -80,6 +83,7 @@ class Filing:
         bus: ChangeBus,
         clock: Clock,
         chance: Chance,
+        outbox: Outbox,
     ) -> None:
         self._store = store
         self._opener = opener
@@ -91,6 +95,7 @@ class Filing:
         self._clock = clock
         self._chance = chance
         self._holder = Holder(public, clock, chance)
+        self._outbox = outbox
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -217,6 +222,7 @@ class Filing:
         hidden = [row for row in self._cases.rows(connection, kept) if hides_from_patient(row)]
         for row in hidden:
             self._records.announce(connection, kept.keys, row, Actor(kept.sender_name, SENDER_ROLE))
+            self._outbox.changed(connection, owner, self._source(kept), HandoverAct.ANNOUNCE, row.document)
         self._conversations.reveal(connection, kept.keys, kept.stored, kept.structure)
         told = tuple((document.entry.title, Fate.ANNOUNCED) for document in kept.reading.documents)
         self.owe(connection, owner, Answer(number, Fate.ANNOUNCED, None, told, is_first=False))
@@ -230,12 +236,15 @@ class Filing:
         actor = Actor(case.sender_name, SENDER_ROLE)
         told: list[tuple[str, Fate]] = []
         superseded: list[tuple[int, int]] = []
+        fresh: dict[int, DocumentEntry] = {}
         for document, made, step in zip(case.reading.documents, prepared.documents, verdict.steps, strict=True):
             title = document.entry.title
             if isinstance(step, Already | Withdraw):
                 copies.note(connection, case.keys.owner, case.stored.message, step.number)
                 if isinstance(step, Withdraw):
                     self._records.withdraw(connection, case.keys, step.number, actor)
+                    source = self._source(case)
+                    self._outbox.changed(connection, case.keys.owner, source, HandoverAct.WITHDRAW, step.number)
                 told.append((title, Fate.ALREADY if isinstance(step, Already) else Fate.WITHDRAWN))
                 continue
             if made is None:
@@ -245,13 +254,38 @@ class Filing:
             if isinstance(step, Replace):
                 superseded.append((step.old, new))
             elif step.newer:
-                superseded.append((new, step.newer))
+                superseded.append((new, step.newer))  # history: software that has the newer one is not given it
+            if not (isinstance(step, File) and step.newer):
+                fresh[new] = document.entry
             told.append((title, Fate.REPLACED if isinstance(step, Replace) else Fate.FILED))
         tally.filed(connection, case, self._public.lookup, [at for at, made in enumerate(prepared.documents) if made])
+        replaced: dict[int, int] = {}
         for old, new in superseded:
             place = prepared.documents[place_in_message(old)] if old < 0 else None
-            self._records.replace(connection, case.keys, place.row.document if place else old, new, actor)
+            replaced[new] = place.row.document if place else old
+            self._records.replace(connection, case.keys, replaced[new], new, actor)
+        self._hand_on(connection, case, fresh, replaced)
         return tuple(told)
+
+    def _hand_on(
+        self, connection: Connection, case: Case, fresh: dict[int, DocumentEntry], replaced: dict[int, int]
+    ) -> None:
+        """Owe what is new to the hospital's own software, each version after the one that it replaces."""
+
+        def steps(number: int) -> int:
+            before, count = replaced.get(number, 0), 0
+            while before in fresh and count < len(fresh):
+                before, count = replaced.get(before, 0), count + 1
+            return count
+
+        for number in sorted(fresh, key=steps):
+            old = replaced.get(number, 0)
+            source = self._source(case)
+            self._outbox.filed(connection, case.keys.owner, source, number, fresh[number], replaces=old)
+
+    def _source(self, case: Case) -> Source:
+        hashed = self._public.lookup.message_id(case.message_id)
+        return Source(case.keys.owner, case.stored.message, hashed, case.box or f"@{self._cases.domain}")
 
     def _hold(self, connection: Connection, case: Case, hold: Hold) -> None:
         """Nothing becomes visible; staff see why, the sender is told."""

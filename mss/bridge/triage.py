@@ -243,6 +243,8 @@ class Triage:
         row = await self._row(number)
         if row.state != HeldState.WAITING:
             raise NotDecidable(row.state)
+        if row.what == HeldWhat.SINK:
+            raise NotDecidable(f"it waits for a hospital's software: mss sink retry {row.message}, or drop")
         return row
 
     def _decide(self, connection: Connection, row: HeldRow, state: HeldState) -> None:

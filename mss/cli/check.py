@@ -1,7 +1,7 @@
 """`mss check`, the doctor: what an operator needs to run, each thing looked at, each red line with what to do.
 
-Changes nothing, and asks nobody but the health PKI's responder where one is configured; other operators' servers are
-asked by `mss trust probe`.
+Changes nothing, and asks nobody but the health PKI's responder and the hospitals' software, where they are configured;
+other operators' servers are asked by `mss trust probe`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from mss.cli.checktrust import look_at_trust
 from mss.cli.common import Finding, store_exists
+from mss.cli.sink import look as sinks_answer
 from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.keys import load_private
@@ -37,6 +38,7 @@ async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
     for where, tls in certificates(config):
         found += _certificate(where, tls, clock.now())
     found += await look_at_trust(config, clock)
+    found += await sinks_answer(config)
     return found
 
 

@@ -170,6 +170,15 @@ def _answering_by_name(
     return context
 
 
+def sink_client_context(roots: Pem, certificate: Pem | None = None, key: Pem | None = None) -> ssl.SSLContext:
+    """For software of a hospital whose certificate names its host and comes from `roots`; ours is shown when it asks.
+    Raises BadValue."""
+    context = fetch_context(roots)
+    if certificate is not None and key is not None:
+        _load_identity(context, certificate, key)
+    return context
+
+
 def peer_certificate(tls: ssl.SSLObject | ssl.SSLSocket) -> bytes | None:
     """DER of the certificate that the peer showed in a finished handshake; None when it showed none."""
     return tls.getpeercert(binary_form=True)

@@ -125,9 +125,9 @@ class Mdn:
 _KNOWN = frozenset(str(code.value) for code in ErrorCode)
 
 
-def error_of(reason: Reason) -> str:
-    """`code^label` of the bridge's reason; 906 for every other reason."""
-    code = CODES.get(reason, ErrorCode.OTHER)
+def error_of(reason: Reason, told: int = 0) -> str:
+    """`code^label` of the bridge's reason, or of the code `told` by a hospital's software; 906 for every other."""
+    code = ErrorCode(told) if str(told) in _KNOWN else CODES.get(reason, ErrorCode.OTHER)
     return f"{code.value}^{LABELS[code]}"
 
 

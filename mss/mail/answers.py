@@ -7,7 +7,7 @@ tasks only. Sealed to the house's `tasks` pair, since it names documents.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mss.crypto import seal
@@ -33,6 +33,10 @@ class Fate(StrEnum):
     WITHDRAWN = "withdrawn"
     ANNOUNCED = "announced"
     """It was kept back until now, and is the patient's."""
+    NOT_INTEGRATED = "not-integrated"
+    """It stands in the record here, and the hospital's own software does not have it."""
+    INTEGRATED = "integrated"
+    """That software has it now."""
     SHOWN = "shown"
     """It was held and has no document for the record: the patient reads the message now."""
 
@@ -48,16 +52,26 @@ class Answer:
     is_first: bool = True
     why: str = ""
     """What staff wrote to the sender."""
+    code: int = 0
+    """The ANS code that a hospital's software gave; nought: the one of `reason`."""
+    cause: str = ""
+    """What tells a later answer from others about the same message."""
 
     def to_bytes(self) -> bytes:
         documents = [[title, fate] for title, fate in self.documents]
-        return json.dumps([self.message, self.fate, self.reason, documents, self.is_first, self.why]).encode()
+        fields = [self.message, self.fate, self.reason, documents, self.is_first, self.why, self.code, self.cause]
+        return json.dumps(fields).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Answer:
-        message, fate, reason, documents, is_first, why = json.loads(data)
+        message, fate, reason, documents, is_first, why, code, cause = json.loads(data)
         told = tuple((title, Fate(one)) for title, one in documents)
-        return cls(message, Fate(fate), Reason(reason) if reason else None, told, is_first, why)
+        return cls(message, Fate(fate), Reason(reason) if reason else None, told, is_first, why, code, cause)
+
+
+def about(answer: Answer, cause: str) -> Answer:
+    """A later answer that has a cause of its own: never an MDN."""
+    return replace(answer, is_first=False, cause=cause)
 
 
 def owe(answer: Answer, tasks_key: bytes, clock: Clock, chance: Chance) -> NewTask:

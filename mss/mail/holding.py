@@ -41,6 +41,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.VIRUS_FOUND: "The antivirus found something. Nobody sees the message until you let it go or refuse it.",
     Reason.NOT_SCANNED: "The antivirus could not look yet. It is released by itself as soon as it was scanned.",
     Reason.KEPT_BY_STAFF: "Staff keep it back in the queue. It leaves after mss queue release.",
+    Reason.SINK_REFUSED: "The hospital's software refused the document; our record has it. mss sink retry or drop.",
+    Reason.SINK_AWAY: "The hospital's software could not be given it for a day. It is tried on; see mss sink list.",
     Reason.PARKED: "Something of ours is wrong with it, so it does not leave. Look at the log, then mss queue release.",
 }
 
@@ -161,10 +163,13 @@ class Holder:
         *,
         first: int = FIRST,
         state: HeldState = HeldState.WAITING,
+        since_ms: int | None = None,
     ) -> PreparedHold:
-        """`first`: when it is told for the first time by us (the bridge's own answer goes out at once).
+        """`first`: when it is told for the first time by us (the bridge's own answer goes out at once). `since_ms`: it
+        has waited since then already.
         KEPT_BACK waits for its author's announcement, of which he was told: nobody is reminded."""
-        number, now_ms = new_id(self._clock, self._chance), to_ms(self._clock.now())
+        number = new_id(self._clock, self._chance)
+        now_ms = to_ms(self._clock.now()) if since_ms is None else since_ms
         row = HeldRow(
             owner=held.owner,
             id=number,

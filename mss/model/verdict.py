@@ -96,6 +96,9 @@ class Reason(StrEnum):
     NOT_SCANNED = "not-scanned"
     KEPT_BY_STAFF = "kept-by-staff"
     PARKED = "parked"
+    # filed here, and owed to a hospital's own software
+    SINK_REFUSED = "sink-refused"  # the code that it gave, or 906
+    SINK_AWAY = "sink-away"
     # delivery
     UNREACHABLE = "unreachable"
     EXPIRED = "expired"

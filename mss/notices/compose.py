@@ -27,7 +27,7 @@ MDN_SUBJECT = "[Intégration]"
 TITLE_CHARS_MAX = 120
 DOCUMENTS_TOLD_MAX = 100
 
-_FAILURES = frozenset({Fate.HELD, Fate.REFUSED})
+_FAILURES = frozenset({Fate.HELD, Fate.REFUSED, Fate.NOT_INTEGRATED})
 _AUTOMATIC_BUT_ACCOUNTABLE = "auto-generated"
 """RFC 3834 §5.1: a machine wrote it, answering nobody: a laboratory's results. Its sender must hear of a failure."""
 
@@ -46,6 +46,14 @@ _FATES: dict[Fate, tuple[str, str]] = {
     Fate.WITHDRAWN: ("retiré du dossier du patient", "withdrawn from the patient's record"),
     Fate.ANNOUNCED: ("annoncé : désormais visible du patient", "announced: visible to the patient from now on"),
     Fate.SHOWN: ("remis au patient, sans document à intégrer", "given to the patient, with no document to file"),
+    Fate.NOT_INTEGRATED: (
+        "présent dans le dossier tenu ici, NON intégré dans le logiciel de l'établissement",
+        "in the record kept here, NOT integrated into the hospital's software",
+    ),
+    Fate.INTEGRATED: (
+        "désormais intégré dans le logiciel de l'établissement",
+        "integrated into the hospital's software by now",
+    ),
     Fate.REFUSED: ("refusé après vérification humaine, NON intégré", "refused after a human check, NOT filed"),
 }
 
@@ -114,7 +122,7 @@ def answer(
     accountable = ("no", _AUTOMATIC_BUT_ACCOUNTABLE) if is_failure else ("no",)
     if not by_mdn and (original.auto_submitted not in accountable or not _is_always_told(owed)):
         return None
-    error = mdn.error_of(owed.reason or Reason.UNREADABLE) if is_failure else ""
+    error = mdn.error_of(owed.reason or Reason.UNREADABLE, owed.code) if is_failure else ""
     told = Mdn(
         final_recipient=original.recipient,
         original_message_id=original.message_id,

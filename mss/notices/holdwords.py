@@ -14,7 +14,7 @@ from mss.mail.letters import PARIS
 from mss.model.clock import from_ms
 from mss.model.ids import MailAddress
 from mss.notices.compose import SENDER_NAME, DeliveryReport, House, header_of
-from mss.store.records import HeldRow
+from mss.store.records import HeldRow, HeldWhat
 
 HELD_SUBJECT = "[Message retenu] reçu, NON remis"
 STILL_HELD_SUBJECT = "[Message retenu] reçu, TOUJOURS PAS remis"
@@ -26,6 +26,13 @@ def still(hours: int) -> str:
     if not hours:
         return "le message est retenu / the message is held"
     return f"reçu, TOUJOURS PAS intégré après {hours} h / received, still NOT filed after {hours} h"
+
+
+def still_not_integrated(hours: int) -> str:
+    """For a sender of a document that the record here has, and the hospital's own software has not."""
+    if not hours:
+        return "une personne s'en occupe / a person looks after it"
+    return f"TOUJOURS PAS intégré après {hours} h / still NOT integrated after {hours} h"
 
 
 def held(about: DeliveryReport, house: House, message_id: str, at: datetime, hours: int) -> bytes:
@@ -59,11 +66,12 @@ def for_staff(
     more = "+" if count > len(rows) else ""
     lines = [f"  {row.id}  {from_ms(row.held_ms).astimezone(PARIS):%d/%m/%Y %H:%M}  {row.reason}" for row in rows]
     shown = f"{len(rows)}{more}"
+    of_sinks = "; mss sink list, retry, drop" if any(row.what == HeldWhat.SINK for row in rows) else ""
     words = (
         f"Bonjour,\n\nRetenus, en attente d'une décision : {shown}. Rien n'en est visible, rien n'expire.\n"
-        "Que faire : mss held list, show, file, reject.\n\n" + "\n".join(lines) + "\n\n-- English --\n\n"
+        f"Que faire : mss held list, show, file, reject{of_sinks}.\n\n" + "\n".join(lines) + "\n\n-- English --\n\n"
         f"Held and waiting for a decision: {shown}. Nothing of it is visible, nothing expires.\n"
-        "What to do: mss held list, show, file, reject.\n"
+        f"What to do: mss held list, show, file, reject{of_sinks}.\n"
     )
     subject = STAFF_SUBJECT.format(count=shown)
     heading = Heading(message_id, at.astimezone(PARIS), house.sender, SENDER_NAME, to, subject)

@@ -169,7 +169,7 @@ class Notices:
         raw = await self._opener.message_body(keys, stored)
         structure = await asyncio.to_thread(mime.scan, raw)
         original = Original(raw, structure, (await self._profiles.profile(keys)).address)
-        which = "first" if owed.is_first else owed.fate.value
+        which = "first" if owed.is_first else f"{owed.fate.value} {owed.cause}".strip()
         message_id = self._message_id(f"answer {owner}/{owed.message}/{which}")
         at = self._clock.now().astimezone(PARIS)
         hold = await self._store.read(lambda c: records.held_of_message(c, owner, owed.message))

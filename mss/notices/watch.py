@@ -32,7 +32,7 @@ from mss.model.mailbox import MailboxKind
 from mss.model.verdict import Reason
 from mss.notices import compose, holdwords
 from mss.notices.compose import DeliveryReport, House, Original
-from mss.store import audit, messages, owners, records, schema, tasks
+from mss.store import audit, handovers, messages, owners, records, schema, tasks
 from mss.store.database import Store
 from mss.store.records import HeldRow, HeldState, HeldWhat
 from mss.store.sql import Connection
@@ -161,6 +161,8 @@ class HeldWatch:
         try:
             if row.what == HeldWhat.OUTGOING:
                 return await self._of_the_queue(row, watch, own_id)
+            if row.what == HeldWhat.SINK:
+                return await self._of_a_sink(row, watch, own_id)
             return await self._of_a_mailbox(row, watch, own_id)
         except (SealBroken, NotFound) as problem:  # what is wrong with it may be the very reason why it waits
             log.error("held.sender-unknown", held=row.id, error=type(problem).__name__)
@@ -173,23 +175,45 @@ class HeldWatch:
         mail = await self._taker.load(queued)
         return self._status(row, watch, own_id, mail.envelope.sender, mail.envelope.recipients, mail.raw)
 
+    async def _of_a_sink(self, row: HeldRow, watch: Watch, own_id: str) -> _Letter | None:
+        """About the mail that brought the document: `row.message` is the number of the handing over."""
+        owed = await self._store.read(lambda c: handovers.of(c, row.owner, row.message))
+        found = None if owed is None else await self._original(OwnerId(owed.box), owed.message)
+        if owed is None or found is None:
+            return None
+        why = holdwords.still_not_integrated(watch.hours)
+        told = Answer(
+            owed.message, Fate.NOT_INTEGRATED, watch.reason, watch.documents, is_first=False, why=why, code=row.code
+        )
+        return self._answer(told, found[0], own_id)
+
     async def _of_a_mailbox(self, row: HeldRow, watch: Watch, own_id: str) -> _Letter | None:
-        owner = OwnerId(row.owner)
+        found = await self._original(OwnerId(row.owner), row.message)
+        if found is None:
+            return None
+        original, box = found
+        if box.kind is not MailboxKind.PATIENT:
+            recipient = MailAddress.parse(original.recipient)
+            return self._status(row, watch, own_id, original.return_path, (recipient,), original.raw)
+        still = holdwords.still(watch.hours)
+        told = Answer(row.message, Fate.HELD, watch.reason, watch.documents, is_first=False, why=still)
+        return self._answer(told, original, own_id)
+
+    async def _original(self, owner: OwnerId, number: int) -> tuple[Original, owners.MailboxRow] | None:
+        """A message of a mailbox, opened."""
         keys = await self._opener.open(owner, ACTOR, "held")
 
         def ask(connection: Connection) -> tuple[messages.StoredMessage | None, owners.MailboxRow | None]:
-            return messages.one_message(connection, owner, row.message), owners.mailbox(connection, owner)
+            return messages.one_message(connection, owner, number), owners.mailbox(connection, owner)
 
         stored, box = await self._store.read(ask)
         if stored is None or box is None:
             return None
         raw = await self._opener.message_body(keys, stored)
         address = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
-        original = Original(raw, mime.scan(raw), address)
-        if box.kind is not MailboxKind.PATIENT:
-            return self._status(row, watch, own_id, original.return_path, (MailAddress.parse(address),), raw)
-        still = holdwords.still(watch.hours)
-        answer = Answer(row.message, Fate.HELD, watch.reason, watch.documents, is_first=False, why=still)
+        return Original(raw, mime.scan(raw), address), box
+
+    def _answer(self, answer: Answer, original: Original, own_id: str) -> _Letter | None:
         at = self._clock.now().astimezone(PARIS)
         written = compose.answer(answer, original, self._house, own_id, at, returns_failed=False)
         return None if written is None or original.return_path is None else _Letter(original.return_path, written)

@@ -212,6 +212,10 @@ class Records:
         act = audit.Act(self._clock.now(), f"login:{viewer.account}", "record.open", owner, number, came_with)
         audit.write(connection, [act])
 
+    async def content(self, keys: OwnerKeys, row: DocumentRow) -> bytes:
+        """The bytes, for software of the house that writes down itself what it does. Raises NotFound, SealBroken."""
+        return await self._opener.body(keys, row.blob, records.DOCUMENT_KIND, row.document, SHELF_KEY)
+
     async def one(self, keys: OwnerKeys, number: int, viewer: Viewer) -> DocumentView:
         """A document's fiche without opening it. Raises NotFound."""
         rows = await self._store.read(lambda c: _with_newer(c, keys.owner, number))

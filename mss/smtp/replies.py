@@ -129,6 +129,8 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.NOT_SCANNED,
         Reason.KEPT_BY_STAFF,
         Reason.PARKED,
+        Reason.SINK_REFUSED,
+        Reason.SINK_AWAY,
         # delivery: told in a notice, never in a reply
         Reason.UNREACHABLE,
         Reason.EXPIRED,

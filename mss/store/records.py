@@ -136,6 +136,8 @@ class HeldWhat(StrEnum):
 
     MESSAGE = "message"
     OUTGOING = "outgoing"
+    SINK = "sink"
+    """A document that a hospital's software refused or cannot be given (`message`: its number in `handover`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,3 +228,16 @@ def let_go(connection: Connection, owner: int, what: HeldWhat, number: int, deci
     """End what holds a message or mail of the queue, if anything does: it goes on its way."""
     which = and_(H.c.what == what, H.c.message == number)
     return _waiting(connection, owner, which, {"state": HeldState.RELEASED, "decided_ms": decided_ms})
+
+
+def is_held(connection: Connection, owner: int, what: HeldWhat, number: int) -> bool:
+    """Whether such a thing waits for a human."""
+    query = select(H.c.id).where(owned_by(H), H.c.what == what, H.c.message == number)
+    waits = query.where(H.c.state == HeldState.WAITING)
+    return connection.execute(waits.limit(1), own_parameters(owner)).one_or_none() is not None
+
+
+def told_about(connection: Connection, owner: int, what: HeldWhat, number: int) -> str:
+    """Who was ever told that such a thing waits."""
+    query = select(H.c.told).where(owned_by(H), H.c.what == what, H.c.message == number)
+    return ", ".join(row.told for row in connection.execute(query, own_parameters(owner)))

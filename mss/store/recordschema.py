@@ -5,7 +5,7 @@ The rules of schema.py hold here too.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, SmallInteger, String
+from sqlalchemy import BigInteger, Index, Integer, SmallInteger, String
 
 from mss.store.columns import Bytes, Id, Word
 from mss.store.columns import col as _col
@@ -81,3 +81,30 @@ event = _owned(
     keys=("id",),
 )
 """Who did what with a record, as the patient reads it."""
+
+handover = _owned(
+    "handover",
+    _col("sink", Word),
+    _col("seq", BigInteger),
+    _col("act", Word),
+    _col("state", Word),
+    _col("document", Id),
+    _col("earlier", Id, 0),
+    _col("box", Id),
+    _col("message", Id),
+    _col("message_id_hmac", Bytes),
+    _col("created_ms", BigInteger),
+    _col("next_try_ms", BigInteger),
+    _col("settled_ms", BigInteger, 0),
+    _col("lease_owner", Word, ""),
+    _col("lease_until_ms", BigInteger, 0),
+    _col("attempts", Integer, 0),
+    _col("last_reason", String(200), ""),
+    Index("ix_handover_due", "sink", "state", "next_try_ms"),
+    Index("ix_handover_document", "lane", "owner", "document"),
+    Index("uq_handover_seq", "lane", "owner", "sink", "seq", unique=True),
+    keys=("id",),
+)
+"""A document owed to software of a hospital: one row for each act and sink, in order of `seq` for each owner.
+`earlier`: the document it replaces. `box` and `message`: the mail that brought it. State: waiting, behind (what it
+builds on was refused), refused, done, dropped; rows stay, since they tell a replacement from an original."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
-from mss.store import schema, tasks
+from mss.store import recordschema, schema, tasks
 from mss.store.database import Store
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -43,7 +43,7 @@ def is_dead(worker: str) -> bool:
 
 async def free_leases_of_the_dead(store: Store) -> int:
     """Let go what dead workers of this machine held, so that it is done now. Called once, before any claim."""
-    return await _free(store, schema.task) + await _free(store, schema.queue)
+    return sum([await _free(store, table) for table in (schema.task, schema.queue, recordschema.handover)])
 
 
 async def _free(store: Store, table: Table) -> int:

@@ -16,16 +16,30 @@ from mss.mail.counting import Tally
 from mss.mail.holding import Doubt
 from mss.mail.reception import Peer
 from mss.mail.submit import HouseMail, Submission
-from mss.model.ids import MailAddress, OwnerId
+from mss.model.clock import to_ms
+from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.message import Envelope
 from mss.model.verdict import Accept, Reason, Refuse
-from mss.store import owners
+from mss.store import handovers, owners
+from mss.store.handovers import HandoverAct, NewHandover
 from mss.store.indicators import Count
-from tests.cli.conftest import Operator
+from tests.cli.conftest import Operator, Said, mss
 
 DOCTOR = MailAddress.parse("dr.house@chu.mssante.example")
 LAB = MailAddress.parse("resultats@labo.mssante.example")
 JSON_READERS_KEEP = 2**53
+
+
+SINK = """
+[sinks.dpi]
+kind = "hl7v2"
+host = "127.0.0.1"
+port = {port}
+authorities = "authorities.pem"
+receiving_application = "DPI"
+receiving_facility = "CHU"
+takes = [{{}}]
+"""
 
 
 def in_the_house(operator: Operator, work: Callable[[Foundation], Awaitable[None]]) -> None:
@@ -128,3 +142,43 @@ def test_a_share_of_nothing_is_no_number() -> None:
     """A structure that sent letters only has no share, and divides by nothing."""
     (row,) = stats.of_structure([(Count(20260105, "to-patient", structure="1"), 3)])
     assert (row["sent_to_patients"], row["with_documents"], row["ins_qualified_share"]) == (3, 0, None)
+
+
+def test_what_a_sink_is_owed_is_listed_tried_and_given_up(operator: Operator) -> None:
+    """Ids and reasons only; whoever gives up says why; a sink that does not answer is red in the doctor's list."""
+    config = operator.file("sinks.toml", operator.config.read_text() + SINK.format(port=1))
+
+    def sink(*words: str) -> Said:
+        return mss("sink", *words, "--config", config)
+
+    async def work(ground: Foundation) -> None:
+        hashed = ground.public.lookup.address(DOCTOR.key)
+        owner = await ground.store.read(lambda c: owners.find(c, hashed))
+        assert owner is not None
+        owed = NewHandover(2**60, "dpi", HandoverAct.FILE, 7, 0, owner, 8, b"", to_ms(ground.clock.now()))
+        await ground.store.write(lane_of(owner), lambda c: handovers.add(c, owner, owed))
+
+    in_the_house(operator, work)
+    (row,) = json.loads(sink("list", "--json").out)
+    assert (row["id"], row["sink"], row["state"], row["act"]) == (str(2**60), "dpi", "waiting", "file")
+    assert "owner" not in row
+    assert sink("show", row["id"]).code == 0
+    assert sink("retry", row["id"]).code == 0
+    assert "say why" in sink("drop", row["id"], "--why", " ").err
+    assert sink("drop", row["id"], "--why", "Envoyé par fax.").code == 0
+    assert "is dropped" in sink("retry", row["id"]).err
+    assert sink("show", "7").err.startswith("mss: 7 is owed to no sink")
+    assert sink("list").out.strip() == "nothing is owed"
+    probed = sink("probe")
+    assert (probed.code, "sink dpi: " in probed.out) == (1, True)
+
+
+def test_a_sink_that_is_named_by_halves_is_refused_in_words(new_operator: Callable[..., Operator]) -> None:
+    """Which settings are missing, before anything starts."""
+    operator = new_operator()
+    text = operator.config.read_text()
+    operator.config.write_text(text + SINK.format(port=1).replace('host = "127.0.0.1"', ""))
+    said = operator.mss("sink", "list")
+    assert (said.code, "this kind of sink needs host" in said.err) == (1, True)
+    operator.config.write_text(text + SINK.format(port=1).replace("sinks.dpi", 'sinks."D P I"'))
+    assert "a sink is named" in operator.mss("sink", "list").err

@@ -6,7 +6,11 @@ acknowledgement, knows a message again by MSH-10, and keeps what it accepted in 
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,97 @@ def read_message(octets: bytes) -> Message:
     """UTF-8, segments that end with CR."""
     lines = octets.decode().rstrip("\r").split("\r")
     return Message(tuple(tuple(line.split("|")) for line in lines))
+
+
+STEPS = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the record has accepted: its number, event, document and patient."""
+
+    control_id: str
+    event: str
+    document: str
+    patient: str
+    message: Message
+
+
+class Hl7Peer:
+    """Answers as it is told to: `says` is asked for each message, whether known or new.
+
+    What it answers `AA` to is kept once, whatever is sent again.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, file: Path | None = None) -> None:
+        self._tls = tls
+        self._file = file
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+        self.kept: list[Kept] = []
+        self.seen: list[str] = []
+        """Numbers as they came, also again."""
+        self.octets: dict[str, set[bytes]] = {}
+        self.says: Callable[[Message], list[str]] = lambda message: ["AA"]
+        """Codes to answer, one after the other (`AE 902`: with that error); `hang`, `cut`, `cut-after` answer none."""
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=STEPS)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Away: nobody listens, and what was open is cut."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                octets = (await reader.readuntil(b"\x1c\r"))[1:-2]
+                for word in self._answers(octets):
+                    if word == "hang":
+                        await asyncio.Event().wait()
+                    if word == "cut":
+                        return
+                    writer.write(b"\x0b" + self._ack(read_message(octets), word) + b"\x1c\r")
+                    await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def _answers(self, octets: bytes) -> list[str]:
+        message = read_message(octets)
+        number = message.of("MSH", 10)
+        self.seen.append(number)
+        self.octets.setdefault(number, set()).add(octets)
+        answers = self.says(message)
+        if ("AA" in answers or "cut-after" in answers) and number not in {one.control_id for one in self.kept}:
+            self._keep(message)
+        return ["cut" if word == "cut-after" else word for word in answers]
+
+    def _keep(self, message: Message) -> None:
+        event, patient = message.of("MSH", 9).split("^")[1], message.of("PID", 3).split("^")[0]
+        kept = Kept(message.of("MSH", 10), event, message.of("TXA", 12), patient, message)
+        self.kept.append(kept)
+        if self._file is not None:
+            with self._file.open("a") as file:
+                file.write(f"{kept.control_id} {kept.event} {kept.document} {kept.patient}\n")
+
+    @staticmethod
+    def _ack(message: Message, word: str) -> bytes:
+        code, _, error = word.partition(" ")
+        event = message.of("MSH", 9).split("^")[1]
+        lines = [
+            rf"MSH|^~\&|DPI|CHU|PFI|CHU|20210606||ACK^{event}^ACK|1|P|2.6|||||FRA|UNICODE UTF-8",
+            f"MSA|{code}|{message.of('MSH', 10)}",
+        ]
+        if error:
+            lines.append(f"ERR||PID^1^3|207^Application error|E|{error}^MARCHAND-ESSAI Zoé inconnue^x")
+        return ("\r".join(lines) + "\r").encode()

@@ -21,7 +21,9 @@ from mss.accounts.names import Names
 from mss.accounts.service import KnownIdentity, Profile
 from mss.bridge.cases import Cases
 from mss.bridge.filing import Filing
+from mss.bridge.outbox import Outbox
 from mss.bridge.reading import Reader
+from mss.bridge.routing import Route
 from mss.bridge.triage import Triage
 from mss.formats import mime
 from mss.formats.summary import summarise
@@ -87,6 +89,9 @@ class Patient:
 
 class House:
     """Every room of an operator, joined as assembly joins them."""
+
+    routes: tuple[Route, ...] = ()
+    """To software of a hospital; `read_with` builds the bridge anew with them."""
 
     def __init__(self, below: Cellar, sandbox: Sandbox, *, accepts_test_identities: bool = True) -> None:
         self.cellar = below
@@ -166,7 +171,16 @@ class House:
         reader = Reader(sandbox, below.chance, holds_loose=holds_loose)
         cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock)
         self.filing = Filing(
-            store, below.opener, public, cases, self.records, self.conversations, self.bus, clock, below.chance
+            store,
+            below.opener,
+            public,
+            cases,
+            self.records,
+            self.conversations,
+            self.bus,
+            clock,
+            below.chance,
+            Outbox(self.routes, clock, below.chance),
         )
         self.triage = Triage(store, public, below.private.held, cases, self.filing, self.bus, clock, below.chance)
 

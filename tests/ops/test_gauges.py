@@ -19,13 +19,16 @@ DOCTOR = MailAddress.parse(f"dr.house@{HOSPITAL}")
 
 
 async def numbers(house: House) -> dict[str, Any]:
-    ground = cast(Foundation, SimpleNamespace(store=house.store, clock=house.clock))
+    ground = cast(
+        Foundation, SimpleNamespace(store=house.store, clock=house.clock, config=SimpleNamespace(sinks={"dpi": None}))
+    )
     return {gauge.name: await gauge.ask() for gauge in gauges(ground)}
 
 
 async def test_an_empty_house_shows_noughts(house: House) -> None:
     """Zero is a number: nothing is missing before something happened."""
     seen = await numbers(house)
+    assert seen["sink_documents"] == seen["sink_refused_documents"] == {"dpi": 0.0}
     assert all(value == 0 or not any(value.values()) for value in seen.values())
     assert seen["queue_state_messages"] == {"waiting": 0.0, "held": 0.0, "failed": 0.0}
 

@@ -1,0 +1,145 @@
+"""What does one row hand over? The document, whose it is, and the mail that brought it, opened when it leaves.
+
+Opened by the works alone, written down by the vault, held for the length of one handing over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mss.accounts.profiles import Profiles
+from mss.accounts.service import KnownIdentity
+from mss.bridge.routing import Offer, Route, take_for
+from mss.formats import headers, mime
+from mss.formats.mdm import LETTER_BYTES_MAX, NO_UNIT, Letter, Unit
+from mss.formats.parts import Structure, decode_text
+from mss.mail.mailboxes import sender_of, text_part
+from mss.model.document import DocumentEntry
+from mss.model.errors import NotFound, SealBroken
+from mss.model.ids import OwnerId
+from mss.model.people import IdentityStatus
+from mss.record.service import DocumentView, Records
+from mss.store import handovers, messages, records
+from mss.store.database import Store
+from mss.store.handovers import Handover, HandoverAct
+from mss.store.sql import Connection
+from mss.vault.opener import Opener
+
+ACTOR = "sinks"
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything that a sink may be told. `act` is what it means to this sink: an original where it never had the one
+    before; None when there is nothing to tell. `replaces`: uniqueId of the version that it has."""
+
+    row: Handover
+    act: HandoverAct | None
+    entry: DocumentEntry
+    content: bytes
+    visibility: frozenset[str]
+    identity: KnownIdentity
+    letter: Letter
+    unit: Unit
+    replaces: str = ""
+
+    def __repr__(self) -> str:  # never in a log
+        return f"Dossier({self.row.id})"
+
+    @property
+    def identity_is_sure(self) -> bool:
+        return self.identity.status is IdentityStatus.QUALIFIED
+
+
+class Dossiers:
+    """Opens."""
+
+    def __init__(
+        self, store: Store, opener: Opener, records_: Records, routes: Mapping[str, Route], patient_domain: str
+    ) -> None:
+        self._store = store
+        self._opener = opener
+        self._records = records_
+        self._routes = routes
+        self._patient_domain = patient_domain
+        self._profiles = Profiles(store)
+
+    async def open(self, row: Handover) -> Dossier:
+        """Raises NotFound, SealBroken, StorageUnavailable."""
+        keys = await self._opener.open(OwnerId(row.owner), ACTOR, "hand over")
+
+        def ask(c: Connection) -> tuple[records.DocumentRow | None, records.DocumentRow | None, bool, bool]:
+            has_it = handovers.has_it(c, row.owner, row.sink, row.document)
+            has_earlier = bool(row.earlier) and handovers.has_it(c, row.owner, row.sink, row.earlier)
+            earlier = records.document(c, row.owner, row.earlier) if has_earlier else None
+            return records.document(c, row.owner, row.document), earlier, has_it, has_earlier
+
+        found, earlier, has_it, has_earlier = await self._store.read(ask)
+        if found is None:
+            raise NotFound("document")
+        view = self._records.view(keys, found)
+        identity = await self._profiles.identity(keys)
+        if identity is None:
+            raise NotFound("identity")
+        letter, mailbox = await self._letter(row)
+        return Dossier(
+            row=row,
+            act=_meaning(HandoverAct(row.act), has_it=has_it, has_earlier=has_earlier),
+            entry=view.entry,
+            content=await self._records.content(keys, found),
+            visibility=view.visibility,
+            identity=identity,
+            letter=letter,
+            unit=self._unit(row.sink, view, mailbox),
+            replaces=self._records.view(keys, earlier).entry.unique_id if earlier is not None else "",
+        )
+
+    async def title(self, row: Handover) -> str:
+        """How its document is called; empty when that cannot be opened."""
+        try:
+            keys = await self._opener.open(OwnerId(row.owner), ACTOR, "hand over")
+            found = await self._store.read(lambda c: records.document(c, row.owner, row.document))
+            return "" if found is None else self._records.view(keys, found).entry.title
+        except (NotFound, SealBroken):
+            return ""
+
+    def _unit(self, sink: str, view: DocumentView, mailbox: str) -> Unit:
+        route = self._routes.get(sink)
+        offer = Offer(mailbox, view.entry.type.code, view.entry.practice.code)
+        take = None if route is None else take_for(route, offer)
+        return NO_UNIT if take is None else take.unit
+
+    async def _letter(self, row: Handover) -> tuple[Letter, str]:
+        """The mail, and its mailbox as routes name it."""
+        keys = await self._opener.open(OwnerId(row.box), ACTOR, "hand over")
+        stored = await self._store.read(lambda c: messages.one_message(c, row.box, row.message))
+        if stored is None:
+            raise NotFound("message")
+        raw = await self._opener.message_body(keys, stored)
+        structure = await asyncio.to_thread(mime.scan, raw)
+        profile = await self._profiles.profile(keys)
+        domain = profile.address.partition("@")[2]
+        mailbox = f"@{domain}" if domain == self._patient_domain else profile.address
+        return await asyncio.to_thread(_letter_of, raw, structure, profile.address), mailbox
+
+
+def _meaning(act: HandoverAct, *, has_it: bool, has_earlier: bool) -> HandoverAct | None:
+    """What an act here means to a sink that has, or has not, what it is about."""
+    if act in (HandoverAct.WITHDRAW, HandoverAct.ANNOUNCE):
+        return act if has_it else None
+    return HandoverAct.REPLACE if has_earlier else HandoverAct.FILE
+
+
+def _letter_of(raw: bytes, structure: Structure, recipient: str) -> Letter:
+    part = text_part(structure, "text/plain")
+    replies = headers.parse_addresses(structure.header("Reply-To") or "")
+    return Letter(
+        message_id=next(iter(headers.parse_message_ids(structure.header("Message-ID") or "")), ""),
+        subject=headers.decode_words(structure.header("Subject") or ""),
+        words="" if part is None else decode_text(raw, part, LETTER_BYTES_MAX),
+        sender=sender_of(structure)[1],
+        recipient=recipient,
+        reply_to=replies[0].address if replies else "",
+    )
