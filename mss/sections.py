@@ -235,7 +235,7 @@ class Take(_Section):
 
 
 class Sink(_Section):
-    """A hospital's own software, which gets what the bridge files, always over TLS (docs/decisions/0007-sinks.md)."""
+    """A hospital's own software, which gets what the bridge files, always over TLS (docs/decisions/0009-sinks.md)."""
 
     kind: Literal["hl7v2"]
     """HL7 v2.6 MDM over MLLP."""

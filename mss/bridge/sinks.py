@@ -2,7 +2,7 @@
 
 One loop for each sink, so that one that is slow or away keeps nobody else waiting. A row is leased, opened, handed
 over and settled; a crash in between repeats a message that its receiver knows by its number. A sink that is away is
-probed by one row; no row expires. docs/decisions/0007-sinks.md says what the answers mean.
+probed by one row; no row expires. docs/decisions/0009-sinks.md says what the answers mean.
 """
 
 from __future__ import annotations
