@@ -106,11 +106,19 @@ def _advice(told: str) -> str:
 
 
 _ADVICE = {
-    "our-certificate": "it refuses our certificate: is it current, and of the health PKI? see relay.tls.certificate",
+    "our-certificate-refused certificate-expired": "our certificate is over: renew it (mss check)",
+    "our-certificate-refused certificate-revoked": "our certificate was taken back: ask its authority why, renew it",
+    "our-certificate-refused unknown-ca": "it does not know who issued our certificate: is it of the health PKI, with"
+    " the authority above it in its file (relay.tls.certificate)? else its own list of authorities is incomplete",
+    "our-certificate-refused certificate-required": "it saw no certificate of ours: see relay.tls.certificate",
+    "our-certificate-refused": "it refuses our certificate: is it current, for clients as well as for servers, and of"
+    " the health PKI? mss check tells; else ask that operator what its log says",
+    "hung-up-after-handshake": "it closed the connection at our first word: it may refuse our certificate without"
+    " saying so; mss check, then ask that operator what its log says",
     "no-starttls": "it offers no encryption: nothing is sent there; tell that operator",
     "verify-": "its certificate's chain, dates or purpose are wrong: nothing is sent there; tell that operator",
     "no-certificate": "it showed no certificate: tell that operator",
     "timeout": "it does not answer in time: a firewall on the way, or its trouble",
     "no-connection": "nobody answers there: see the route or MX, a firewall on the way, then ask that operator",
 }
-"""By words of the courier's own reasons (mss/smtp/link.py)."""
+"""By words of the courier's own reasons (mss/smtp/link.py); the first that fits."""

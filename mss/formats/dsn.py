@@ -223,6 +223,12 @@ _EXPLAINED: dict[Reason, _Words] = {
         " a été envoyé.",
         "The recipient's server could not prove who it is. To protect the patient's data nothing was sent to it.",
     ),
+    Reason.OUR_CERTIFICATE_REFUSED: (
+        "Le serveur du destinataire n'accepte pas le certificat de notre serveur. Rien ne lui a été envoyé. Notre"
+        " équipe doit s'en occuper.",
+        "The recipient's server does not accept the certificate of our server. Nothing was sent to it. Our staff must"
+        " see to that.",
+    ),
     Reason.NEEDS_8BIT: (
         "Le serveur du destinataire n'accepte pas les caractères accentués tels que votre logiciel les envoie. Renvoyez"
         " le message encodé (quoted-printable ou base64).",

@@ -104,6 +104,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     PEER_UNREACHABLE = "peer-unreachable"
     PEER_CERTIFICATE_WRONG = "peer-certificate-wrong"
+    OUR_CERTIFICATE_REFUSED = "our-certificate-refused"
     PEER_REFUSED = "peer-refused"
     NEEDS_8BIT = "needs-8bit"
     DROPPED_BY_STAFF = "dropped-by-staff"

@@ -36,6 +36,8 @@ CLAIM_MAX = 50
 POLL_MIN_S = 1.0
 POLL_MAX_S = 15.0
 """A hint may be lost: look again this often, less often while there is nothing."""
+MENDED_BY_A_DELIVERY = (Reason.PEER_UNREACHABLE, Reason.PEER_CERTIFICATE_WRONG, Reason.OUR_CERTIFICATE_REFUSED)
+"""What keeps every mail from a host, and is over when one got there."""
 SCAN_IN_THREAD_OCTETS = 1024 * 1024
 """A larger message is looked through in a thread: the loop has others to serve."""
 
@@ -215,14 +217,20 @@ class Courier:
         is_back = destination.works()
         try:
             await self._settling.settle(mail, sent)
-            if is_back and await self._queue.bring_forward(row.next_hop, Reason.PEER_UNREACHABLE.value):
-                self._awake.set()
+            if is_back:
+                await self._bring_forward(row.next_hop)
         except BaseException:
             if link is not None:
                 link.drop()
             raise
         if link is not None:
             await links.keep(identity, link)
+
+    async def _bring_forward(self, next_hop: str) -> None:
+        """Its host takes mail again: what waited for that need not wait for its own hour."""
+        for reason in MENDED_BY_A_DELIVERY:
+            if await self._queue.bring_forward(next_hop, reason.value):
+                self._awake.set()
 
     async def _speaks_for(self, mail: Outgoing) -> str:
         """The domain of ours that peers will judge: MAIL FROM's, and of a report with the null sender From's."""
@@ -288,6 +296,8 @@ class Courier:
                 link = await Link.open(host, self._errand.hostname, identity.tls, self._patience)
             except LinkFailed as problem:
                 trouble = problem.setback
+                if trouble.reason is Reason.OUR_CERTIFICATE_REFUSED:
+                    journal.our_certificate_refused(host.name, trouble.why)
                 continue
             verdict = await self._judge(mail, link)
             if isinstance(verdict, Accept | Refuse):

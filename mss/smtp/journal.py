@@ -78,6 +78,11 @@ def put_off(queued: int, next_hop: str, why: str) -> None:
     log.info("courier.later", queued=queued, next_hop=next_hop, why=why)
 
 
+def our_certificate_refused(host: str, why: str) -> None:
+    """Ours to mend: mail for that operator waits until it is."""
+    log.error("courier.our-certificate-refused", host=host, why=why)
+
+
 def failed(queued: int, next_hop: str, why: str) -> None:
     log.warning("courier.failed", queued=queued, next_hop=next_hop, why=why)
 

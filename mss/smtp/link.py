@@ -38,6 +38,16 @@ class Patience:
     goodbye_s: float = 2.0
 
 
+_ALERTS_ABOUT_US = frozenset(
+    {
+        *("bad-certificate", "unsupported-certificate", "certificate-revoked", "certificate-expired"),
+        *("certificate-unknown", "certificate-required", "unknown-ca", "access-denied"),
+    }
+)
+"""RFC 8446 §6.2: what a server says when it does not like the certificate that we have shown."""
+HUNG_UP = "hung-up-after-handshake"
+
+
 class LinkFailed(MssError):
     """This host cannot be used now; no message was handed over (or nobody knows whether it was)."""
 
@@ -109,9 +119,20 @@ class Link:
         certificate = peer_certificate(cast(ssl.SSLObject, client.get_transport_info("ssl_object")))
         if certificate is None:
             raise LinkFailed(Setback(Reason.PEER_CERTIFICATE_WRONG, "no-certificate"))
-        await client.ehlo()
+        await cls._hear_that_we_are_welcome(client)
         client.timeout = patience.command_s
         return cls(host, client, certificate, patience)
+
+    @staticmethod
+    async def _hear_that_we_are_welcome(client: Client) -> None:
+        """With TLS 1.3 a server looks at our certificate when our handshake is over: its first reply tells what it
+        thinks of it. One that hangs up there without an alert is told apart from one that cannot be reached."""
+        try:
+            await client.ehlo()
+        except (aiosmtplib.SMTPServerDisconnected, ConnectionError) as problem:
+            if _alert_in(problem) is None:
+                raise LinkFailed(Setback(Reason.PEER_UNREACHABLE, HUNG_UP)) from problem
+            raise
 
     @property
     def is_open(self) -> bool:
@@ -254,11 +275,9 @@ def _alert_in(problem: BaseException | None) -> Setback | None:
             return Setback(Reason.PEER_CERTIFICATE_WRONG, f"verify-{problem.verify_code}")
         if isinstance(problem, ssl.SSLError):
             name = (problem.reason or "tls").lower().replace("_", "-")
-            is_about_us = "alert" in name and any(word in name for word in ("certificate", "ca", "access"))
-            return (
-                Setback(Reason.PEER_REFUSED, f"our-certificate {name}")
-                if is_about_us
-                else (Setback(Reason.PEER_UNREACHABLE, name))
-            )
+            alert = name.partition("-alert-")[2]
+            if alert in _ALERTS_ABOUT_US:
+                return Setback(Reason.OUR_CERTIFICATE_REFUSED, alert)
+            return Setback(Reason.PEER_UNREACHABLE, name)
         problem = problem.__cause__
     return None

@@ -28,7 +28,11 @@ _REASONS = {
     "5.3.4": Reason.TOO_LARGE,
     "5.6.3": Reason.NEEDS_8BIT,
 }
-_STATUS_WHEN_EXPIRED = {Reason.PEER_UNREACHABLE: "4.4.1", Reason.PEER_CERTIFICATE_WRONG: "4.7.5"}
+_STATUS_WHEN_EXPIRED = {
+    Reason.PEER_UNREACHABLE: "4.4.1",
+    Reason.PEER_CERTIFICATE_WRONG: "4.7.5",
+    Reason.OUR_CERTIFICATE_REFUSED: "4.7.5",
+}
 _EXPIRED = "4.4.7"  # RFC 3463 §3.5: delivery time expired
 
 

@@ -136,6 +136,7 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.EXPIRED,
         Reason.PEER_UNREACHABLE,
         Reason.PEER_CERTIFICATE_WRONG,
+        Reason.OUR_CERTIFICATE_REFUSED,
         Reason.PEER_REFUSED,
         Reason.NEEDS_8BIT,
         Reason.DROPPED_BY_STAFF,

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from mss.crypto import tls
 from mss.crypto.authority import Issued
@@ -96,6 +97,11 @@ class Outbox:
     routes: dict[str, tuple[str, int] | None]
     putter: QueuePutter
     courier: Courier
+    worn: dict[str, ssl.SSLContext]
+
+    def wear(self, pki: Pki, issued: Issued) -> None:
+        """Our certificate is renewed."""
+        self.worn["usual"] = _shows(pki, issued)
 
     async def put(
         self,
@@ -162,22 +168,20 @@ async def outbox(
     worker: str = "courier",
     gate: TrustSpace | None = None,
     more: dict[str, Issued] | None = None,
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> AsyncIterator[Outbox]:
     """The hospital's queue with a running courier, which shows the hospital's certificate unless told otherwise, for
     some of its domains one of `more`; `gate` judges in place of the plain lists of `trust`."""
     owner = await cellar.professional(str(SENDER)) if worker == "courier" else OwnerId(1)
-    own = shows or pki.hospital
-    context = _shows(pki, own)
-    others = {
-        domain: Identity(domain, lambda shown=shown: shown)  # type: ignore[misc]
-        for domain, shown in ((domain, _shows(pki, one)) for domain, one in (more or {}).items())
-    }
+    worn = {"usual": _shows(pki, shows or pki.hospital, version)}
+    worn |= {domain: _shows(pki, one, version) for domain, one in (more or {}).items()}
+    identities = {name: Identity(name, partial(worn.__getitem__, name)) for name in worn}
     trust, notes, routes = FakeTrust(), Notes(), dict[str, tuple[str, int] | None]({"*": None})
     routed: Routes = routes
     putter = QueuePutter(cellar.bodies, cellar.public, cellar.clock, cellar.chance)
     errand = Errand(
         hostname="smtp.chu.mssante.example",
-        identities=Identities(Identity("usual", lambda: context), others),
+        identities=Identities(identities.pop("usual"), identities),
         trust=gate or trust,
         signposts=Signposts(routed, cellar.chance),
         outcomes=notes,
@@ -186,11 +190,13 @@ async def outbox(
     courier = Courier(taker, putter, errand, cellar.clock, pace=pace, patience=patience)
     running = asyncio.create_task(courier.run())
     try:
-        yield Outbox(cellar, cellar.clock, owner, trust, notes, routes, putter, courier)
+        yield Outbox(cellar, cellar.clock, owner, trust, notes, routes, putter, courier, worn)
     finally:
         await courier.stop(grace_s=0.5)
         await asyncio.wait_for(running, 5)
 
 
-def _shows(pki: Pki, issued: Issued) -> ssl.SSLContext:
-    return tls.relay_client_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem)
+def _shows(pki: Pki, issued: Issued, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+    context = tls.relay_client_context(issued.certificate_pem, issued.key_pem, pki.authority.bundle_pem)
+    context.maximum_version = version
+    return context

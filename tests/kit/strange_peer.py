@@ -62,7 +62,8 @@ class StrangePeer:
                 encrypted = writer.get_extra_info("ssl_object")
                 self.callers.append((line, encrypted and encrypted.getpeercert(binary_form=True)))
             if verb == "EHLO":
-                await self._say(writer, verb, self._introduction(writer))
+                is_encrypted = writer.get_extra_info("ssl_object") is not None
+                await self._say(writer, verb, self.introduction(is_encrypted=is_encrypted))
             elif verb == "STARTTLS" and self.context is not None:
                 await self._say(writer, verb, "220 go")
                 await writer.start_tls(self.context)
@@ -76,9 +77,10 @@ class StrangePeer:
             else:
                 await self._say(writer, verb, "250 ok")
 
-    def _introduction(self, writer: asyncio.StreamWriter) -> str:
+    def introduction(self, *, is_encrypted: bool) -> str:
+        """What it answers to EHLO."""
         offered = list(self.keywords)
-        if self.context is not None and writer.get_extra_info("ssl_object") is None:
+        if self.context is not None and not is_encrypted:
             offered.append("STARTTLS")
         lines = ["strange.example", *offered]
         return "\r\n".join(f"250{'-' if line is not lines[-1] else ' '}{line}" for line in lines)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mss.crypto.authority import Fault
 from mss.mail.queue import ATTEMPTS_BEFORE_EXPIRY, LEASE_S, LIFETIME, OutgoingEnvelope
@@ -195,14 +197,50 @@ async def test_a_wrong_certificate_gets_nothing(out: Outbox, pki: Pki, who: Faul
         assert out.notes.failures == []
 
 
-async def test_a_peer_that_refuses_our_certificate_is_recognised(stocked: Cellar, pki: Pki) -> None:
-    """With TLS 1.3 it says so after our handshake is over; the log then blames the right side."""
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    ("fault", "alert"),
+    [
+        (Fault.EXPIRED, "certificate-expired"),
+        (Fault.SELF_SIGNED, "unknown-ca"),
+        (Fault.WRONG_USE, "unsupported-certificate"),
+        (Fault.NOT_YET_VALID, "bad-certificate"),
+    ],
+)
+async def test_a_peer_that_refuses_our_certificate_is_recognised(
+    stocked: Cellar, pki: Pki, fault: Fault, alert: str, version: ssl.TLSVersion
+) -> None:
+    """With TLS 1.3 it says so after our handshake is over; the queue and the log then blame the right side."""
+    async with outbox(stocked, pki, shows=pki.show(fault), version=version) as out, smtp_house(pki) as house:
+        out.trust_host(LAB_DOMAIN, house.ports["relay"], pki.hospital)
+        with capture_logs() as log:
+            await out.put(MESSAGE, BIO)
+            await out.until_put_off()
+        assert out.notes.put_off_for == [f"our-certificate-refused {alert}"]
+        heard = [one for one in log if one["event"] == "courier.our-certificate-refused"]
+        assert [(one["host"], one["why"], one["log_level"]) for one in heard] == [("127.0.0.1", alert, "error")]
+
+
+async def test_mail_kept_by_our_own_certificate_leaves_once_it_is_renewed(stocked: Cellar, pki: Pki) -> None:
+    """The first that is tried with the new one brings the others forward: none waits for its own hour."""
     async with outbox(stocked, pki, shows=pki.show(Fault.EXPIRED)) as out, smtp_house(pki) as house:
         out.trust_host(LAB_DOMAIN, house.ports["relay"], pki.hospital)
+        for number in range(3):
+            await out.put(MESSAGE + b"%d\r\n" % number, BIO, attempts=9)
+        await out.until_rows(lambda rows: all("our-certificate-refused" in row.last_reason for row in rows))
+        out.wear(pki, pki.hospital)
+        out.later(61)
         await out.put(MESSAGE, BIO)
-        await out.until_put_off()
-        assert out.notes.put_off_for[0].startswith("peer-refused our-certificate")
-        assert "expired" in out.notes.put_off_for[0]
+        await out.until_empty()
+        assert len(house.reception.kept) == 4
+
+
+async def test_a_peer_that_hangs_up_behind_the_handshake_is_told_apart(out: Outbox, peer: StrangePeer) -> None:
+    """No alert came: it may be our certificate, and nobody is sure; whoever looks is told where to look."""
+    peer.replies["EHLO"] = [peer.introduction(is_encrypted=False), DIE]
+    await out.put(MESSAGE, BIO)
+    await out.until_put_off()
+    assert out.notes.put_off_for == ["peer-unreachable hung-up-after-handshake"]
 
 
 async def test_nothing_leaves_the_trust_space(out: Outbox, peer: StrangePeer) -> None:

@@ -50,6 +50,7 @@ def test_what_strangers_say_stays_out_of_log_and_queue() -> None:
     [
         (Reason.PEER_UNREACHABLE, "4.4.1", Reason.PEER_UNREACHABLE),
         (Reason.PEER_CERTIFICATE_WRONG, "4.7.5", Reason.PEER_CERTIFICATE_WRONG),
+        (Reason.OUR_CERTIFICATE_REFUSED, "4.7.5", Reason.OUR_CERTIFICATE_REFUSED),
         (Reason.TRUST_LIST_STALE, "4.4.7", Reason.EXPIRED),
         (Reason.PEER_REFUSED, "4.4.7", Reason.EXPIRED),
     ],
