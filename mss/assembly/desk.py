@@ -63,6 +63,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     from mss.accounts.sessions import Sessions
     from mss.accounts.staff import StaffAccounts
     from mss.assembly.triage import triage_of
+    from mss.directory.search import Search
     from mss.mail.mailboxes import PatientInbox
     from mss.mail.replies import PatientReplies
     from mss.record.service import Records
@@ -88,7 +89,11 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         clock=clock,
         chance=chance,
         site_name=section.site_name or process.config.name,
-        desk=Desk(StaffAccounts(store, lookup, keys.wrapper, clock, chance), triage_of(ground, keys, opener, sandbox)),
+        desk=Desk(
+            StaffAccounts(store, lookup, keys.wrapper, clock, chance),
+            triage_of(ground, keys, opener, sandbox),
+            Search(store),
+        ),
     )
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
     https = None

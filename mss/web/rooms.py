@@ -12,6 +12,7 @@ from mss.accounts.sessions import Sessions
 from mss.accounts.staff import StaffAccounts
 from mss.bridge.triage import Triage
 from mss.crypto.keys import Lookup
+from mss.directory.search import Search
 from mss.mail.mailboxes import PatientInbox
 from mss.mail.replies import PatientReplies
 from mss.model.clock import Chance, Clock
@@ -54,6 +55,7 @@ class Desk:
 
     staff: StaffAccounts
     triage: Triage
+    directory: Search | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from mss.crypto.tls import TlsHolder
 from mss.model.errors import NotFound, StorageUnavailable
 from mss.sandbox.pool import SandboxBusy
-from mss.web import account, desk, guard, home, inbox, record, signin
+from mss.web import account, desk, directory, guard, home, inbox, record, signin
 from mss.web.connections import Connections
 from mss.web.forms import Form, FormRefused, read_form
 from mss.web.pages import Pages
@@ -30,7 +30,15 @@ from mss.web.words import LANGUAGES, N_
 
 log = structlog.get_logger("web")
 
-ROUTES: tuple[Route, ...] = (*home.ROUTES, *signin.ROUTES, *inbox.ROUTES, *record.ROUTES, *account.ROUTES, *desk.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *home.ROUTES,
+    *signin.ROUTES,
+    *inbox.ROUTES,
+    *record.ROUTES,
+    *account.ROUTES,
+    *desk.ROUTES,
+    *directory.ROUTES,
+)
 
 UPLOADS_AT_ONCE = 12
 UPLOADS_OF_ONE = 2

@@ -13,6 +13,7 @@ from playwright.async_api import async_playwright
 from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.staff import StaffAccounts
 from mss.bridge.explain import EXPLANATIONS
+from mss.directory.search import Search
 from mss.formats.pdfwrite import write_pdf
 from mss.mail.holding import SENTENCES as HELD_BEFORE
 from mss.model.clock import ManualClock, SeededChance
@@ -91,7 +92,7 @@ async def counter_at(
             clock=clock,
             chance=chance,
             site_name="Santé Ville",
-            desk=Desk(staff, house.triage),
+            desk=Desk(staff, house.triage, Search(below.store)),
         )
         counter = Counter(house, WebServer(rooms, http=Listening("127.0.0.1", 0), pages_on_http=True), staff, [])
         await counter.server.start()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(120)
 SECRET = "Sérologie-Zéphyr"
 """Stands in everything of the owner: subject, body, file name, title, content."""
 OWN_PAGES = {
-    "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere", "/desk",
+    "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere", "/desk", "/desk/directory",
 }  # fmt: skip
 """Pages about whoever asks: no number in them that could be somebody else's."""
 EVERYBODYS = {"/", "/accessibility", "/login", "/logout"}
@@ -150,8 +150,9 @@ async def test_pages_of_ones_own_show_nothing_of_others(site: Site) -> None:
     owned = await furnish(site)
     paul = await site.house.enrol("Paul DURAND")
     browser = await site.signed_in(paul)
-    assert (await browser.get("/desk")).status == 404
-    for path in sorted(OWN_PAGES - {"/account/sign-out-everywhere", "/desk"}):
+    for path in ("/desk", "/desk/directory"):
+        assert (await browser.get(path)).status == 404
+    for path in sorted(OWN_PAGES - {"/account/sign-out-everywhere", "/desk", "/desk/directory"}):
         page = await browser.get(path)
         assert page.status == 200
         for word in (SECRET, "MARTIN", owned.owner.address, "1 non lu"):
