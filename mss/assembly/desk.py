@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mss import __version__
 from mss.assembly.process import Process
+from mss.config import Config
 from mss.crypto.keys import PrivateKeys
+from mss.foundation import mail_servers
+from mss.model.clock import Clock
 from mss.sandbox.pool import Sandbox
 from mss.sections import Listen
 from mss.vault.opener import Opener
+
+if TYPE_CHECKING:
+    from mss.web.discovery import Discovery
 
 
 async def build(process: Process) -> None:
@@ -100,9 +108,27 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     if section.https is not None and section.tls is not None:
         holder = process.service_tls(section.tls, section.more_tls, None)
         https = Listening(section.https.host, section.https.port, holder)
-    server = WebServer(rooms, http=http, https=https, http_also=http_also, pages_on_http=section.serve_pages_on_http)
+    server = WebServer(
+        rooms,
+        http=http,
+        https=https,
+        http_also=http_also,
+        pages_on_http=section.serve_pages_on_http,
+        discovery=discovery_of(process.config, ground.clock),
+    )
     await server.start()
     process.stack.push_async_callback(server.stop)
+
+
+def discovery_of(config: Config, clock: Clock) -> Discovery | None:
+    """What mail programs are told, when there is something to tell; profiles are signed with the site's certificate."""
+    from mss.crypto import cms
+    from mss.web.discovery import Discovery
+
+    servers, tls = mail_servers(config), None if config.web is None else config.web.tls
+    if tls is None or not (servers.domains and servers.imap and servers.submission):
+        return None
+    return Discovery(servers, lambda plist: cms.sign(plist, tls.certificate.read_bytes(), tls.key.read_bytes()), clock)
 
 
 async def _ops(process: Process, listen: Listen) -> None:

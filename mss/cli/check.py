@@ -17,10 +17,12 @@ from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.keys import load_private
 from mss.crypto.tls import service_server_context
-from mss.foundation import certificates
+from mss.formats.discovery import srv_records
+from mss.foundation import certificates, mail_servers
 from mss.model.clock import Chance, Clock
 from mss.model.errors import BadValue, MssError
 from mss.sections import Tls
+from mss.smtp.routes import srv_of
 from mss.store import create
 
 EXPIRES_SOON = timedelta(days=30)
@@ -39,6 +41,7 @@ async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
         found += _certificate(where, tls, clock.now())
     found += await look_at_trust(config, clock)
     found += await sinks_answer(config)
+    found += await look_at_records(config)
     return found
 
 
@@ -105,18 +108,28 @@ def _certificate(where: str, tls: Tls, now: datetime) -> Iterator[Finding]:
 
 
 def records(config: Config) -> list[str]:
-    """DNS records for mail clients that look for their server by themselves (RFC 6186, RFC 8314)."""
-    lines = []
-    doors = (
-        ("_imaps", None if config.imap is None else config.imap.implicit_tls),
-        ("_imap", None if config.imap is None else config.imap.starttls),
-        ("_submissions", None if config.submission is None else config.submission.implicit_tls),
-        ("_submission", None if config.submission is None else config.submission.starttls),
-    )
-    for domain in config.domains:
-        if domain == config.patient_domain:
-            continue
-        for service, listen in doors:
-            if listen is not None:
-                lines.append(f"{service}._tcp.{domain}. SRV 0 1 {listen.port} {config.host}.")
+    """DNS records for mail clients that look for their server by themselves."""
+    lines = [f"{name} SRV {value}" for name, value in srv_records(mail_servers(config))]
+    if config.web is not None and config.web.https is not None:
+        for domain in mail_servers(config).domains:
+            lines.append(f"autoconfig.{domain}. CNAME {config.host}.")
+            lines.append(f"_autodiscover._tcp.{domain}. SRV 0 1 {config.web.https.port} {config.host}.")
     return lines
+
+
+async def look_at_records(config: Config) -> list[Finding]:
+    """Whether the DNS says so. Red is what it says wrongly: who has no such records makes people type, no more."""
+    found = []
+    for name, value in srv_records(mail_servers(config)):
+        if value.endswith(" ."):
+            continue
+        there = await srv_of(name)
+        if there is None:
+            return [Finding(True, "DNS: no resolver answers, its records were not compared")]
+        if not there:
+            found.append(Finding(True, f"DNS: {name} SRV is not there; it would be {value}"))
+            continue
+        told = value in there
+        says = ", ".join(sorted(there))
+        found.append(Finding(told, f"DNS: {name} SRV is {says}", "" if told else f"it should be {value}"))
+    return found

@@ -24,6 +24,8 @@ SMTP_PORT = 25
 HOSTS_MAX = 5
 """Tried for one message at one time; the rest of a long list can be tried next time."""
 LOOKUP_S = 10.0
+SRV_LOOKUP_S = 2.0
+"""A doctor does not keep people waiting."""
 EVERY_OTHER = "*"
 """The key of `routes` for each domain that has none of its own."""
 
@@ -82,3 +84,15 @@ class Signposts:
         if any(not host.name for host in hosts):
             raise NoRoute("null-mx")  # RFC 7505: this domain takes no mail
         return hosts
+
+
+async def srv_of(name: str) -> set[str] | None:
+    """What the DNS says of a service (RFC 2782), `priority weight port target.` each; None when no resolver answers."""
+    try:
+        resolver = dns.asyncresolver.Resolver()
+        answer = await resolver.resolve(dns.name.from_text(name), dns.rdatatype.SRV, lifetime=SRV_LOOKUP_S)
+    except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+        return set()
+    except (dns.exception.DNSException, OSError):
+        return None
+    return {record.to_text() for record in answer}

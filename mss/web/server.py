@@ -21,6 +21,7 @@ from mss.model.errors import NotFound, StorageUnavailable
 from mss.sandbox.pool import SandboxBusy
 from mss.web import account, desk, directory, guard, home, inbox, record, signin
 from mss.web.connections import Connections
+from mss.web.discovery import Discovery
 from mss.web.forms import Form, FormRefused, read_form
 from mss.web.pages import Pages
 from mss.web.rooms import Rooms
@@ -83,13 +84,16 @@ class WebServer:
         http_also: Listening | None = None,
         pages_on_http: bool = False,
         is_ready: Callable[[], bool] = lambda: True,
+        discovery: Discovery | None = None,
     ) -> None:
-        """`http_also`: a second port for HTTP, where browsers refuse the first (10080 is on their list)."""
+        """`http_also`: a second port for HTTP, where browsers refuse the first (10080 is on their list). `discovery`:
+        what mail programs are told of their servers."""
         self._rooms = rooms
         self._pages = Pages(rooms.site_name, rooms.clock)
         self._listening = [at for at in (http_also, http, https) if at is not None]
         self._pages_on_http = pages_on_http
         self._is_ready = is_ready
+        self._discovery = discovery
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._uploads_of: Counter[int] = Counter()
         self._connections: Connections | None = None
@@ -129,6 +133,8 @@ class WebServer:
         app.router.add_get("/healthz", self._lives)
         app.router.add_get("/readyz", self._is_ready_answer)
         app.router.add_get(home.STATIC_PATH, home.static)
+        for method, path, handler in self._discovery.routes() if self._discovery else ():
+            app.router.add_route(method, path, handler)
         for route in ROUTES:
             if route.method == "GET":
                 app.router.add_get(route.path, self._bound(route))  # HEAD too
