@@ -124,6 +124,13 @@ class Config(BaseModel):
                 raise ValueError(f"{name[:40]!r}: a sink is named with at most 32 of a-z, 0-9 and hyphens")
         return sinks
 
+    @field_validator("bridge")
+    @classmethod
+    def _bridge(cls, bridge: Bridge, info: ValidationInfo) -> Bridge:
+        for address in filter(None, (*bridge.application_boxes, *bridge.application_boxes.values())):
+            _ours(MailAddress.parse(address).domain, info)
+        return bridge
+
     @field_validator("keys_dir")
     @classmethod
     def _keys_outside_state(cls, keys: Path, info: ValidationInfo) -> Path:

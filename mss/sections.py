@@ -176,6 +176,8 @@ class Bridge(_Section):
 
     loose: Literal["offer", "hold"] = "offer"
     """A PDF, picture, RTF or DICOM file without archive names no patient: shown to its addressee, or held first."""
+    application_boxes: dict[str, str] = {}
+    """Application mailbox that feeds records = who of its structure gets a copy when nothing is filed (or "")."""
 
 
 class Web(_Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mss.accounts.service import (
+    ADDRESS_KIND,
     IDENTITY_KIND,
     PROFILE_KIND,
     KnownIdentity,
@@ -16,7 +17,7 @@ from mss.accounts.service import (
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
 from mss.model.people import IdentityStatus
-from mss.store import patients
+from mss.store import owners, patients
 from mss.store.database import Store
 from mss.vault.opener import OwnerKeys
 
@@ -33,6 +34,13 @@ class Profiles:
         if row is None:
             raise NotFound("patient")
         return profile_from_bytes(keys.open_small(PROFILE_KIND, 0, row.profile_sealed))
+
+    async def mailbox_address(self, keys: OwnerKeys) -> str:
+        """Of any mailbox. Raises NotFound."""
+        box = await self._store.read(lambda c: owners.mailbox(c, keys.owner))
+        if box is None:
+            raise NotFound("mailbox")
+        return profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
 
     async def identity(self, keys: OwnerKeys) -> KnownIdentity | None:
         """The identity that is valid now, the newest of several."""

@@ -13,7 +13,6 @@ from mss.sandbox.pool import Sandbox
 from mss.store.workers import free_leases_of_the_dead, worker_name
 
 if TYPE_CHECKING:
-    from mss.bridge.outbox import Outbox
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.watch import Staff
@@ -36,10 +35,7 @@ async def build(process: Process) -> None:
 def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.accounts.absence import Absences
     from mss.accounts.names import Names
-    from mss.bridge.cases import Cases
-    from mss.bridge.filing import Filing
-    from mss.bridge.reading import Reader
-    from mss.mail.conversations import Conversations
+    from mss.assembly.triage import bridge_of
     from mss.mail.counting import Counting
     from mss.mail.quarantine import Quarantine
     from mss.mail.queue import QueueTaker
@@ -51,21 +47,18 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.send import Notices
     from mss.notices.tested import TestAnswers
     from mss.notices.watch import HeldWatch
-    from mss.record.service import Records
     from mss.runner import Runner
 
     ground = process.ground
     store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
     opener = ground.opener(keys)
-    records = Records(store, opener, ground.bodies, lookup, clock, chance)
-    reader = Reader(sandbox, chance, holds_loose=process.config.bridge.loose == "hold")
-    cases = Cases(store, opener, reader, records, ground.house, clock)
-    conversations = Conversations(lookup, clock, chance)
-    owes = _sinks(process, records, opener)
-    filing = Filing(store, opener, ground.public, cases, records, conversations, ground.bus, clock, chance, owes)
+    bridge = bridge_of(ground, opener, sandbox)
+    _sinks(process, bridge.records, opener)
     mail = HouseMail(ground.house, ground.dispatch)
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
-    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock)
+    boxes = process.config.bridge.application_boxes.items()
+    copies = {MailAddress.parse(box).key: MailAddress.parse(copy) for box, copy in boxes if copy}
+    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock, copies)
     taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
     quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
     house = House(ground.house.host, writer)
@@ -76,20 +69,19 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
     alarms = PatientAlarms(house, _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
-    changed = ChangeNotices(house, store, opener, records, lookup, mail, clock)
+    changed = ChangeNotices(house, store, opener, bridge.records, lookup, mail, clock)
+    mail_rooms = (notices, quarantine, watch, automatic, alarms, changed, tested)
     handlers = {
-        name: act
-        for one in (filing, notices, quarantine, watch, automatic, alarms, changed, tested)
-        for name, act in one.handlers.items()
+        name: act for one in (bridge.filing, bridge.applications, *mail_rooms) for name, act in one.handlers.items()
     }
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
     _watch_certificates(process, mail, House(ground.house.host, writer))
 
 
-def _sinks(process: Process, records: Records, opener: Opener) -> Outbox:
+def _sinks(process: Process, records: Records, opener: Opener) -> None:
     """One loop for each hospital's software, and one that sees what has waited for a day, also for a sink that is no
-    longer in the settings. Answers where filing leaves what it owes to them."""
+    longer in the settings."""
     from mss.assembly import sinks
     from mss.bridge.sinks import SinkWatch, SinkWorker
 
@@ -101,7 +93,6 @@ def _sinks(process: Process, records: Records, opener: Opener) -> Outbox:
         client = sinks.client(config, name)
         worker = SinkWorker(client, ground.store, dossiers, settling, ground.clock, worker_name())
         process.keep(worker.run(ground.bus))
-    return sinks.outbox(ground)
 
 
 def _watch_certificates(process: Process, mail: HouseMail, writes_as: House) -> None:

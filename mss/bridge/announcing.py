@@ -27,6 +27,15 @@ def instruction(message_id: str) -> str:
     )
 
 
+def instruction_to(address: MailAddress, message_id: str) -> str:
+    """The same to whoever sent to an application mailbox."""
+    subject = f"{SUBJECT} {message_id}"
+    return (
+        f"pour l'annoncer, écrivez à {address} depuis la même BAL avec l'objet {subject} / to announce it, write to"
+        f" {address} from the same mailbox, subject {subject} (or header {HEADER}: {message_id})"
+    )
+
+
 def announced(structure: Structure) -> tuple[str, ...] | None:
     """The Message-IDs that are announced; None when the mail does not announce anything."""
     subject = headers.decode_words(structure.header("Subject") or "").strip()

@@ -7,99 +7,51 @@ messages may bring the same document at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from mss.accounts.service import IDENTITY_KIND, identity_from_bytes
+from mss.accounts.service import ADDRESS_KIND, IDENTITY_KIND, identity_from_bytes, profile_from_bytes
 from mss.bridge import announcing, claims
-from mss.bridge.facts import DocumentFacts, Identity, Known, Label, MessageFacts, Standing
-from mss.bridge.names import Called, label_of_file, label_of_subject
+from mss.bridge.case import Case as Case
+from mss.bridge.case import Feed
+from mss.bridge.claims import InsClaim
+from mss.bridge.facts import DocumentFacts, Identity, Known, MessageFacts, Standing
 from mss.bridge.reading import ReadDocument, Reader, Reading
 from mss.bridge.versions import same_author
-from mss.formats import headers, mime
+from mss.formats import mdn, mime
 from mss.formats.parts import Structure
+from mss.mail import letters
 from mss.mail.recipients import House
 from mss.model.clock import Clock, to_ms
 from mss.model.document import DocumentStatus, Visibility
-from mss.model.ids import OwnerId
+from mss.model.ids import MailAddress, OwnerId
+from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.people import IdentityStatus
 from mss.record.service import Records
-from mss.store import messages, patients, records
+from mss.store import messages, owners, patients, records
 from mss.store.database import Store
 from mss.store.messages import MessageState, StoredMessage
+from mss.store.owners import Way
 from mss.store.records import DocumentRow
 from mss.store.sql import Connection
 from mss.vault.opener import Opener, OwnerKeys
-
-INS_HEADER = "X-MSS-INS"
-NOT_QUALIFIED = "N"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A message before its judge."""
-
-    keys: OwnerKeys
-    stored: StoredMessage
-    structure: Structure
-    reading: Reading
-    addressee: tuple[Identity, ...]
-    content_hmacs: tuple[bytes, ...]
-    sent_by: bytes = b""
-    """The keyed hash of the mailbox that sends; empty for the null path."""
-    announces: tuple[Case, ...] | None = None
-    """The messages kept back that this one announces, opened; None when it announces nothing."""
-    former: tuple[Identity, ...] = ()
-    """Identities of hers that have ended."""
-    box: str = ""
-    """The address of the application mailbox that it came to; empty for a patient's own."""
-    targets: dict[str, int] = field(default_factory=dict)
-    """Entry ids of documents of the record that archives name, with their numbers."""
-
-    @property
-    def message_id(self) -> str:
-        return next(iter(headers.parse_message_ids(self.structure.header("Message-ID") or "")), "")
-
-    @property
-    def sender_name(self) -> str:
-        """Who sent it, as From shows."""
-        shown = headers.parse_addresses(self.structure.header("From") or "")
-        return (shown[0].name or shown[0].address) if shown else ""
-
-    @property
-    def subject(self) -> str:
-        return headers.decode_words(self.structure.header("Subject") or "")
-
-    @property
-    def labels(self) -> tuple[Label, ...]:
-        """The words that should name the patient. A report's are those of the mail that it is about."""
-        if self.structure.root.content_type == "multipart/report":
-            return ()
-        told = [Label("subject", label_of_subject(self.subject))]
-        told += [Label("file name", label_of_file(name)) for name in self.reading.file_names]
-        return tuple(label for label in told if label.text)
-
-    @property
-    def called(self) -> tuple[Called, ...]:
-        """What the patient may be called: as we know her, and with the names in use that her documents tell."""
-        headers_of = [document.header.patient for document in self.reading.documents if document.header]
-        used = [one.used_name for one in headers_of], [one.used_given_name for one in headers_of]
-        return tuple(
-            Called(
-                tuple(filter(None, (one.traits.birth_name, *used[0]))),
-                tuple(filter(None, (*one.traits.given_names, *used[1]))),
-                one.traits.birth_date,
-            )
-            for one in (*self.addressee, *self.former)
-        )
 
 
 class Cases:
     """Gathers."""
 
     def __init__(
-        self, store: Store, opener: Opener, reader: Reader, records: Records, house: House, clock: Clock
+        self,
+        store: Store,
+        opener: Opener,
+        reader: Reader,
+        records: Records,
+        house: House,
+        clock: Clock,
+        fed_by: Collection[str] = (),
     ) -> None:
+        """`fed_by`: addresses (keys) of the application mailboxes that feed records."""
+        self._fed_by = frozenset(fed_by)
         self._store = store
         self._opener = opener
         self._reader = reader
@@ -132,10 +84,68 @@ class Cases:
         return [one for one in found if one.state == MessageState.KEPT_BACK]
 
     async def _opened(self, keys: OwnerKeys, stored: StoredMessage) -> Case:
-        owner = keys.owner
         raw = await self._opener.message_body(keys, stored)
         structure = await asyncio.to_thread(mime.scan, raw)
-        reading = await self._reader.read(owner, raw, structure)
+        reading = await self._reader.read(keys.owner, raw, structure)
+        return await self._gathered(keys, stored, structure, reading)
+
+    async def of_application(self, owner: OwnerId, number: int, actor: str) -> Case | None:
+        """A message of an application mailbox, opened and read. None when it brings nothing for records, or when its
+        mailbox feeds none. Raises SandboxIll, SandboxBusy, SealBroken."""
+        keys = await self._opener.open(owner, actor, "feed")
+        stored, box = await self._store.read(
+            lambda c: (messages.one_message(c, owner, number), owners.mailbox(c, owner))
+        )
+        if stored is None or box is None:
+            return None
+        address = MailAddress.parse(profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address)
+        if address.key not in self._fed_by:
+            return None
+        raw = await self._opener.message_body(keys, stored)
+        structure = await asyncio.to_thread(mime.scan, raw)
+        sender = announcing.sender_of(structure)
+        is_answer = letters.header_facts(structure).is_answer or mdn.is_failure_subject(
+            structure.header("Subject") or ""
+        )
+        if sender is None or self._house.matricule_of(sender) or is_answer:
+            return None  # nobody to answer, a patient's own files, a report, an absence, our own document come back
+        of_the_house = await self._is_colleague(sender, address)
+        reading = await self._reader.read(owner, raw, structure, by_application=True, opens_forwarded=of_the_house)
+        found = await self._store.read(lambda c: self._record_named(c, reading))
+        record = keys if found is None else await self._opener.open(found, actor, "file")
+        feed = Feed(owner, address)
+        case = await self._gathered(record, stored, structure, reading, feed)
+        return case if found is not None else replace(case, addressee=(), former=())
+
+    async def _is_colleague(self, sender: MailAddress, address: MailAddress) -> bool:
+        """Whether somebody of the same structure sends, who has signed in here: his word is that he forwards."""
+        hashed = self._records.sender_hmac(sender)
+
+        def ask(connection: Connection) -> bool:
+            found = owners.find(connection, hashed, way=Way.OPEN)
+            box = None if found is None else owners.mailbox(connection, found)
+            return box is not None and box.kind is not MailboxKind.PATIENT
+
+        return sender.domain == address.domain and await self._store.read(ask)
+
+    def _record_named(self, connection: Connection, reading: Reading) -> OwnerId | None:
+        """The one record to which every INS leads that is known here; None when there is none, or more than one."""
+        claimed = {
+            (claim.value.upper(), claim.oid)
+            for document in reading.documents
+            for claim in (*(document.metadata_ins or ()), *_ins_of_header(document))
+            if claim is not None
+        }
+        found = {self._records.with_ins(connection, value, oid) for value, oid in claimed} - {None}
+        owner = next(iter(found)) if len(found) == 1 else None
+        patient = None if owner is None else patients.patient(connection, owner)
+        is_there = patient is not None and patient.state not in (AccountState.CLOSED, AccountState.SUSPENDED)
+        return owner if is_there else None
+
+    async def _gathered(
+        self, keys: OwnerKeys, stored: StoredMessage, structure: Structure, reading: Reading, feed: Feed | None = None
+    ) -> Case:
+        owner = keys.owner
         contents = [document.content for document in reading.documents]
         addressee, former = await self._identities(keys)
         hmacs = await asyncio.to_thread(lambda: tuple(self._records.content_hmac(owner, one) for one in contents))
@@ -149,6 +159,7 @@ class Cases:
             sent_by=self._records.sender_hmac(announcing.sender_of(structure)),
             former=former,
             targets=await self._targets(keys, reading),
+            feed=feed,
         )
 
     async def _identities(self, keys: OwnerKeys) -> tuple[tuple[Identity, ...], tuple[Identity, ...]]:
@@ -209,12 +220,11 @@ class Cases:
     ) -> DocumentFacts:
         document = case.reading.documents[index]
         header = document.header
-        said = (case.structure.header(INS_HEADER) or "").strip().upper()
         standing = None if row is None else self._standing(case, row, case.content_hmacs[index])
         return DocumentFacts(
             addressee=case.addressee,
             accepts_test_identities=self._house.accepts_test_identities,
-            said_not_qualified=said == NOT_QUALIFIED,
+            said_not_qualified=case.said_not_qualified,
             metadata_ins=document.metadata_ins,
             cda_ins=None if header is None else claims.ins_of_cda(header.patient),
             traits=document.traits,
@@ -228,6 +238,7 @@ class Cases:
             replaced=None if standing else self._replaced(connection, case, document),
             newer=None if standing else self._newer(connection, case, document),
             former=case.former,
+            by_application=case.feed is not None,
         )
 
     def _replaced(self, connection: Connection, case: Case, document: ReadDocument) -> Known | None:
@@ -273,6 +284,10 @@ class Cases:
         known = self._known(case, row)
         is_same = row.content_hmac == content_hmac
         return Standing(known.number, is_same, known.status, known.authors, known.sent_by)
+
+
+def _ins_of_header(document: ReadDocument) -> tuple[InsClaim, ...]:
+    return claims.ins_of_cda(document.header.patient) if document.header else ()
 
 
 def hides_from_patient(row: DocumentRow) -> bool:

@@ -37,7 +37,7 @@ from mss.store.database import Store
 from mss.store.handovers import HandoverAct
 from mss.store.ids import new_id
 from mss.store.messages import MessageState
-from mss.store.records import HeldState, HeldWhat
+from mss.store.records import DocumentRow, HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import NewTask, Task
 from mss.vault.opener import Opener, OwnerKeys
@@ -53,6 +53,9 @@ ORIGINAL_WAIT_MS = 120_000
 """Mail overtakes mail by seconds, by a minute where a peer retries; later the original is not coming."""
 ORIGINAL_PAUSE_MS = 10_000
 """How often we look whether it has come."""
+
+Told = tuple[tuple[str, Fate], ...]
+"""The title of each document, and what became of it."""
 
 log = structlog.get_logger("bridge")
 
@@ -129,9 +132,8 @@ class Filing:
             if current is None or current.state != MessageState.PENDING:
                 return None
             verdict = judge(self._cases.facts(connection, case))
-            if isinstance(verdict, Hold) and verdict.may_pass and self._may_wait(case):
-                again = NewTask(new_id(self._clock, self._chance), TASK_FILE, task.payload, self._soon())
-                tasks.add_task(connection, owner, again)
+            if isinstance(verdict, Hold) and verdict.may_pass and self.may_wait(case):
+                tasks.add_task(connection, owner, self.again(task))
                 return verdict
             match verdict:
                 case Deliver():
@@ -147,16 +149,19 @@ class Filing:
             self._reseal(connection, case.keys)
             return verdict
 
-        verdict = await self._store.write(lane_of(owner), act, size_bytes=_inline_bytes(prepared))
+        verdict = await self._store.write(lane_of(owner), act, size_bytes=inline_bytes(prepared))
         log.info("bridge.judged", message=number, verdict=type(verdict).__name__, reason=_reason(verdict))
         self._bus.publish(changes.FOLDER, owner)
         self._bus.publish(changes.TASK)
 
-    def _may_wait(self, case: Case) -> bool:
+    def may_wait(self, case: Case) -> bool:
+        """Whether the original that it needs may still come."""
         return to_ms(self._clock.now()) - case.stored.received_ms < ORIGINAL_WAIT_MS
 
-    def _soon(self) -> int:
-        return to_ms(self._clock.now()) + ORIGINAL_PAUSE_MS
+    def again(self, task: Task) -> NewTask:
+        """The same duty, a little later."""
+        due_ms = to_ms(self._clock.now()) + ORIGINAL_PAUSE_MS
+        return NewTask(new_id(self._clock, self._chance), task.kind, task.payload, due_ms)
 
     # Shared with triage
 
@@ -173,7 +178,7 @@ class Filing:
                 continue
             made.append(
                 await self._records.prepare(
-                    case.keys, document.entry, document.content, case.stored.message, verdict.visibility, case.sent_by
+                    case.keys, document.entry, document.content, case.own_message, verdict.visibility, case.sent_by
                 )
             )
         return Prepared(tuple(made), verdict.visibility)
@@ -182,9 +187,7 @@ class Filing:
         self, connection: Connection, case: Case, prepared: Prepared | None, verdict: Deliver, actor: str
     ) -> None:
         """File every document and reveal the message, or keep it back. Raises RecordChanged."""
-        if prepared is None or prepared.visibility != verdict.visibility:
-            raise RecordChanged
-        told = self._file(connection, case, prepared, verdict)
+        told = self.file_documents(connection, case, prepared, verdict)
         number = case.stored.message
         if verdict.takes_back:
             messages.set_state(connection, case.keys.owner, number, MessageState.OBEYED)
@@ -193,7 +196,7 @@ class Filing:
         elif verdict.keeps_back:
             messages.set_state(connection, case.keys.owner, number, MessageState.KEPT_BACK)
             hold = Hold(Reason.KEPT_BACK_UNTIL_ANNOUNCED)
-            self._wait(connection, case, hold, 0, HeldState.KEPT_BACK)
+            self.wait(connection, case, hold, HeldState.KEPT_BACK)
             told = tuple((title, Fate.KEPT_BACK) for title, _ in told)
             why = announcing.instruction(case.message_id)
             answer = Answer(number, Fate.KEPT_BACK, hold.reason, told, why=why)
@@ -221,18 +224,22 @@ class Filing:
             return 0
         hidden = [row for row in self._cases.rows(connection, kept) if hides_from_patient(row)]
         for row in hidden:
-            self._records.announce(connection, kept.keys, row, Actor(kept.sender_name, SENDER_ROLE))
-            self._outbox.changed(connection, owner, self._source(kept), HandoverAct.ANNOUNCE, row.document)
+            self.announce_document(connection, kept, row)
         self._conversations.reveal(connection, kept.keys, kept.stored, kept.structure)
         told = tuple((document.entry.title, Fate.ANNOUNCED) for document in kept.reading.documents)
         self.owe(connection, owner, Answer(number, Fate.ANNOUNCED, None, told, is_first=False))
         self.note(connection, kept, "bridge.announced", actor, number, str(len(hidden)))
         return len(hidden)
 
-    def _file(
-        self, connection: Connection, case: Case, prepared: Prepared, verdict: Deliver
-    ) -> tuple[tuple[str, Fate], ...]:
-        """The steps: first every document, then what supersedes what."""
+    def announce_document(self, connection: Connection, kept: Case, row: DocumentRow) -> None:
+        """A hidden document of a message that was kept back is the patient's from now on."""
+        self._records.announce(connection, kept.keys, row, Actor(kept.sender_name, SENDER_ROLE))
+        self._outbox.changed(connection, kept.keys.owner, self._source(kept), HandoverAct.ANNOUNCE, row.document)
+
+    def file_documents(self, connection: Connection, case: Case, prepared: Prepared | None, verdict: Deliver) -> Told:
+        """The steps: first every document, then what supersedes what. Raises RecordChanged."""
+        if prepared is None or prepared.visibility != verdict.visibility:
+            raise RecordChanged
         actor = Actor(case.sender_name, SENDER_ROLE)
         told: list[tuple[str, Fate]] = []
         superseded: list[tuple[int, int]] = []
@@ -240,7 +247,8 @@ class Filing:
         for document, made, step in zip(case.reading.documents, prepared.documents, verdict.steps, strict=True):
             title = document.entry.title
             if isinstance(step, Already | Withdraw):
-                copies.note(connection, case.keys.owner, case.stored.message, step.number)
+                if case.own_message:
+                    copies.note(connection, case.keys.owner, case.own_message, step.number)
                 if isinstance(step, Withdraw):
                     self._records.withdraw(connection, case.keys, step.number, actor)
                     source = self._source(case)
@@ -285,29 +293,25 @@ class Filing:
 
     def _source(self, case: Case) -> Source:
         hashed = self._public.lookup.message_id(case.message_id)
-        return Source(case.keys.owner, case.stored.message, hashed, case.box or f"@{self._cases.domain}")
+        return Source(case.mailbox_owner, case.stored.message, hashed, case.box or f"@{self._cases.domain}")
 
     def _hold(self, connection: Connection, case: Case, hold: Hold) -> None:
         """Nothing becomes visible; staff see why, the sender is told."""
         number = case.stored.message
         messages.set_state(connection, case.keys.owner, number, MessageState.HELD)
-        code = mdn.CODES.get(hold.reason, mdn.ErrorCode.OTHER)
         told = tuple((document.entry.title, Fate.HELD) for document in case.reading.documents)
-        self._wait(connection, case, hold, code, HeldState.WAITING, told)
+        self.wait(connection, case, hold, HeldState.WAITING, told)
         self.owe(connection, case.keys.owner, Answer(number, Fate.HELD, hold.reason, told))
         self.note(connection, case, "bridge.held", ACTOR, number, hold.reason)
 
-    def _wait(
-        self,
-        connection: Connection,
-        case: Case,
-        hold: Hold,
-        code: int,
-        state: HeldState,
-        told: tuple[tuple[str, Fate], ...] = (),
-    ) -> None:
-        owner, number, hashed = case.keys.owner, case.stored.message, self._public.lookup.message_id(case.message_id)
-        held = Held(owner, HeldWhat.MESSAGE, number, hold.reason, self._cases.domain, hashed, code)
+    def wait(self, connection: Connection, case: Case, hold: Hold, state: HeldState, told: Told = ()) -> None:
+        """For a human, or for its author's announcement: one row of the mailbox to which it came."""
+        number, hashed = case.stored.message, self._public.lookup.message_id(case.message_id)
+        code = mdn.CODES.get(hold.reason, mdn.ErrorCode.OTHER) if state is HeldState.WAITING else 0
+        if case.feed is None:
+            held = Held(case.keys.owner, HeldWhat.MESSAGE, number, hold.reason, self._cases.domain, hashed, code)
+        else:
+            held = Held(case.feed.owner, HeldWhat.FEED, number, hold.reason, case.feed.address.domain, hashed, code)
         explanation = Explanation(
             explanation=EXPLANATIONS.get(hold.reason, hold.reason.value),
             detail=hold.detail,
@@ -322,10 +326,20 @@ class Filing:
         """The duty to answer the sender, in the verdict's transaction."""
         tasks.add_task(connection, owner, answers.owe(answer, self._public.tasks, self._clock, self._chance))
 
-    def note(self, connection: Connection, case: Case, act: str, actor: str, number: int, result: str = "") -> None:
-        """The audit row, under the message's own id."""
+    def note(
+        self,
+        connection: Connection,
+        case: Case,
+        act: str,
+        actor: str,
+        number: int,
+        result: str = "",
+        *,
+        owner: int | None = None,
+    ) -> None:
+        """The audit row, under the message's own id; by default in the trail of the record's owner."""
         hashed = self._public.lookup.message_id(case.message_id)
-        row = audit.Act(self._clock.now(), actor, act, case.keys.owner, number, hashed, result)
+        row = audit.Act(self._clock.now(), actor, act, owner or case.keys.owner, number, hashed, result)
         audit.write(connection, [row])
 
     # Keys
@@ -351,7 +365,8 @@ class Filing:
         return len(found)
 
 
-def _inline_bytes(prepared: Prepared | None) -> int:
+def inline_bytes(prepared: Prepared | None) -> int:
+    """Of what a transaction will write."""
     return sum(len(made.body.inline or b"") for made in prepared.documents if made) if prepared else 0
 
 

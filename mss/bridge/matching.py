@@ -149,6 +149,22 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+APPLICATION_RULES: tuple[Rule, ...] = (
+    ins_is_given,
+    ins_key_fits,
+    sender_is_sure,
+    traits_are_complete,
+    flags_are_known,
+    record_is_known,
+    ins_is_the_addressees,
+    identity_is_qualified,
+    traits_are_equal,
+    *versions.RULES,
+)
+"""For an application mailbox. First what the document itself lacks, which says nothing of whom we know; versions last,
+when the sender has shown that he knows the patient."""
+
+
 def labels_name_the_addressee(facts: MessageFacts) -> Hold | None:
     """A subject or a readable copy that names somebody else: two letters in each other's envelopes."""
     for label in facts.labels:
@@ -186,7 +202,7 @@ def judge(facts: MessageFacts) -> Verdict:
     """Ask each rule about each document, then look at the message's own words; one objection holds all of it."""
     if facts.problem is not None:
         return Hold(facts.problem.reason, facts.problem.detail)
-    objections = (rule(document) for document in facts.documents for rule in RULES)
+    objections = (rule(document) for document in facts.documents for rule in _rules(document))
     for hold in (*objections, *(rule(facts) for rule in MESSAGE_RULES)):
         if hold is not None and not (facts.checked_by_human and hold.reason in A_HUMAN_MAY_SAY_YES):
             return hold
@@ -195,6 +211,10 @@ def judge(facts: MessageFacts) -> Verdict:
     visibility = visibility_of(facts.documents[0].flags)
     assert visibility is not None, "a rule has held unknown flags"
     return Deliver(tuple(versions.step(document) for document in facts.documents), visibility)
+
+
+def _rules(facts: DocumentFacts) -> tuple[Rule, ...]:
+    return APPLICATION_RULES if facts.by_application else RULES
 
 
 def visibility_of(flags: frozenset[str]) -> frozenset[str] | None:

@@ -51,11 +51,13 @@ class SandboxIll(MssError):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A part that may be for the record. `is_forwarded`: it lies inside another message."""
+    """A part that may be for the record. `is_forwarded`: it lies inside another message; `is_encoded`: inside one that
+    was encoded, so that its header was not read."""
 
     is_archive: bool
     is_forwarded: bool
     content: bytes
+    is_encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +108,27 @@ class Reader:
         self._chance = chance
         self._holds_loose = holds_loose
 
-    async def read(self, owner: int, raw: bytes, structure: Structure) -> Reading:
-        """Find and open. Raises SandboxIll, SandboxBusy: the duty is then done later."""
+    async def read(
+        self,
+        owner: int,
+        raw: bytes,
+        structure: Structure,
+        *,
+        by_application: bool = False,
+        opens_forwarded: bool = False,
+    ) -> Reading:
+        """Find and open. `by_application`: for an application mailbox, where loose files always wait;
+        `opens_forwarded`: what lies in forwarded messages too. Raises SandboxIll, SandboxBusy: the duty is then done
+        later."""
         names = tuple(dict.fromkeys(part.filename for part in structure.root.walk() if part.filename))
-        reading = await self._read(owner, raw, structure)
-        is_loose = self._holds_loose and not reading.documents and await asyncio.to_thread(has_loose, raw, structure)
+        reading = await self._read(owner, raw, structure, opens_forwarded=opens_forwarded)
+        holds_loose = self._holds_loose or by_application
+        is_loose = holds_loose and not reading.documents and await asyncio.to_thread(has_loose, raw, structure)
         return replace(reading, file_names=names, has_loose_files=is_loose)
 
-    async def _read(self, owner: int, raw: bytes, structure: Structure) -> Reading:
+    async def _read(self, owner: int, raw: bytes, structure: Structure, *, opens_forwarded: bool) -> Reading:
         attachments = await asyncio.to_thread(find_attachments, raw, structure)
-        if any(attachment.is_forwarded for attachment in attachments):
+        if any(one.is_encoded or (one.is_forwarded and not opens_forwarded) for one in attachments):
             return Reading(problem=Problem(Reason.LOOSE_DOCUMENT, "inside a forwarded message"))
         documents: list[ReadDocument] = []
         try:
@@ -226,9 +239,10 @@ def _inside(content: bytes, depth: int) -> Iterator[Attachment]:
     except Malformed:
         structure = None
     if structure is None:
-        yield Attachment(True, True, b"")
-    else:
-        yield from _attachments(content, structure.root, is_forwarded=True, depth=depth + 1)
+        yield Attachment(True, True, b"", is_encoded=True)
+        return
+    for one in _attachments(content, structure.root, is_forwarded=True, depth=depth + 1):
+        yield replace(one, is_encoded=True)
 
 
 def has_loose(raw: bytes, structure: Structure) -> bool:

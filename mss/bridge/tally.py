@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from email.utils import parseaddr
 
-from mss.bridge.cases import INS_HEADER, Case
+from mss.bridge.case import INS_HEADER, Case
 from mss.crypto.keys import Lookup
 from mss.mail.counting import day_of
 from mss.model.clock import from_ms

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from mss.bridge.cases import Cases
+from mss.bridge.applications import Applications
+from mss.bridge.cases import Case, Cases
 from mss.bridge.facts import Hold, Identity, Leave
 from mss.bridge.filing import Filing
 from mss.bridge.matching import judge
@@ -88,6 +89,7 @@ class Triage:
         held: KeyPair,
         cases: Cases,
         filing: Filing,
+        applications: Applications,
         bus: ChangeBus,
         clock: Clock,
         chance: Chance,
@@ -97,6 +99,7 @@ class Triage:
         self._held = held
         self._cases = cases
         self._filing = filing
+        self._applications = applications
         self._bus = bus
         self._clock = clock
         self._chance = chance
@@ -120,10 +123,12 @@ class Triage:
         Raises NotFound."""
         item, explanation = await self.show(number, actor)
         row = await self._row(number)
-        if row.reason in ON_THE_WAY or not await self._store.read(lambda c: _is_of_a_patient(c, row)):
+        is_fed = row.what == HeldWhat.FEED
+        if row.reason in ON_THE_WAY or not (is_fed or await self._store.read(lambda c: _is_of_a_patient(c, row))):
             return OpenedItem(item, explanation)
+        read = self._cases.of_application if is_fed else self._cases.open
         try:
-            case = await self._cases.open(OwnerId(row.owner), row.message, actor)
+            case = await read(OwnerId(row.owner), row.message, actor)
         except (SandboxFailed, SealBroken):  # what could not be read does not hide why it is here
             case = None
         if case is None:
@@ -145,6 +150,8 @@ class Triage:
         if row.reason in ON_THE_WAY:
             await self._let_go(row, actor)
             return 0
+        if row.what == HeldWhat.FEED:
+            return await self._file_feed(row, actor)
         owner = OwnerId(row.owner)
         case = await self._cases.open(owner, row.message, actor)
         if case is None:
@@ -167,10 +174,34 @@ class Triage:
         self._tell(owner)
         return filed
 
+    async def _file_feed(self, row: HeldRow, actor: str) -> int:
+        case = await self._fed(row, actor)
+        done = await self._applications.file(case, actor, checked_by_human=True)
+        if isinstance(done.verdict, Hold):
+            raise NotFileable(done.verdict.reason, done.verdict.detail)
+        if isinstance(done.verdict, Leave):
+            raise NotFileable(Reason.LOOSE_DOCUMENT, "no patient is named: refuse it, its sender sends it again")
+
+        def act(connection: Connection) -> None:
+            self._decide(connection, row, HeldState.FILED)
+            audit.write(connection, [self._act(row, actor, "held.filed", row.reason)])
+            self._applications.conclude(connection, case, done, is_first=False)
+
+        await self._store.write(lane_of(row.owner), act)
+        self._tell(row.owner)
+        self._bus.publish(changes.FOLDER, case.keys.owner)
+        return len(done.told)
+
+    async def _fed(self, row: HeldRow, actor: str) -> Case:
+        case = await self._cases.of_application(OwnerId(row.owner), row.message, actor)
+        if case is None:
+            raise NotFound("message of an application mailbox that feeds records")
+        return case
+
     async def reject(self, number: int, actor: str, why: str) -> None:
         """Refuse for good; the sender is told `why`. Raises NotFound, NotDecidable."""
         row = await self._waiting(number)
-        if not await self._store.read(lambda c: _is_of_a_patient(c, row)):
+        if row.what != HeldWhat.FEED and not await self._store.read(lambda c: _is_of_a_patient(c, row)):
             await self._refuse(row, actor, why)
             return
         explanation = self._open(row)
@@ -179,7 +210,8 @@ class Triage:
 
         def act(connection: Connection) -> None:
             self._decide(connection, row, HeldState.REFUSED)
-            messages.set_state(connection, row.owner, row.message, MessageState.REFUSED)
+            if row.what == HeldWhat.MESSAGE:
+                messages.set_state(connection, row.owner, row.message, MessageState.REFUSED)
             self._filing.owe(connection, row.owner, answer)
             audit.write(connection, [self._act(row, actor, "held.refused", row.reason)])
 
@@ -218,6 +250,8 @@ class Triage:
         row = await self._row(number)
         if row.state != HeldState.KEPT_BACK:
             raise NotDecidable(row.state)
+        if row.what == HeldWhat.FEED:
+            return await self._applications.release(await self._fed(row, actor), actor)
         owner = OwnerId(row.owner)
         case = await self._cases.open(owner, row.message, actor)
         if case is None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from mss.formats.headers import plain
+from mss.formats.headers import decode_words, plain
 from mss.formats.report import Heading, Machine, read_groups, typed_value, write
 from mss.model.errors import BadValue, Malformed
 from mss.model.ids import MailAddress
@@ -23,6 +23,7 @@ from mss.model.verdict import Reason
 REPORT_TYPE = "disposition-notification"
 MEDIA_TYPE = "message/disposition-notification"
 KO_SUBJECT = "[KO Intégration système !]"
+ERROR_SUBJECT = "[Erreur d'intégration !]"  # so in an example of the same guide
 LABEL_CHARS_MAX = 120
 FIELD_READ_MAX = 1000  # one line of SMTP
 
@@ -136,6 +137,11 @@ def failure_subject(error: str, subject: str) -> str:
     if subject.startswith(KO_SUBJECT):
         return subject
     return f"{KO_SUBJECT}[{error.partition('^')[0]}] {subject}"
+
+
+def is_failure_subject(subject: str) -> bool:
+    """Whether a header's Subject says that somebody could not file a document (ANS has two spellings)."""
+    return decode_words(subject).strip().startswith((KO_SUBJECT, ERROR_SUBJECT))
 
 
 def write_mdn(heading: Heading, mdn: Mdn, original: bytes, *, details: Sequence[str] = (), whole: bool = True) -> bytes:

@@ -41,6 +41,23 @@ class Fate(StrEnum):
     """It was held and has no document for the record: the patient reads the message now."""
 
 
+_ABOUT_THE_PATIENT = frozenset(
+    {
+        Reason.PATIENT_UNKNOWN,
+        Reason.INS_MISMATCH,
+        Reason.INS_FORMER,
+        Reason.TRAITS_MISMATCH,
+        Reason.IDENTITY_NOT_QUALIFIED,
+    }
+)
+
+
+def as_told(reason: Reason) -> Reason:
+    """What the sender of documents to an application mailbox reads. Whoever has not shown, by an INS and traits that
+    are all a patient's, that he knows her reads one thing: nobody here is exactly the one whom he named."""
+    return Reason.PATIENT_UNKNOWN if reason in _ABOUT_THE_PATIENT else reason
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`documents`: (title, fate) of each. `is_first`: only the first answer may be an MDN, later ones are notices."""

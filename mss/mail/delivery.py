@@ -36,6 +36,8 @@ from mss.store.sql import Connection
 
 TASK_FILE = "file"
 """Judge and file a patient's message: payload {"message": number}."""
+TASK_FEED = "feed"
+"""Judge a message of an application mailbox, and file what it brings: payload {"message": number}."""
 TASK_RESEAL = "reseal"
 """Wrap an owner's intake keys under her shelf key: listing is then some twenty times cheaper."""
 RESEAL_AFTER_MS = 3_600_000
@@ -90,7 +92,8 @@ class Delivery:
             else:
                 parcel = parcels.get(box.owner) or await self._for_professional(letter, recipient, box)
                 if letter.doubt is None:
-                    parcel.put = replace(parcel.put, owes=self._absence_reply(letter, box, parcel.new))
+                    owes = self._feed(box, parcel.new) or self._absence_reply(letter, box, parcel.new)
+                    parcel.put = replace(parcel.put, owes=owes)
                     parcel.delivered_to.append(recipient)
             parcels[parcel.owner] = parcel
         return list(parcels.values())
@@ -133,6 +136,13 @@ class Delivery:
         """A letter that stands in a folder as soon as it is put. Raises StorageUnavailable."""
         number = new_id(self._clock, self._chance)
         return await self._parcel(letter, box.owner, box.public_key, addressed_to, placing, number, None)
+
+    def _feed(self, box: MailboxRow, new: messages.NewMessage) -> tasks.NewTask | None:
+        """What comes to software may bring documents: works, which can read, decides."""
+        if box.kind is not MailboxKind.APPLICATION:
+            return None
+        payload = json.dumps({"message": new.message}).encode()
+        return tasks.NewTask(new_id(self._clock, self._chance), TASK_FEED, payload, new.received_ms)
 
     def _absence_reply(self, letter: Letter, box: MailboxRow, new: messages.NewMessage) -> tasks.NewTask | None:
         """Owed for what may be a person's mail to somebody who is away; works, which can read, decides."""

@@ -43,6 +43,8 @@ class HeaderFacts:
     senders_are_readable: bool
     reply_to: tuple[MailAddress, ...]
     is_report: bool
+    is_answer: bool
+    """A machine's answer (a report, an absence); not what a machine sends of its own (RFC 3834 §5)."""
     received_fields: int
 
 
@@ -85,6 +87,7 @@ def header_facts(structure: Structure) -> HeaderFacts:
         senders_are_readable=senders_readable,
         reply_to=read_addresses(structure, "Reply-To")[0],
         is_report=is_report,
+        is_answer=structure.root.content_type == "multipart/report" or auto == "auto-replied",
         received_fields=len(structure.headers("Received")),
     )
 

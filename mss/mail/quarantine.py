@@ -14,7 +14,7 @@ from dataclasses import replace
 import structlog
 
 from mss.crypto.seal import KeyPair
-from mss.mail.delivery import TASK_ABSENCE, TASK_FILE
+from mss.mail.delivery import TASK_ABSENCE, TASK_FEED, TASK_FILE
 from mss.mail.holding import FIRST, SENTENCES, TASK_SCAN, Doubt, Explanation, Holder, Watch, held_context
 from mss.mail.queue import QueueTaker
 from mss.mail.screening import Screening
@@ -142,6 +142,8 @@ def go_on(connection: Connection, row: HeldRow, clock: Clock, chance: Chance) ->
     assert inbox is not None, "every mailbox is born with its folders"
     entry = folders.NewEntry(number, 0, 0, stored.received_ms, stored.size_bytes)
     folders.append_entries(connection, owner, inbox.folder, [entry], now_ms)
-    if box.absent_from_ms <= now_ms < box.absent_until_ms:  # as if it had just come
-        payload = json.dumps({"message": number}).encode()
+    payload = json.dumps({"message": number}).encode()  # as if it had just come
+    if box.kind is MailboxKind.APPLICATION:
+        tasks.add_task(connection, owner, NewTask(new_id(clock, chance), TASK_FEED, payload, now_ms))
+    elif box.absent_from_ms <= now_ms < box.absent_until_ms:
         tasks.add_task(connection, owner, NewTask(new_id(clock, chance), TASK_ABSENCE, payload, now_ms))

@@ -27,7 +27,7 @@ MDN_SUBJECT = "[Intégration]"
 TITLE_CHARS_MAX = 120
 DOCUMENTS_TOLD_MAX = 100
 
-_FAILURES = frozenset({Fate.HELD, Fate.REFUSED, Fate.NOT_INTEGRATED})
+FAILURES = frozenset({Fate.HELD, Fate.REFUSED, Fate.NOT_INTEGRATED})
 _AUTOMATIC_BUT_ACCOUNTABLE = "auto-generated"
 """RFC 3834 §5.1: a machine wrote it, answering nobody: a laboratory's results. Its sender must hear of a failure."""
 
@@ -115,7 +115,7 @@ def answer(
     """The answer that is owed, or None when nobody is to be answered: no sender, a report, an automaton's answer, or
     a success that nobody asked about. `returns_failed`: what failed comes back whole, as ANS has it."""
     to = original.return_path
-    is_failure = owed.fate in _FAILURES
+    is_failure = owed.fate in FAILURES
     if to is None or original.structure.root.content_type == "multipart/report":
         return None
     by_mdn = owed.is_first and mdn.may_send_mdn(original.mdn_request)
@@ -136,7 +136,7 @@ def answer(
 
 def _is_always_told(owed: Answer) -> bool:
     """Failures, what is kept back, and what follows a first answer."""
-    return owed.fate in _FAILURES or owed.fate is Fate.KEPT_BACK or not owed.is_first
+    return owed.fate in FAILURES or owed.fate is Fate.KEPT_BACK or not owed.is_first
 
 
 def details(owed: Answer) -> list[str]:

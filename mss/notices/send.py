@@ -138,7 +138,10 @@ class Notices:
         lookup: Lookup,
         mail: HouseMail,
         clock: Clock,
+        copies: Mapping[str, MailAddress] | None = None,
     ) -> None:
+        """`copies`: who of a structure reads what its application mailbox (key) answers when nothing is filed."""
+        self._copies = dict(copies or {})
         self._house = house
         self._store = store
         self._opener = opener
@@ -168,7 +171,7 @@ class Notices:
         assert stored is not None, "a message that is answered stands"
         raw = await self._opener.message_body(keys, stored)
         structure = await asyncio.to_thread(mime.scan, raw)
-        original = Original(raw, structure, (await self._profiles.profile(keys)).address)
+        original = Original(raw, structure, await self._profiles.mailbox_address(keys))
         which = "first" if owed.is_first else f"{owed.fate.value} {owed.cause}".strip()
         message_id = self._message_id(f"answer {owner}/{owed.message}/{which}")
         at = self._clock.now().astimezone(PARIS)
@@ -181,7 +184,9 @@ class Notices:
             log.info("notice.nobody-to-tell", message=owed.message, fate=owed.fate.value)
             return
         told = f"{owed.fate.value} {owed.reason.value}" if owed.reason else owed.fate.value
-        await self._send(task, original.return_path, written, original.message_id, owed.message, told)
+        copy = self._copies.get(original.recipient.lower()) if owed.fate in compose.FAILURES else None
+        also_to = () if copy is None else (copy,)
+        await self._send(task, original.return_path, written, original.message_id, owed.message, told, also_to)
 
     async def unreachable(self, task: Task) -> None:
         """Tell the accountable sender that a patient cannot be reached: one wording, whatever the cause."""
@@ -236,7 +241,14 @@ class Notices:
         await self._send(task, about.to, written, about.message_id, 0, told)
 
     async def _send(
-        self, task: Task, to: MailAddress, written: bytes, original_id: str, number: int, told: str
+        self,
+        task: Task,
+        to: MailAddress,
+        written: bytes,
+        original_id: str,
+        number: int,
+        told: str,
+        also_to: tuple[MailAddress, ...] = (),
     ) -> None:
         """Send; the duty ends and the audit row is written in the transaction that queues the mail."""
         act = audit.Act(
@@ -249,7 +261,7 @@ class Notices:
                 if number:
                     records.mark_message_told(connection, task.owner, number, "sender", to_ms(self._clock.now()))
 
-        await self._mail.send(OwnerId(task.owner), None, (to,), written, also=also)
+        await self._mail.send(OwnerId(task.owner), None, (to, *also_to), written, also=also)
         log.info("notice.sent", task=task.id, kind=task.kind, told=told)
 
     def _message_id(self, cause: str) -> str:

@@ -19,7 +19,7 @@ from mss.crypto.keys import Lookup, PrivateKeys
 from mss.formats import mime
 from mss.formats.dsn import Action, RecipientStatus
 from mss.mail import holding
-from mss.mail.answers import Answer, Fate
+from mss.mail.answers import Answer, Fate, as_told
 from mss.mail.holding import NEXT, TASK_STILL_HELD, Holder, Watch
 from mss.mail.letters import PARIS
 from mss.mail.queue import QueueTaker
@@ -192,11 +192,12 @@ class HeldWatch:
         if found is None:
             return None
         original, box = found
-        if box.kind is not MailboxKind.PATIENT:
+        if box.kind is not MailboxKind.PATIENT and row.what != HeldWhat.FEED:
             recipient = MailAddress.parse(original.recipient)
             return self._status(row, watch, own_id, original.return_path, (recipient,), original.raw)
         still = holdwords.still(watch.hours)
-        told = Answer(row.message, Fate.HELD, watch.reason, watch.documents, is_first=False, why=still)
+        reason = as_told(watch.reason) if row.what == HeldWhat.FEED else watch.reason
+        told = Answer(row.message, Fate.HELD, reason, watch.documents, is_first=False, why=still)
         return self._answer(told, original, own_id)
 
     async def _original(self, owner: OwnerId, number: int) -> tuple[Original, owners.MailboxRow] | None:

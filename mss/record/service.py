@@ -18,12 +18,12 @@ from mss.crypto.keys import Lookup
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry, DocumentStatus, Visibility
 from mss.model.errors import NotFound
-from mss.model.ids import MailAddress, lane_of
+from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.record import entries, versions
 from mss.record.access import Viewer
 from mss.record.versions import VERSIONS_MAX, as_seen, may_see
 from mss.record.versions import DocumentView as DocumentView
-from mss.store import audit, blobs, copies, messages, records, sealing, tasks
+from mss.store import audit, blobs, copies, messages, owners, records, sealing, tasks
 from mss.store.blobs import BodyStore
 from mss.store.database import Store
 from mss.store.ids import new_id
@@ -131,6 +131,10 @@ class Records:
         """The keyed hash of a sending mailbox; empty for the null path."""
         return self._lookup.address(sender.key) if sender is not None else b""
 
+    def with_ins(self, connection: Connection, value: str, oid: str) -> OwnerId | None:
+        """The record that bears, or once bore, that INS of that authority."""
+        return owners.find(connection, self._lookup.ins(value, oid))
+
     def message_id_hmac(self, message_id: str) -> bytes:
         """The keyed hash under which a Message-ID is traced."""
         return self._lookup.message_id(message_id)
@@ -147,7 +151,8 @@ class Records:
         """Put a document into its record. Raises IntegrityError when its uniqueId stands there."""
         messages.insert_blob(connection, keys.owner, prepared.body)
         records.insert_document(connection, keys.owner, prepared.row)
-        copies.note(connection, keys.owner, prepared.row.message, prepared.row.document)
+        if prepared.row.message:
+            copies.note(connection, keys.owner, prepared.row.message, prepared.row.document)
         self.note(connection, keys, EventKind.FILED, prepared.row.document, actor)
 
     def replace(self, connection: Connection, keys: OwnerKeys, old: int, new: int, actor: Actor) -> None:

@@ -138,6 +138,8 @@ class HeldWhat(StrEnum):
     OUTGOING = "outgoing"
     SINK = "sink"
     """A document that a hospital's software refused or cannot be given (`message`: its number in `handover`)."""
+    FEED = "feed"
+    """The documents in a message of an application mailbox. The mailbox's software can read it."""
 
 
 @dataclass(frozen=True, slots=True)

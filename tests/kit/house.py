@@ -19,6 +19,7 @@ from typing import Any
 from mss.accounts.absence import Absences
 from mss.accounts.names import Names
 from mss.accounts.service import KnownIdentity, Profile
+from mss.bridge.applications import Applications
 from mss.bridge.cases import Cases
 from mss.bridge.filing import Filing
 from mss.bridge.outbox import Outbox
@@ -67,6 +68,9 @@ from tests.kit.people import Cellar, cellar
 
 PATIENTS = "patient.mssante.example"
 HOSPITAL = "chu.mssante.example"
+APPLICATION = MailAddress.parse(f"dpi@{HOSPITAL}")
+"""The application mailbox that feeds records, once a test has made it; `COPY` reads what was not filed."""
+COPY = MailAddress.parse(f"dim@{HOSPITAL}")
 LABORATORY = MailAddress.parse("resultats@labo.mssante.example")
 POSTMASTER = MailAddress.parse(f"postmaster.humain@{HOSPITAL}")
 PEER = Peer("CN=relais.labo.mssante.example", "0a", frozenset({LABORATORY.domain}), helo="relais.labo.mssante.example")
@@ -127,7 +131,10 @@ class House:
         self.replies = PatientReplies(self.mail_house, store, below.opener, self.delivery, self.dispatch, clock, chance)
         self.read_with(sandbox)
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
-        self.notices = Notices(writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock)
+        copies = {APPLICATION.key: COPY}
+        self.notices = Notices(
+            writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock, copies
+        )
         self.absences, self.names = Absences(store, clock, chance), Names(store, public.lookup, clock, chance)
         rooms = self.absences, self.names
         self.automatic = AutomaticReplies(store, below.opener, public.lookup, self.house_mail, rooms, clock)
@@ -169,7 +176,7 @@ class House:
         """Build the bridge over a sandbox; again over another one."""
         below, store, clock, public = self.cellar, self.store, self.clock, self.cellar.public
         reader = Reader(sandbox, below.chance, holds_loose=holds_loose)
-        cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock)
+        cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock, [APPLICATION.key])
         self.filing = Filing(
             store,
             below.opener,
@@ -182,13 +189,17 @@ class House:
             below.chance,
             Outbox(self.routes, clock, below.chance),
         )
-        self.triage = Triage(store, public, below.private.held, cases, self.filing, self.bus, clock, below.chance)
+        self.applications = Applications(store, cases, self.filing, self.records, self.bus, clock)
+        self.triage = Triage(
+            store, public, below.private.held, cases, self.filing, self.applications, self.bus, clock, below.chance
+        )
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
         """Every duty of the works process."""
         return {
             **self.filing.handlers,
+            **self.applications.handlers,
             **self.notices.handlers,
             **self.watch.handlers,
             **self.quarantine.handlers,
