@@ -12,6 +12,7 @@ from mss.accounts.software import SoftwareLogin, certificate_hash, make_applicat
 from mss.cli.boxes import Address, kind_of, owner_of, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.cli.mailboximport import import_mailbox
+from mss.cli.mailboxmask import mask
 from mss.cli.mailboxmembers import member
 from mss.cli.mailboxnames import absence, alias, delegate, quota
 from mss.config import Config
@@ -154,6 +155,6 @@ def _service(ground: Foundation) -> Accounts:
     return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
 
 
-for _command in (alias, delegate, member, absence, quota):
+for _command in (alias, delegate, member, absence, mask, quota):
     app.command()(_command)
 app.command("import")(import_mailbox)

@@ -66,6 +66,8 @@ class Account:
     owner: OwnerId
     own: Box | None
     shared: tuple[Box, ...] = ()
+    hidden: frozenset[str] = frozenset()
+    """Capabilities that its clients are not told of (mss/imap/mask.py)."""
 
 
 @dataclass(frozen=True, slots=True)

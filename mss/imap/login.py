@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 from mss.imap import commands as c
-from mss.imap import responses
+from mss.imap import mask, responses
 from mss.imap.backend import TOKEN_MECHANISMS
 from mss.imap.grammar import bearer_credentials, decode_sasl, plain_credentials
 from mss.imap.reader import Limits, Refused
@@ -18,8 +18,8 @@ from mss.imap.state import Disconnected, Session
 from mss.imap.tokens import Bad
 from mss.model.errors import BadValue
 
-_ALWAYS = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
-_LOGGED_IN = (
+ALWAYS = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+LOGGED_IN = (
     "NAMESPACE",
     "UNSELECT",
     "UIDPLUS",
@@ -48,6 +48,8 @@ _LOGGED_IN = (
     "QRESYNC",
     "STATUS=SIZE",
 )
+ENABLED = ("CONDSTORE", "QRESYNC", "IMAP4REV2")
+"""What ENABLE switches on; the rest is passed over (RFC 5161 §3.1)."""
 TOKEN_REFUSED = b'{"status":"invalid_token"}'
 FAILED_LOGINS_MAX = 3
 """Then the line is cut; slowing down by account and address is for whoever knows passwords."""
@@ -56,13 +58,14 @@ FAILED_LOGINS_MAX = 3
 def capabilities(session: Session) -> list[str]:
     """What this server can do for this client now."""
     if session.account is not None:
-        return [*_ALWAYS, *_LOGGED_IN, f"APPENDLIMIT={session.settings.message_bytes_max}"]
+        offered = [*ALWAYS, *LOGGED_IN, f"APPENDLIMIT={session.settings.message_bytes_max}"]
+        return mask.visible(offered, session.account.hidden)
     if not session.wire.is_secure:
-        return [*_ALWAYS, "STARTTLS", "LOGINDISABLED"]
+        return [*ALWAYS, "STARTTLS", "LOGINDISABLED"]
     mechanisms = ["PLAIN", *(["EXTERNAL"] if session.wire.certificate else [])]
     if session.settings.takes_tokens:
         mechanisms += TOKEN_MECHANISMS
-    return [*_ALWAYS, *(f"AUTH={mechanism}" for mechanism in mechanisms)]
+    return [*ALWAYS, *(f"AUTH={mechanism}" for mechanism in mechanisms)]
 
 
 def stranger_limits(session: Session) -> Limits:
@@ -94,7 +97,7 @@ async def identify(session: Session, _tag: str, _command: c.Id) -> str:
 
 async def enable(session: Session, _tag: str, command: c.Enable) -> str:
     """Unknown extensions are passed over (RFC 5161 §3.1)."""
-    now = [name for name in dict.fromkeys(command.extensions) if name in ("CONDSTORE", "QRESYNC", "IMAP4REV2")]
+    now = [name for name in dict.fromkeys(command.extensions) if name in ENABLED and not _is_hidden(session, name)]
     session.wire.write(responses.enabled(["IMAP4rev2" if name == "IMAP4REV2" else name for name in now]))
     if "IMAP4REV2" in now:
         session.rev2 = True
@@ -103,6 +106,10 @@ async def enable(session: Session, _tag: str, command: c.Enable) -> str:
     if "CONDSTORE" in now or "QRESYNC" in now:
         session.use_condstore()
     return "Enabled"
+
+
+def _is_hidden(session: Session, name: str) -> bool:
+    return session.account is not None and name in session.account.hidden
 
 
 async def start_tls(session: Session, tag: str, _command: c.StartTls) -> None:

@@ -17,6 +17,7 @@ from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
 from mss.crypto.certs import load_der, read
 from mss.crypto.keys import Lookup
 from mss.imap.backend import TOKEN_MECHANISMS, Account, Box, Member
+from mss.imap.mask import with_dependents
 from mss.imap.takings import mark_of
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId
@@ -90,7 +91,8 @@ class MailLogin:
         teams = await self._store.read(lambda c: _teams(c, owner))
         own = await self._box(owner, owner, OWNER_RIGHTS)
         shared = [await self._box(team, owner, letters) for team, letters in teams]
-        return Account(owner, own, tuple(box for box in shared if box is not None))
+        masked = await self._store.read(lambda c: accounts.masked(c, owner))
+        return Account(owner, own, tuple(box for box in shared if box is not None), with_dependents(masked))
 
     async def _box(self, owner: OwnerId, account: OwnerId, rights: str) -> Box | None:
         """A mailbox that is open to the account, with its address; None when it is closed."""

@@ -17,6 +17,7 @@ class Problem(StrEnum):
     DONE_EXPECTED = "done-expected"
     NOT_LOGGED_IN = "not-logged-in"
     LOGGED_IN = "logged-in"
+    NOT_OFFERED = "not-offered"
     NOTHING_SELECTED = "nothing-selected"
     NOT_ENABLED = "not-enabled"
     TLS_REQUIRED = "tls-required"
@@ -64,6 +65,7 @@ class Reply:
 REPLIES: dict[Problem, Reply] = {
     Problem.DONE_EXPECTED: Reply("BAD", "DONE expected", "CLIENTBUG"),
     Problem.NOT_LOGGED_IN: Reply("BAD", "Log in first", "CLIENTBUG"),
+    Problem.NOT_OFFERED: Reply("BAD", "This is not offered to your account", "CLIENTBUG"),
     Problem.LOGGED_IN: Reply("BAD", "Already logged in", "CLIENTBUG"),
     Problem.NOTHING_SELECTED: Reply("BAD", "Select a folder first", "CLIENTBUG"),
     Problem.NOT_ENABLED: Reply("BAD", "Use ENABLE first", "CLIENTBUG"),

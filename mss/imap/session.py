@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from mss.imap import commands as c
-from mss.imap import fetching, foldercommands, login, messagecommands, responses, rights, searching, sorting
+from mss.imap import fetching, foldercommands, login, mask, messagecommands, responses, rights, searching, sorting
 from mss.imap.reader import GoAhead, Refused
 from mss.imap.replies import REPLIES, Declined, Problem
 from mss.imap.state import Disconnected, Session
@@ -150,6 +150,8 @@ async def _serve(session: Session, tagged: c.Tagged) -> None:
 
 
 async def _run(session: Session, tag: str, command: c.Command) -> Answer:
+    if session.account is not None and mask.forbids(session.account.hidden, command):
+        raise Declined(Problem.NOT_OFFERED)
     if isinstance(command, c.Idle):
         _check(session, When.LOGGED_IN)
         return await _idle(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -201,3 +202,14 @@ def delete_sessions_of(connection: Connection, owner: int) -> None:
 def sweep_sessions(connection: Connection, now_ms: int) -> int:
     """Remove sessions that have expired."""
     return connection.execute(delete(S).where(S.c.expires_ms < now_ms)).rowcount
+
+
+def masked(connection: Connection, owner: int) -> list[str]:
+    """Capabilities of IMAP that are not offered to an account."""
+    words = connection.execute(select(A.c.masked).where(owned_by(A)), own_parameters(owner)).scalar_one_or_none()
+    return (words or "").split()
+
+
+def set_masked(connection: Connection, owner: int, names: Iterable[str]) -> None:
+    words = " ".join(sorted(names))
+    connection.execute(update(A).where(owned_by(A)).values(masked=words), own_parameters(owner))

@@ -92,8 +92,10 @@ account = _owned(
     _col("failures", Integer, 0),
     _col("locked_until_ms", BigInteger, 0),
     _col("code_budget_ms", BigInteger, 0),
+    _col("masked", String(200), ""),
 )
-"""Who signs in. `code_budget_ms`: when all tries at one-time codes will be there again (mss/accounts/login.py).
+"""Who signs in. `masked`: what the IMAP door does not offer its clients, words with blanks between.
+`code_budget_ms`: when all tries at one-time codes will be there again (mss/accounts/login.py).
 For people and software of this issue the account is the owner of a mailbox."""
 
 staff = _owned("staff", _col("profile_wrapped", Bytes), _col("domain", String(253), ""), _col("created_ms", BigInteger))

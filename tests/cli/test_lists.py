@@ -182,3 +182,12 @@ def test_a_sink_that_is_named_by_halves_is_refused_in_words(new_operator: Callab
     assert (said.code, "this kind of sink needs host" in said.err) == (1, True)
     operator.config.write_text(text + SINK.format(port=1).replace("sinks.dpi", 'sinks."D P I"'))
     assert "a sink is named" in operator.mss("sink", "list").err
+
+
+def test_what_is_hidden_from_a_mail_program_is_told_and_offered_again(operator: Operator) -> None:
+    """With what goes with it; the mask stays until it is lifted."""
+    words = ("mailbox", "mask", str(DOCTOR), "--json")
+    hidden = json.loads(operator.mss(*words, "--hide", "condstore").out)
+    assert [row["hidden"] for row in hidden] == ["CONDSTORE", "QRESYNC"]
+    assert json.loads(operator.mss(*words).out) == hidden
+    assert json.loads(operator.mss(*words, "--offer", "CONDSTORE").out) == []

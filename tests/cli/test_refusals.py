@@ -44,6 +44,7 @@ REFUSED = [
     (("mailbox", "password", ADDRESS), "not a professional's mailbox"),
     (("patient", "show", DOCTOR), "not a patient's address"),
     (("patient", "activate", DOCTOR, "--login", "dr", "--password", PASSWORD), "can sign in already"),
+    (("mailbox", "mask", DOCTOR, "--hide", "IMAP4rev1"), "nothing that can be hidden"),
     # what cannot be made
     (("mailbox", "create", DOCTOR, "--name", "Again"), "exists already"),
     (("mailbox", "create", "dr@elsewhere.example", "--name", "X"), "not among this operator's domains"),
