@@ -81,7 +81,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     ground, section = process.ground, process.config.web
     assert section is not None
     store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
-    sessions = Sessions(store, lookup, clock, chance)
+    sessions, people = Sessions(store, lookup, clock, chance), Search(store)
     rooms = Rooms(
         login=Login(store, lookup, keys.wrapper, sessions, Passwords(chance), clock, chance),
         sessions=sessions,
@@ -97,10 +97,11 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         clock=clock,
         chance=chance,
         site_name=section.site_name or process.config.name,
+        verified_names=lambda addresses: people.names(addresses, clock.now()),
         desk=Desk(
             StaffAccounts(store, lookup, keys.wrapper, clock, chance),
             triage_of(ground, keys, opener, sandbox),
-            Search(store),
+            people,
         ),
     )
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))

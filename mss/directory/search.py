@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,6 +31,8 @@ KEYS_AT_ONCE = 150
 EXPORT_ROWS = 2_000
 CHECKED_AGAIN = timedelta(days=31)
 """A source that has not spoken for so long has to be asked again: the public files come daily."""
+NAMES_MAX = 500
+"""Addresses of one page of a conversation; those behind it keep the name that they bring."""
 MARK_CHARS_MAX = 600
 
 
@@ -105,6 +107,22 @@ class Search:
     async def at(self, address: str) -> tuple[Found, ...]:
         """Every listing under exactly this address (lower case)."""
         return await self._store.read(lambda c: _listings_about(c, directory.sources(c), address.lower()))
+
+    async def names(self, addresses: Collection[str], now: datetime) -> dict[str, str]:
+        """The name behind each address, of those that are known for certain: two different ones are none, and what was
+        not checked in time is not said to be verified."""
+        asked = list(addresses)[:NAMES_MAX]
+
+        def ask(connection: Connection) -> dict[str, str]:
+            sources, names = directory.sources(connection), {}
+            for address in asked if sources else ():
+                found = _listings_about(connection, sources, address.lower())
+                titles = {one.listing.title for one in found if one.verified.next_check >= now}
+                if len(titles) == 1:
+                    names[address] = titles.pop()
+            return names
+
+        return await self._store.read(ask)
 
     async def everybody(self) -> AsyncIterator[Found]:
         """Each listing that can be found, in the order of numbers, a page in memory at a time. An import in between

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -72,7 +73,8 @@ async def show(visit: Visit) -> web.StreamResponse:
     before_ms = visit.query_number("before", FOR_EVER_MS)
     lines = await visit.rooms.inbox.conversations(keys, before_ms=before_ms, limit=PAGE_LINES + 1)
     older = to_ms(lines[PAGE_LINES - 1].last_at) if len(lines) > PAGE_LINES else 0
-    named = [(line, visit.rooms.verified_name(line.contact_address)) for line in lines[:PAGE_LINES]]
+    names = await visit.rooms.verified_names({line.contact_address for line in lines[:PAGE_LINES]})
+    named = [(line, names.get(line.contact_address, "")) for line in lines[:PAGE_LINES]]
     return await visit.page("inbox.html", lines=named, older=older, is_first=before_ms == FOR_EVER_MS)
 
 
@@ -93,13 +95,17 @@ async def _conversation_page(
         documents = {view.number: view for view in seen}
     withdrawn = [number for message in detail.messages for number in message.withdrawn]
     changes = await visit.rooms.records.changes(await visit.keys(), withdrawn, EventKind.WITHDRAWN)
-    lines = [await _message(visit, detail.view.number, message, documents, changes) for message in detail.messages]
+    addresses = {detail.view.contact_address, *(message.sender_address for message in detail.messages)}
+    names = await visit.rooms.verified_names(addresses)
+    lines = [
+        await _message(visit, detail.view.number, message, documents, changes, names) for message in detail.messages
+    ]
     return await visit.page(
         "conversation.html",
         status=status,
         detail=detail,
         lines=lines,
-        contact=visit.rooms.verified_name(detail.view.contact_address),
+        contact=names.get(detail.view.contact_address, ""),
         errors=errors,
         draft=draft,
         once=visit.rooms.chance.token(ONCE_BYTES).hex(),
@@ -113,8 +119,9 @@ async def _message(
     view: MessageView,
     documents: dict[int, DocumentView],
     withdrawals: dict[int, Change],
+    names: Mapping[str, str],
 ) -> MessageLine:
-    verified = "" if view.outgoing else visit.rooms.verified_name(view.sender_address)
+    verified = "" if view.outgoing else names.get(view.sender_address, "")
     text, quotation = texts.split_quotation(texts.body(await _readable(visit, view)))
     return MessageLine(
         view=view,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from mss.accounts.login import Login
@@ -44,9 +44,9 @@ class RecentForms:
         self._seen.pop((account, mark[:40]), None)
 
 
-def nobody_is_known(_address: str) -> str:
+async def nobody_is_known(_addresses: Collection[str]) -> Mapping[str, str]:
     """Without a directory no name is verified."""
-    return ""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """Built by assembly. `verified_name`: the directory's name for a professional's address, or empty."""
+    """Built by assembly. `verified_names`: the directory's names for professionals' addresses, of those it knows."""
 
     login: Login
     sessions: Sessions
@@ -74,7 +74,7 @@ class Rooms:
     clock: Clock
     chance: Chance
     site_name: str
-    verified_name: Callable[[str], str] = nobody_is_known
+    verified_names: Callable[[Collection[str]], Awaitable[Mapping[str, str]]] = nobody_is_known
     recent_forms: RecentForms = field(default_factory=RecentForms)
     desk: Desk | None = None
     """None: nobody of the operator signs in here."""

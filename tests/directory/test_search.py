@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,15 @@ def test_whatever_is_written_or_asked_keys_stay_short_and_meet(family: str, give
     assert fits(question, (), listing)
     asked = walks(question, ())
     assert not asked or any(key.startswith(way.start) for way in asked for key in keys)
+
+
+async def test_a_name_is_verified_only_while_it_is_certain(store: Store, tmp_path: Path) -> None:
+    """The directory's name for an address; none for strangers, and none when nobody has asked for a month."""
+    search = await fill(store, tmp_path, FILE)
+    addresses = ("a1@ville.mssante.example", "cardio@chu.mssante.example", "nobody@ville.mssante.example")
+    day = datetime(2025, 12, 20, tzinfo=UTC)
+    assert await search.names(addresses, day) == {
+        addresses[0]: LYON,
+        addresses[1]: "Secrétariat de cardiologie, CHU de Rennes",
+    }
+    assert await search.names(addresses, day + timedelta(days=30)) == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,7 +90,7 @@ class Site:
             clock=clock,
             chance=chance,
             site_name="Santé Ville",
-            verified_name=lambda address: self.known.get(address, ""),
+            verified_names=self._verified_names,
         )
         self.server = WebServer(self.rooms, http=Listening("127.0.0.1", 0), pages_on_http=True)
         self._browsers: list[Browser] = []
@@ -98,6 +98,9 @@ class Site:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.ports['http']}"
+
+    async def _verified_names(self, addresses: Collection[str]) -> dict[str, str]:
+        return {address: name for address, name in self.known.items() if address in addresses}
 
     def browser(self) -> Browser:
         """A browser that nobody has used yet."""
