@@ -16,9 +16,9 @@ from mss.crypto.keys import Lookup, PrivateKeys
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import BadValue
 from mss.model.ids import Ins, MailAddress, OwnerId, lane_of
-from mss.model.mailbox import DEFAULT_FOLDERS, AccountState, MailboxKind
+from mss.model.mailbox import BORN_KEYWORDS, DEFAULT_FOLDERS, AccountState, MailboxKind, SpecialUse
 from mss.model.people import IdentityStatus, IdentityTraits, Sex
-from mss.store import accounts, audit, folders, owners, patients
+from mss.store import accounts, audit, folders, keywordbits, owners, patients
 from mss.store.accounts import AccountKind, AccountRow, CredentialKind, CredentialRow
 from mss.store.database import Store
 from mss.store.ids import new_id, new_owner
@@ -29,6 +29,7 @@ from mss.vault.opener import OwnerKeys, new_owner_keys
 
 ADDRESS_KIND = b"address"
 FOLDER_KIND = b"folder"
+KEYWORD_KIND = b"keyword"
 PROFILE_KIND = b"profile"
 IDENTITY_KIND = b"identity"
 
@@ -164,7 +165,15 @@ class Accounts:
             folder = new_id(self._clock, self._chance)
             name_sealed = keys.seal_small(FOLDER_KIND, folder, name.encode())
             folders.create_folder(connection, owner, folder, name_sealed, self._lookup.folder(owner, name), use)
+            if use is SpecialUse.INBOX and kind is not MailboxKind.PATIENT:
+                self._insert_keywords(connection, keys, folder)
         audit.write(connection, [audit.Act(now, "staff", "mailbox.create", owner, result=kind)])
+
+    def _insert_keywords(self, connection: Connection, keys: OwnerKeys, folder: int) -> None:
+        """Those that delivery sets, in their order: it cannot seal a name for a mailbox that it cannot open."""
+        for name in BORN_KEYWORDS:
+            sealed = keys.seal_small(KEYWORD_KIND, folder, name.encode())
+            keywordbits.add(connection, keys.owner, folder, sealed, self._lookup.keyword(folder, name))
 
     async def let_sign_in(
         self, owner: OwnerId, kind: AccountKind, login: str, password_hash: str, totp_secret: bytes

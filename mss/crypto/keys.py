@@ -66,6 +66,10 @@ class Lookup:
         """The keyed hash of `text` for one use; 160 bits."""
         return hmac.digest(self._key, f"{label}\0{text}".encode(), "sha256")[: self.HASH_BYTES]
 
+    def keyword(self, folder: int, name: str) -> bytes:
+        """A keyword of a folder, whatever its case."""
+        return self.of("keyword", f"{folder}|{name.casefold()}")
+
     def address(self, address_key: str) -> bytes:
         return self.of("address", address_key)
 

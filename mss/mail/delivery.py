@@ -17,6 +17,7 @@ from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.mail.answers import task_context
 from mss.mail.holding import Held, Holder, PreparedHold
+from mss.mail.labels import keyword_bits
 from mss.mail.parcels import Letter, Parcel, Placing, Put
 from mss.mail.recipients import NOBODY
 from mss.model.clock import Chance, Clock, to_ms
@@ -121,7 +122,8 @@ class Delivery:
     async def _for_professional(self, letter: Letter, recipient: MailAddress, box: MailboxRow) -> Parcel:
         number = new_id(self._clock, self._chance)
         hold = self._hold(letter, box.owner, recipient, number)
-        return await self._parcel(letter, box.owner, box.public_key, INCOMING, Placing(), number, None, hold)
+        placing = Placing(keywords=keyword_bits(letter.sender, letter.summary))
+        return await self._parcel(letter, box.owner, box.public_key, INCOMING, placing, number, None, hold)
 
     def _hold(self, letter: Letter, owner: int, recipient: MailAddress, number: int) -> PreparedHold | None:
         """For a letter in doubt: made for everybody, like the notice, and put where somebody is."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mss.accounts.service import KEYWORD_KIND as KEYWORD_KIND
 from mss.crypto.keys import Lookup
 from mss.vault.opener import OwnerKeys
-
-KEYWORD_KIND = b"keyword"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ def seal_keywords(lookup: Lookup, keys: OwnerKeys, folder: int, names: Iterable[
         SealedKeyword(
             name.casefold(),
             keys.seal_small(KEYWORD_KIND, folder, name.encode()),
-            lookup.of("keyword", f"{folder}|{name.casefold()}"),
+            lookup.keyword(folder, name),
         )
         for name in sorted(names)
     ]

@@ -54,6 +54,8 @@ class Placing:
     flags: int = 0
     direction: int = Direction.IN
     conversation: int = 0
+    keywords: int = 0
+    """Bits of the keywords that the folder was born with."""
 
 
 @dataclass(slots=True)
@@ -134,7 +136,7 @@ def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
             duties.append((put.owner, duty))
         if put.duty is not None:
             continue
-        entry = folders.NewEntry(new.message, put.placing.flags, 0, new.received_ms, new.size_bytes)
+        entry = folders.NewEntry(new.message, put.placing.flags, put.placing.keywords, new.received_ms, new.size_bytes)
         entries.setdefault((put.owner, put.placing.folder), []).append(entry)
     messages.insert_messages(connection, [(put.owner, put.new) for put in puts])
     owners.add_used_by(connection, used)

@@ -46,6 +46,10 @@ DEFAULT_FOLDERS: tuple[tuple[str, SpecialUse], ...] = (
 """Folders that a professional mailbox is born with, named in French for people."""
 
 
+BORN_KEYWORDS = ("$MSSPatient", "$MSSResult", "$MSSReceipt")
+"""Keywords that a professional's INBOX is born with, as its bits 0, 1, 2: delivery sets them (mss/mail/labels.py)."""
+
+
 class Flag:
     """System flags as bits of `entry.flags` (RFC 9051 §2.3.2)."""
 

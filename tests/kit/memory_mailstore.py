@@ -20,7 +20,7 @@ from mss.imap.takings import Signs, TeamChange, needed
 from mss.model.clock import Clock, to_ms
 from mss.model.errors import Malformed, NotFound
 from mss.model.ids import OwnerId
-from mss.model.mailbox import DEFAULT_FOLDERS, Flag, SpecialUse
+from mss.model.mailbox import BORN_KEYWORDS, DEFAULT_FOLDERS, Flag, SpecialUse
 from mss.store.states import Change, FlagChange
 
 KEYWORDS_MAX = 62
@@ -89,7 +89,9 @@ class MemoryMailStore:
         """A mailbox with the folders that it is born with."""
         box = self._boxes[owner] = _Box()
         for name, use in DEFAULT_FOLDERS:
-            self._new_folder(box, name, use).subscribed = True
+            folder = self._new_folder(box, name, use)
+            folder.subscribed = True
+            folder.keywords = [*BORN_KEYWORDS] if use is SpecialUse.INBOX else []
 
     # --- folders
 
