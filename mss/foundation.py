@@ -19,10 +19,10 @@ from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
 from mss.directory.responders import Responders, to_nobody
-from mss.directory.sources import AddressSource, FileSource, Kept, Source
+from mss.directory.sources import AddressSource, FileSource, Kept, KeptByOthers, Source
 from mss.formats.discovery import Door, Servers
 from mss.mail.bell import Bell
-from mss.mail.clamd import Loopback, Unix
+from mss.mail.clamd import Loopback, Unix, Where
 from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
 from mss.mail.holding import Holder
@@ -35,7 +35,7 @@ from mss.mail.vigil import Budget, Vigil
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
-from mss.sections import Relay, Tls
+from mss.sections import Antivirus, Relay, Tls
 from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -120,12 +120,15 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
 def screening_of(config: Config, clock: Clock) -> Screening:
     """The antivirus, when one is configured."""
     section = config.antivirus
-    if section is None:
-        return NoScreening()
+    return NoScreening() if section is None else ClamdScreening(clamd_of(section), section.scan_s_max, clock)
+
+
+def clamd_of(section: Antivirus) -> Where:
+    """Where clamd listens."""
     if section.socket is not None:
-        return ClamdScreening(Unix(section.socket), section.scan_s_max, clock)
+        return Unix(section.socket)
     assert section.tcp is not None, "the settings name one of the two"
-    return ClamdScreening(Loopback(section.tcp.host, section.tcp.port), section.scan_s_max, clock)
+    return Loopback(section.tcp.host, section.tcp.port)
 
 
 def mail_servers(config: Config) -> Servers:
@@ -161,22 +164,23 @@ def house_of(config: Config) -> House:
 
 def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bool = True) -> TrustGate:
     """The trust list and revocations of this process. `fetches`: it asks addresses and keeps what is good; the others
-    read what it kept. `tells` False: a command, which has no journal. Raises BadValue without authorities."""
+    read what it kept. `tells` False: a command, which has no journal and leaves no file. Raises BadValue without
+    authorities."""
     relay, authorities = config.relay, health_authorities(config)
     sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
     kept: list[Kept | None] = [None] * len(sources)
     for number, url in enumerate(relay.revocation_urls):
-        place = Kept(config.state_dir / "trust" / f"revocation-{number}.crl")
+        place = (Kept if tells else KeptByOthers)(config.state_dir / "trust" / f"revocation-{number}.crl")
         sources.append(AddressSource(url, _fetch_tls(config), clock) if fetches else FileSource(place.path))
         kept.append(place)
     revocations = RevocationFeed(sources, authorities, kept) if sources else None
     source = list_source(config, clock, fetches=fetches)
-    feed = trust_feed(config, clock, source, revoked=lambda: revocations.current if revocations else RevocationLists())
+    current = (lambda: revocations.current) if revocations else RevocationLists
+    feed = trust_feed(config, clock, source, kept_list(config, writes=tells), revoked=current)
     responders = None
     if relay.ocsp:
-        lists = (lambda: revocations.current) if revocations else RevocationLists
         tell = told_of_responder if tells else to_nobody
-        responders = Responders(authorities, clock, url=relay.ocsp_responder, lists=lists, tell=tell)
+        responders = Responders(authorities, clock, url=relay.ocsp_responder, lists=current, tell=tell)
     gate = TrustGate(feed, revocations, Examiner(authorities), clock, responders)
     if fetches:
         gate.recall()  # addresses are asked in the background: a source that is away delays no start
@@ -228,8 +232,8 @@ def trust_feed(
     config: Config,
     clock: Clock,
     source: Source,
+    kept: Kept | None,
     *,
-    keeps: bool = True,
     revoked: Callable[[], RevocationLists] = RevocationLists,
 ) -> TrustFeed:
     """The trust list as this operator wants it signed and kept. Raises BadValue."""
@@ -239,7 +243,7 @@ def trust_feed(
         ListTrust(authorities, authorities, config.relay.trust_list_signers),
         clock,
         FeedLimits(age_s_max=config.relay.trust_list_age_hours_max * HOUR_S),
-        kept=kept_list(config) if keeps else None,
+        kept=kept,
         revocations=revoked,
     )
 
@@ -250,9 +254,10 @@ def routes_of(relay: Relay) -> dict[str, tuple[str, int] | None]:
     return routes if relay.look_up_mx else routes | {"*": None}
 
 
-def kept_list(config: Config) -> Kept:
-    """Where the last good trust list outlives the processes. It is public, so not sealed."""
-    return Kept(config.state_dir / "trust" / "list.xml")
+def kept_list(config: Config, *, writes: bool = True) -> Kept:
+    """Where the last good trust list outlives the processes. It is public, so not sealed. `writes` False: for whoever
+    only looks."""
+    return (Kept if writes else KeptByOthers)(config.state_dir / "trust" / "list.xml")
 
 
 def list_source(config: Config, clock: Clock, *, fetches: bool) -> Source:

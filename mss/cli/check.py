@@ -1,7 +1,7 @@
 """`mss check`, the doctor: what an operator needs to run, each thing looked at, each red line with what to do.
 
-Changes nothing, and asks nobody but the health PKI's responder and the hospitals' software, where they are configured;
-other operators' servers are asked by `mss trust probe`.
+Changes nothing, and asks nobody but clamd, the health PKI's responder and the hospitals' software, where they are
+configured; other operators' servers are asked by `mss trust probe`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from mss.cli.checkantivirus import look_at_antivirus
 from mss.cli.checktrust import look_at_trust
 from mss.cli.common import Finding, store_exists
 from mss.cli.sink import look as sinks_answer
@@ -40,6 +41,7 @@ async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
     for where, tls in certificates(config):
         found += _certificate(where, tls, clock.now())
     found += await look_at_trust(config, clock)
+    found += await look_at_antivirus(config)
     found += await sinks_answer(config)
     found += await look_at_records(config)
     return found

@@ -13,7 +13,7 @@ from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_
 from mss.crypto.revocation import RevocationLists
 from mss.directory.trust import TrustView
 from mss.formats.dn import DistinguishedName
-from mss.foundation import health_authorities, list_source, operator_certificates, trust_feed, trust_gate
+from mss.foundation import health_authorities, kept_list, list_source, operator_certificates, trust_feed, trust_gate
 from mss.mail.peers import TrustGate
 from mss.model.clock import Clock
 from mss.model.errors import BadValue
@@ -22,7 +22,7 @@ from mss.model.errors import BadValue
 async def look_at_trust(config: Config, clock: Clock) -> list[Finding]:
     """The list, and what it says of us."""
     try:
-        feed = trust_feed(config, clock, list_source(config, clock, fetches=False))
+        feed = trust_feed(config, clock, list_source(config, clock, fetches=False), kept_list(config, writes=False))
         feed.refresh()
     except BadValue as problem:
         return [Finding(False, str(problem), "the health PKI's roots and intermediates, PEM or PKCS#7")]
@@ -37,7 +37,17 @@ async def look_at_trust(config: Config, clock: Clock) -> list[Finding]:
         found = [Finding(False, f"{told}, {hours:.0f} hours old{last}", advice)]
     else:
         found = [Finding(True, told)]
-    return [*found, *await _ourselves(config, clock, feed.view)]
+    return [*found, *_strange_files(config), *await _ourselves(config, clock, feed.view)]
+
+
+def _strange_files(config: Config) -> Iterator[Finding]:
+    """Lists that a command of another user has left, which the server cannot replace."""
+    owner = config.state_dir.stat().st_uid if config.state_dir.exists() else None
+    place = kept_list(config).path.parent
+    there = [place, *sorted(place.iterdir())] if place.is_dir() else []
+    if strange := [path.name for path in there if path.stat().st_uid != owner]:
+        advice = f"chown -R --reference={config.state_dir} {place}"
+        yield Finding(False, f"trust list: not the server's own files: {', '.join(strange)}", advice)
 
 
 async def _ourselves(config: Config, clock: Clock, view: TrustView) -> list[Finding]:

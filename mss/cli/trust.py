@@ -13,7 +13,7 @@ from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finis
 from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
 from mss.directory.explain import Us, explain
-from mss.directory.feed import Refresh, TrustFeed
+from mss.directory.feed import Problem, Refresh, TrustFeed
 from mss.directory.sources import FileSource
 from mss.directory.trust import TrustView, differences
 from mss.foundation import kept_list, list_source, operator_certificates, trust_feed
@@ -39,8 +39,10 @@ def fetch(
 
 
 async def _fetch(config: Config, *, accept_shrink: bool) -> None:
-    feed = trust_feed(config, SystemClock(), list_source(config, SystemClock(), fetches=True))
+    feed = trust_feed(config, SystemClock(), list_source(config, SystemClock(), fetches=True), kept_list(config))
     result: Refresh = await asyncio.to_thread(feed.refresh, accept_shrink=accept_shrink)
+    if result.problem is Problem.NOT_KEPT:
+        raise BadValue(f"{kept_list(config).path}: {result.detail}; run this as the server's user, or as root")
     if result.problem is not None:
         raise BadValue(f"no list was taken: {result.problem.value} ({result.detail}); the last good one stays")
     view = _view(feed)
@@ -135,7 +137,9 @@ def _us(config: Config) -> Us:
 def _known(config: Config) -> TrustFeed:
     """The list by which the running processes go: a file's present content, or what was kept of an address."""
     try:
-        feed = trust_feed(config, SystemClock(), list_source(config, SystemClock(), fetches=False))
+        feed = trust_feed(
+            config, SystemClock(), list_source(config, SystemClock(), fetches=False), kept_list(config, writes=False)
+        )
     except BadValue as problem:
         fail(str(problem))
     feed.refresh()
@@ -151,6 +155,6 @@ def _view(feed: TrustFeed) -> TrustView:
 
 def _before(config: Config) -> TrustView | None:
     """The list before the one that counts."""
-    feed = trust_feed(config, SystemClock(), FileSource(kept_list(config).before), keeps=False)
+    feed = trust_feed(config, SystemClock(), FileSource(kept_list(config).before), None)
     feed.refresh()
     return feed.view

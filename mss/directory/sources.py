@@ -8,6 +8,7 @@ away, or shows an older list, finds it. Blocking: call from a thread.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import os
@@ -154,13 +155,20 @@ class Kept:
             return None
 
     def write(self, octets: bytes) -> None:
-        """Replace it whole, unless it holds just that. Raises OSError."""
+        """Replace it whole, unless it holds just that. What root writes belongs to whom the directory belongs, so that
+        the server can read and replace it. Raises OSError, also for anybody else's files."""
         if self.read() == octets:
             return
+        owner = _owner_near(self.path.parent)
+        if os.geteuid() not in (0, owner.st_uid):
+            raise PermissionError(errno.EACCES, f"belongs to another user ({owner.st_uid})")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")  # several processes keep the same list
         try:
             with temporary.open("wb") as file:
+                if os.geteuid() != owner.st_uid:
+                    os.chown(self.path.parent, owner.st_uid, owner.st_gid)
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
                 file.write(octets)
                 file.flush()
                 os.fsync(file.fileno())
@@ -171,6 +179,20 @@ class Kept:
             _sync_directory(self.path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+class KeptByOthers(Kept):
+    """The same for whoever only looks: a command leaves no file behind that its server has not written."""
+
+    def write(self, octets: bytes) -> None:
+        """Nothing."""
+
+
+def _owner_near(directory: Path) -> os.stat_result:
+    """Of the directory, or of the nearest above it that exists."""
+    while not directory.exists():
+        directory = directory.parent
+    return directory.stat()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -115,3 +117,57 @@ def test_what_cannot_be_told_is_one_line(house: Operator) -> None:
         refused = house.mss("trust", *words)
         assert (refused.code, refused.err.count("\n")) == (1, 1), words
         assert "not-signed-as-expected" in refused.err
+
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for somebody else")
+def test_what_root_fetches_belongs_to_the_server(house: Operator, pki: Pki) -> None:
+    """Also with a umask that lets nobody else read: the server's user reads it, and replaces it."""
+    state = house.directory / "state"
+    shutil.rmtree(state)
+    state.mkdir(mode=0o700)
+    os.chown(state, NOBODY, NOBODY)
+    before = os.umask(0o077)
+    try:
+        for hours in (1.5, 1):
+            _put(house, pki, [_hospital(pki)], hours=hours)
+            assert house.mss("trust", "fetch").code == 0
+    finally:
+        os.umask(before)
+    there = [state / "trust", *(state / "trust").iterdir()]
+    assert {path.name: path.stat().st_uid for path in there} == dict.fromkeys(
+        ("trust", "list.xml", "list.xml.before"), NOBODY
+    )
+
+
+def test_looking_leaves_nothing_behind(house: Operator, pki: Pki) -> None:
+    """`mss check`, `show`, `explain` and `probe` are typed by anybody: a newer list is theirs to see, not to keep."""
+    kept = house.directory / "state" / "trust"
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    _put(house, pki, [_hospital(pki), _lab(pki)], hours=1)
+    assert json.loads(house.mss("trust", "show", "--json").out)["domains"] == 2
+    house.mss("check")
+    house.mss("trust", "explain", LAB_DOMAIN)
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's file")
+def test_what_another_user_has_left_is_red(house: Operator) -> None:
+    """With the command that mends it."""
+    os.chown(house.directory / "state" / "trust" / "list.xml", NOBODY, NOBODY)
+    told = house.mss("check").out
+    assert "RED  trust list: not the server's own files: list.xml" in told
+    assert f"chown -R --reference={house.directory / 'state'}" in told
+
+
+def test_who_may_not_keep_a_list_is_told_who_may(house: Operator, pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and no file of a stranger in the state."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    _put(house, pki, [_hospital(pki), _lab(pki)], hours=1)
+    told = house.mss("trust", "fetch")
+    assert told.code == 1
+    assert "belongs to another user" in told.err
+    assert "run this as the server's user" in told.err
+    assert len(list((house.directory / "state" / "trust").iterdir())) == 1

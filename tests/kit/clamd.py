@@ -26,7 +26,7 @@ STREAM_MAX = 30 * 1024 * 1024
 class Clamd:
     """The daemon of Debian's clamav-daemon."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, stream_max: int = STREAM_MAX, alerts: str = "yes") -> None:
         self.directory = directory
         self.socket, self.port = directory / "clamd.sock", free_port()
         self._program = programs.require("clamd")
@@ -35,8 +35,8 @@ class Clamd:
         (directory / "db" / "test.ndb").write_text(f"{SIGNATURE}:0:*:{EICAR.encode().hex()}\n")
         (directory / "clamd.conf").write_text(
             f"LocalSocket {self.socket}\nTCPSocket {self.port}\nTCPAddr 127.0.0.1\n"
-            f"DatabaseDirectory {directory / 'db'}\nForeground yes\nStreamMaxLength {STREAM_MAX}\n"
-            "AlertExceedsMax yes\nConcurrentDatabaseReload no\n"
+            f"DatabaseDirectory {directory / 'db'}\nForeground yes\nStreamMaxLength {stream_max}\n"
+            f"AlertExceedsMax {alerts}\nConcurrentDatabaseReload no\n"
         )
 
     def start(self) -> Self:
@@ -63,9 +63,9 @@ class Clamd:
 
 
 @contextmanager
-def clamd(directory: Path) -> Iterator[Clamd]:
+def clamd(directory: Path, stream_max: int = STREAM_MAX, alerts: str = "yes") -> Iterator[Clamd]:
     """A running daemon, gone afterwards."""
-    daemon = Clamd(directory).start()
+    daemon = Clamd(directory, stream_max, alerts).start()
     try:
         yield daemon
     finally:
