@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_bytes
 from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
-from mss.cli.boxes import Address, kind_of, owner_of, professional
+from mss.cli.boxes import Address, as_kept, kind_of, national_number, owner_of, professional, verified_number
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.cli.mailboximport import import_mailbox
 from mss.cli.mailboxmask import mask
@@ -27,6 +28,19 @@ from mss.vault.opener import Opener
 app = typer.Typer(no_args_is_help=True, help="Mailboxes of professionals, teams and software.")
 
 
+@dataclass(frozen=True, slots=True)
+class NewMailbox:
+    """What staff ask for."""
+
+    address: str
+    name: str
+    kind: MailboxKind
+    national_id: str
+    members: list[str]
+    certificate: str
+    is_checked_otherwise: bool
+
+
 @app.command()
 def create(
     address: Address,
@@ -35,35 +49,48 @@ def create(
     national_id: Annotated[str, typer.Option(help="RPPS, or structure id of an ORG or APP mailbox.")] = "",
     member: Annotated[list[str] | None, typer.Option(help="ORG: address of a member; may be repeated.")] = None,
     certificate: Annotated[str, typer.Option(help="APP: subject of its client certificate (RFC 4514).")] = "",
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="You have checked who this is by other means than the directory.")
+    ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Make a mailbox. A personal one gets an application password, printed once."""
-    secret = finish(_create(settings(config), address, name, kind, national_id, member or [], certificate))
+    """Make a mailbox. A personal one gets an application password, printed once. Once a directory was imported, whoever
+    is not in it is refused."""
+    wish = NewMailbox(address, name, kind, national_id, member or [], certificate, unverified)
+    secret = finish(_create(settings(config), wish))
     print(f"{address}: made" + (f"; application password {secret} (shown this once)" if secret else ""))
 
 
-async def _create(
-    config: Config, address: str, name: str, kind: MailboxKind, national_id: str, members: list[str], certificate: str
-) -> str:
-    parsed = MailAddress.parse(address)
+async def _create(config: Config, wish: NewMailbox) -> str:
+    address, kind = MailAddress.parse(wish.address), wish.kind
     if kind is MailboxKind.PATIENT:
         raise BadValue("a patient's mailbox comes with the patient: mss patient enrol")
-    if parsed.domain not in config.domains:
-        raise BadValue(f"{parsed.domain} is not among this operator's domains")
+    if address.domain not in config.domains:
+        raise BadValue(f"{address.domain} is not among this operator's domains")
     async with open_house(config) as ground:
         service = _service(ground)
-        accounts_of_members = [await professional(ground, member) for member in members]
-        if certificate:
-            hashed = certificate_hash(ground.public.lookup, certificate)
+        accounts_of_members = [await professional(ground, member) for member in wish.members]
+        if wish.certificate:
+            hashed = certificate_hash(ground.public.lookup, wish.certificate)
             if await ground.store.read(lambda c: owners.find(c, hashed)) is not None:
                 raise BadValue("this certificate signs in to another mailbox")
-        owner = await service.create_mailbox(kind, parsed, Profile(name, str(parsed), national_id=national_id))
+        number = await _number(ground, wish)
+        owner = await service.create_mailbox(kind, address, Profile(wish.name, str(address), national_id=number))
         for account in accounts_of_members:
             await service.add_member(owner, account, "member")
-        if certificate:
+        if wish.certificate:
             login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
-            await login.allow_certificate(owner, certificate)
+            await login.allow_certificate(owner, wish.certificate)
         return await _new_password(ground, service, owner) if kind is MailboxKind.PERSONAL else ""
+
+
+async def _number(ground: Foundation, wish: NewMailbox) -> str:
+    """The national number, of the right shape whoever has checked it. Raises BadValue."""
+    if not wish.is_checked_otherwise:
+        return await verified_number(ground, wish.kind, wish.national_id, wish.name)
+    if not wish.national_id:
+        return ""
+    return as_kept(wish.kind, national_number(wish.kind, wish.national_id))
 
 
 @app.command()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Operator
-from tests.kit.frenchpeople import HEADER, lines, write
+from tests.kit.frenchpeople import HEADER, lines, rpps, write
 
 
 @pytest.fixture
@@ -103,3 +104,37 @@ def test_a_cell_is_never_a_formula(desk: Operator, tmp_path: Path) -> None:
     file.write_text(f"{HEADER}\n{'|'.join(line)}\n", encoding="utf-8")
     assert desk.mss("directory", "import", str(file)).code == 0
     assert ",'=cmd" in desk.mss("directory", "export", "-").out
+
+
+def test_only_who_is_in_the_directory_gets_a_mailbox(desk: Operator, tmp_path: Path) -> None:
+    """Once a directory was imported: number, name and moment are compared; --unverified is somebody's own word."""
+
+    def create(local: str, name: str, *words: str) -> tuple[int, str]:
+        said = desk.mss("mailbox", "create", f"{local}@chu.mssante.example", "--name", name, *words)
+        return said.code, said.err
+
+    assert create("before", "Anybody")[0] == 0
+    file = write(tmp_path / "Extraction.txt", 60)
+    today = ("--as-of", datetime.now(UTC).isoformat())
+    assert desk.mss("directory", "import", str(file), *today).code == 0
+    fields = next(line for line in lines(60) if line.startswith("PER")).split("|")
+    number, family = fields[3], fields[9]
+    for name, words, why in (
+        (family, (), "say --national-id"),
+        (family, ("--national-id", "12345678901"), "not an RPPS"),
+        (family, ("--national-id", rpps(70_000_000)), "not in the directory"),
+        ("Somebody ELSE", ("--national-id", number), f"{family} in the directory"),
+    ):
+        code, err = create("doctor", name, *words)
+        assert (code, why in err, err.count("\n")) == (1, True, 1), err
+    assert create("doctor", f"Dr {family}", "--national-id", number)[0] == 0
+    assert create("other", "Somebody ELSE", "--national-id", rpps(70_000_000), "--unverified")[0] == 0
+
+
+def test_an_old_directory_verifies_nobody(desk: Operator, tmp_path: Path) -> None:
+    """Who was struck off since would get a mailbox."""
+    assert desk.mss("directory", "import", str(write(tmp_path / "Extraction_20251201.txt", 60))).code == 0
+    fields = next(line for line in lines(60) if line.startswith("PER")).split("|")
+    words = ("--name", fields[9], "--national-id", fields[3])
+    said = desk.mss("mailbox", "create", "doctor@chu.mssante.example", *words)
+    assert (said.code, "not checked for a month" in said.err) == (1, True)
