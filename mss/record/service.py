@@ -19,8 +19,9 @@ from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry, DocumentStatus, Visibility
 from mss.model.errors import NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.record import entries, versions
+from mss.record import entries, loose, versions
 from mss.record.access import Viewer
+from mss.record.loose import LooseFile
 from mss.record.versions import VERSIONS_MAX, as_seen, may_see
 from mss.record.versions import DocumentView as DocumentView
 from mss.store import audit, blobs, copies, messages, owners, records, sealing, tasks
@@ -185,6 +186,23 @@ class Records:
         sealed = keys.seal_small(ACTOR_KIND, number, json.dumps([actor.name, actor.role]).encode())
         row = EventRow(number, kind, document, to_ms(self._clock.now()), sealed)
         records.insert_event(connection, keys.owner, row)
+
+    async def keep(self, keys: OwnerKeys, file: LooseFile, viewer: Viewer) -> int:
+        """Put a file of a message into the record, once; answers the document's number."""
+        entry = loose.entry_of(file)
+        prepared = await self.prepare(keys, entry, file.content, file.message, frozenset())
+
+        def act(connection: Connection) -> int:
+            known = self.known(connection, keys.owner, entry.unique_id)
+            if known is not None:
+                return known.document
+            self.file(connection, keys, prepared, Actor(viewer.name, viewer.role))
+            came_with = messages.message_id_hmac(connection, keys.owner, file.message)
+            who, number = f"login:{viewer.account}", prepared.row.document
+            audit.write(connection, [audit.Act(self._clock.now(), who, "record.keep", keys.owner, number, came_with)])
+            return number
+
+        return await self._store.write(lane_of(keys.owner), act, size_bytes=len(prepared.body.inline or b""))
 
     # Reading
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from mss.formats.filetypes import sniff
 from mss.mail.mailboxes import AttachmentView, ConversationDetail, MessageView
 from mss.model.clock import to_ms
 from mss.model.document import DocumentStatus
-from mss.model.errors import Malformed, SandboxFailed
+from mss.model.errors import Malformed, NotFound, SandboxFailed
 from mss.model.ids import MailAddress
 from mss.model.verdict import Accept
+from mss.record import loose
+from mss.record.loose import LooseFile
 from mss.record.service import Change, DocumentView, EventKind
 from mss.sandbox import client
 from mss.sandbox.pool import SandboxBusy
@@ -27,6 +30,7 @@ PAGE_LINES = 20
 FOR_EVER_MS = 10**15
 ONCE_BYTES = 12
 
+_NOT_KEPT = N_("Ce fichier ne peut pas être lu : il n’a pas été ajouté à votre dossier.")
 _EMPTY = N_("Écrivez un message, ou joignez un fichier.")
 _FAULTS = {
     "too-large": N_("« %(name)s » dépasse 5 Mo."),
@@ -46,6 +50,10 @@ class AttachmentLine:
     url: str
     is_picture: bool
     is_shown: bool
+    may_be_kept: bool = False
+    """She may put it into her record."""
+    kept_as: int = 0
+    """The document that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,7 @@ async def _conversation_page(
         draft=draft,
         once=visit.rooms.chance.token(ONCE_BYTES).hex(),
         was_sent="sent" in visit.request.query,
+        was_kept="kept" in visit.request.query,
     )
 
 
@@ -122,6 +131,7 @@ async def _message(
     names: Mapping[str, str],
 ) -> MessageLine:
     verified = "" if view.outgoing else names.get(view.sender_address, "")
+    brought = tuple(documents[number] for number in view.documents if number in documents)
     text, quotation = texts.split_quotation(texts.body(await _readable(visit, view)))
     return MessageLine(
         view=view,
@@ -129,8 +139,8 @@ async def _message(
         is_verified=bool(verified),
         text=text,
         quotation=quotation,
-        attachments=tuple(_attachment(conversation, view.number, one) for one in view.attachments),
-        documents=tuple(documents[number] for number in view.documents if number in documents),
+        attachments=_attachments(conversation, view, brought),
+        documents=tuple(document for document in brought if not loose.is_loose(document.entry)),
         withdrawals=tuple(withdrawals[number] for number in view.withdrawn),
     )
 
@@ -145,6 +155,22 @@ async def _readable(visit: Visit, view: MessageView) -> str:
         return await client.html_to_text(visit.rooms.sandbox, view.body_html, owner=(await visit.keys()).owner)
     except (Malformed, SandboxFailed, SandboxBusy):
         return visit.words.gettext(N_("[Ce message ne peut pas être affiché.]"))
+
+
+def _attachments(conversation: int, view: MessageView, brought: tuple[DocumentView, ...]) -> tuple[AttachmentLine, ...]:
+    """Files that no archive describes are offered for the record. Beside an archive they are copies for reading."""
+    kept = {document.entry.unique_id: document.number for document in brought}
+    is_plain = len(brought) == len(view.documents) and all(loose.is_loose(document.entry) for document in brought)
+    is_offered = is_plain and not view.outgoing and not view.withdrawn
+    lines = [_attachment(conversation, view.number, one) for one in view.attachments]
+    return tuple(
+        replace(
+            line,
+            may_be_kept=is_offered and line.view.mime_type in loose.TYPES,
+            kept_as=kept.get(loose.unique_id(view.number, line.view.path), 0),
+        )
+        for line in lines
+    )
 
 
 def _attachment(conversation: int, message: int, view: AttachmentView) -> AttachmentLine:
@@ -164,6 +190,44 @@ async def attachment(visit: Visit) -> web.StreamResponse:
     data, _, name = await visit.rooms.inbox.attachment(keys, visit.number("conversation"), message, part)
     await visit.rooms.records.opened_in_message(keys, message, await visit.viewer())
     return files.respond(data, name, download="download" in visit.request.query)
+
+
+async def keep(visit: Visit) -> web.StreamResponse:
+    """Put a file of a message into her record, at her word. A second press finds it there."""
+    keys, number, message = await visit.keys(), visit.number("conversation"), visit.number("message")
+    path = visit.request.match_info["part"]
+    data, _, name = await visit.rooms.inbox.attachment(keys, number, message, path)
+    detail = await visit.rooms.inbox.conversation(keys, number)
+    seen = await visit.rooms.records.documents(keys, await visit.viewer())
+    documents = {view.number: view for view in seen}
+    view = next((one for one in detail.messages if one.number == message), None)
+    if view is None:
+        raise NotFound("message")
+    brought = tuple(documents[one] for one in view.documents if one in documents)
+    lines = {line.view.path: line for line in _attachments(number, view, brought)}
+    media_type = sniff(data)
+    if path not in lines or not (lines[path].may_be_kept or lines[path].kept_as):
+        raise NotFound("file that may be kept")
+    if media_type not in loose.TYPES or not await _opens(visit, media_type, data):
+        return await _give_back(visit, 422, visit.words.gettext(_NOT_KEPT))
+    names = await visit.rooms.verified_names({view.sender_address})
+    sender = names.get(view.sender_address) or view.sender_name
+    file = LooseFile(message, path, texts.file_name(name), media_type, data, sender, view.at)
+    await visit.rooms.records.keep(keys, file, await visit.viewer())
+    return visit.redirect(f"/inbox/{number}", kept="1")
+
+
+async def _opens(visit: Visit, media_type: str, data: bytes) -> bool:
+    """Whether the true parser can read it, where there is one."""
+    owner = (await visit.keys()).owner
+    try:
+        if media_type == "application/pdf":
+            await client.check_pdf(visit.rooms.sandbox, data, owner=owner)
+        elif media_type in ("image/jpeg", "image/png"):
+            await client.check_image(visit.rooms.sandbox, data, owner=owner)
+    except (Malformed, SandboxFailed, SandboxBusy):
+        return False
+    return True
 
 
 async def reply(visit: Visit) -> web.StreamResponse:
@@ -201,4 +265,5 @@ ROUTES = (
     get(f"/inbox/{{conversation:{NUMBER}}}", conversation),
     post(f"/inbox/{{conversation:{NUMBER}}}", reply, with_files=True),
     get(f"/inbox/{{conversation:{NUMBER}}}/{{message:{NUMBER}}}/{{part:{PART}}}", attachment),
+    post(f"/inbox/{{conversation:{NUMBER}}}/{{message:{NUMBER}}}/{{part:{PART}}}/keep", keep),
 )

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from mss.formats.pdfwrite import write_pdf
 from mss.model.ids import lane_of
 from mss.record.service import Actor
 from mss.web.inbox import PAGE_LINES
@@ -221,3 +222,49 @@ async def test_what_was_replaced_leads_to_the_version_that_holds(site: Site) -> 
     assert "Ancienne version, remplacée depuis Bilan" in page.shown
     assert page.links["Voir la version actuelle"] == f"/record/{new}"
     assert (await browser.get(page.links["Bilan.pdf"])).body == PDF
+
+
+async def test_a_loose_file_is_put_into_the_record_with_one_press(any_site: Site) -> None:
+    """Once; it opens there and says where it comes from. What the pages do not offer cannot be pressed."""
+    site = any_site
+    claire = await site.house.enrol()
+    pdf = write_pdf(("Ordonnance",))
+    files = [
+        File("Ordonnance.pdf", pdf, "application/pdf"),
+        File("Cassé.pdf", b"%PDF-1.4\nnothing", "application/pdf"),
+        File("note.txt", b"Bonjour"),
+    ]
+    message = await site.receive(claire, "Votre ordonnance", files=files)
+    browser = await site.signed_in(claire)
+    page = await browser.get((await browser.get("/inbox")).links["Votre ordonnance"])
+    assert page.shown.count("Ajouter à mon dossier") == 2
+    good, broken = (page.links[file.name] for file in files[:2])
+    note = good.rpartition("/")[0] + "/4"
+    done = await browser.submit(page, f"{good}/keep")
+    assert "Le fichier est dans votre dossier." in done.shown
+    await browser.submit(page, f"{good}/keep")
+    assert (await browser.submit(page, f"{broken}/keep")).status == 422
+    assert (await browser.submit(page, f"{note}/keep")).status == 404
+    assert (await browser.post(f"{good}/keep", {})).status == 403
+    record = await browser.get("/record")
+    assert "1 document" in record.shown
+    document = await browser.get(record.links["Ordonnance.pdf"])
+    assert "Fichier d’un message, ajouté par vous" in document.shown
+    assert (await browser.get(document.path + "/file")).body == pdf
+    page = await browser.get(page.path)
+    assert page.links["Dans votre dossier"] == document.path
+    assert message
+    assert page.shown.count("Ajouter à mon dossier") == 1
+
+
+async def test_copies_beside_an_archive_are_not_offered(site: Site) -> None:
+    """The document stands in the record already."""
+    claire = await site.house.enrol()
+    pdf = write_pdf(("Bilan",))
+    message = await site.receive(claire, "Vos résultats", files=[File("Bilan.pdf", pdf, "application/pdf")])
+    await site.file(claire, laboratory_report(site, claire), title="Bilan", message=message)
+    browser = await site.signed_in(claire)
+    page = await browser.get((await browser.get("/inbox")).links["Vos résultats"])
+    assert "Ajouter à mon dossier" not in page.shown
+    assert (await browser.submit(page, page.links["Bilan.pdf"] + "/keep")).status == 404
+    assert "1 document" in (await browser.get("/record")).shown
