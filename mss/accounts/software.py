@@ -87,6 +87,22 @@ class SoftwareLogin:
 
         return await self._store.read(ask)
 
+    def proof_of_password(self, secret: str) -> bytes:
+        """By which a password that was taken is known again, without keeping it."""
+        return verifier_of(self._lookup, secret[:SECRET_CHARS_MAX])
+
+    def proof_of_certificate(self, subject: str) -> bytes:
+        """The same of a certificate's subject. Raises BadValue."""
+        return certificate_hash(self._lookup, subject)
+
+    async def still_opens(self, owner: OwnerId, proof: bytes) -> bool:
+        """Whether an account may still sign in with what it signed in with; asked again in a running session."""
+
+        def ask(connection: Connection) -> bool:
+            return may_still_sign_in(connection, owner, proof)
+
+        return await self._store.look_up(ask)
+
     async def allow_certificate(self, owner: OwnerId, subject: str) -> None:
         """Let a certificate's subject sign in to a mailbox. Raises BadValue when it has another already."""
         hashed = certificate_hash(self._lookup, subject)
@@ -107,6 +123,15 @@ class SoftwareLogin:
 def verifier_of(lookup: Lookup, secret: str) -> bytes:
     """The keyed hash of an application password. Groups and capitals are for the eye; the hash does without."""
     return lookup.of("application password", "".join(c for c in secret.lower() if c.isalnum()))
+
+
+def may_still_sign_in(connection: Connection, owner: OwnerId, proof: bytes) -> bool:
+    """`proof` empty: it came in with something that is judged elsewhere, and only its state counts."""
+    if not _may_sign_in(connection, owner):
+        return False
+    kinds = (CredentialKind.APPLICATION_PASSWORD, CredentialKind.CERTIFICATE)
+    known = [row.verifier for kind in kinds for row in accounts.credentials(connection, owner, kind)] if proof else []
+    return not proof or any(hmac.compare_digest(one, proof) for one in known)
 
 
 def _may_sign_in(connection: Connection, owner: OwnerId) -> bool:

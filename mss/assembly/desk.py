@@ -61,6 +61,7 @@ async def _imap(process: Process, opener: Opener) -> None:
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is not None:
             await server.listen(listen.host, listen.port, implicit_tls=is_implicit)
+    ground.bus.on_account(server.look_again)
     process.stack.push_async_callback(server.close)
 
 

@@ -21,7 +21,7 @@ from mss.smtp.limits import Limits
 from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import RelayServer
 from mss.smtp.space import DiskSpace
-from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, SubmissionServer
+from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, StillOpens, SubmissionServer
 from mss.store.spool import SpoolRoom
 
 
@@ -105,6 +105,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
             hostname=process.config.host,
             tls=lambda: holder.current,
             authenticate=_mail_login(ground),
+            still_opens=_still_opens(ground),
             reception=CountedReception(submission, tally),
             clock=ground.clock,
             limits=Limits(connections_per_address_max=section.connections_per_address_max),
@@ -115,6 +116,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
             spools=spools,
         )
         await server.start(listen.host, listen.port)
+        ground.bus.on_account(server.look_again)
         process.stack.push_async_callback(server.stop)
 
 
@@ -141,19 +143,30 @@ def _mail_login(ground: Foundation) -> Authenticate:
     login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
 
     async def authenticate(attempt: Attempt) -> Peer | None:
-        address = None
+        address, proof = None, b""
         if attempt.mechanism == EXTERNAL:
             if attempt.certificate_der is None:
                 return None
             name = str(read(load_der(attempt.certificate_der)).subject)
             owner = await login.certificate(name)
+            proof = b"" if owner is None else login.proof_of_certificate(name)
         else:
             owner = await login.application_password(attempt.username, attempt.secret)
+            proof = login.proof_of_password(attempt.secret)
             address = None if owner is None else MailAddress.parse(attempt.username.strip())
         if owner is None:
             return None
-        return Peer(
-            f"login:{owner}", account=owner, address=address, remote_address=attempt.remote_address, helo=attempt.helo
-        )
+        return Peer(f"login:{owner}", account=owner, proof=proof, address=address)  # from where, the door knows
 
     return authenticate
+
+
+def _still_opens(ground: Foundation) -> StillOpens:
+    """Whether a login of the submission door may go on."""
+
+    login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+
+    async def still_opens(peer: Peer) -> bool:
+        return peer.account is not None and await login.still_opens(peer.account, peer.proof)
+
+    return still_opens

@@ -21,7 +21,7 @@ from mss.foundation import Foundation
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
-from mss.store import accounts, owners
+from mss.store import accounts, changes, owners
 from mss.store.accounts import CredentialKind
 from mss.vault.opener import Opener
 
@@ -104,7 +104,9 @@ async def _password(config: Config, address: str) -> str:
         owner = await professional(ground, address)
         kind = CredentialKind.APPLICATION_PASSWORD
         await ground.store.write(lane_of(owner), lambda c: accounts.delete_credentials(c, owner, kind))
-        return await _new_password(ground, _service(ground), owner)
+        secret = await _new_password(ground, _service(ground), owner)
+        ground.bus.publish(changes.ACCOUNT, owner)
+        return secret
 
 
 async def _new_password(ground: Foundation, service: Accounts, owner: OwnerId) -> str:
@@ -176,6 +178,8 @@ async def _pass(config: Config, address: str, event: LifeEvent) -> None:
         if event in (LifeEvent.CLOSE, LifeEvent.REOPEN) and await kind_of(ground, owner) is MailboxKind.PATIENT:
             raise BadValue("a patient's space is closed and reopened under mss patient, not here")
         await _service(ground).live_on(owner, event)
+        ground.bus.publish(changes.ACCOUNT, owner)
+        ground.bus.publish(changes.FOLDER, owner)  # who reads a team's folder is looked at too
 
 
 def _service(ground: Foundation) -> Accounts:

@@ -8,7 +8,7 @@ namespace) is the session's business. Every write is durable when it returns, an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -68,6 +68,8 @@ class Account:
     shared: tuple[Box, ...] = ()
     hidden: frozenset[str] = frozenset()
     """Capabilities that its clients are not told of (mss/imap/mask.py)."""
+    proof: bytes = field(default=b"", repr=False)
+    """What it signed in with, as a hash; empty for what a token says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ mailbox and the team mailboxes of which it is a member, and is asked about again
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from mss.accounts import lifecycle
-from mss.accounts.lifecycle import Wish
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
-from mss.accounts.software import SoftwareLogin
+from mss.accounts.software import SoftwareLogin, may_still_sign_in
 from mss.accounts.teams import TEAMS, Teams
 from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
 from mss.crypto.certs import load_der, read
@@ -23,7 +22,6 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState
 from mss.model.rights import OWNER_RIGHTS, letters_of
-from mss.model.verdict import Accept
 from mss.store import accounts, owners
 from mss.store.database import Store
 from mss.store.owners import MailboxRow
@@ -50,7 +48,14 @@ class MailLogin:
         speaks_for_itself = mechanism in ("EXTERNAL", *TOKEN_MECHANISMS)
         if speaks_for_itself and username and (account.own is None or account.own.address != username):
             return None  # a certificate or token speaks for its own mailbox only
-        return account
+        return replace(account, proof=self._proof(mechanism, secret))
+
+    def _proof(self, mechanism: str, secret: bytes) -> bytes:
+        if mechanism in TOKEN_MECHANISMS:
+            return b""
+        if mechanism == "EXTERNAL":
+            return self._login.proof_of_certificate(str(read(load_der(secret)).subject))
+        return self._login.proof_of_password(secret.decode("utf-8"))
 
     async def _owner(self, mechanism: str, username: str, secret: bytes) -> OwnerId | None:
         if mechanism == "EXTERNAL":
@@ -75,8 +80,7 @@ class MailLogin:
         owner = account.owner
 
         def ask(connection: Connection) -> list[tuple[OwnerId, str]] | None:
-            row = accounts.account(connection, owner)
-            if not isinstance(lifecycle.judge(row.state if row else None, Wish.SIGN_IN), Accept):
+            if not may_still_sign_in(connection, owner, account.proof):
                 return None
             return _teams(connection, owner)
 
@@ -85,7 +89,7 @@ class MailLogin:
             return None
         if now == [(box.owner, box.rights) for box in account.shared]:
             return account
-        return await self._account(owner)
+        return replace(await self._account(owner), proof=account.proof)
 
     async def _account(self, owner: OwnerId) -> Account:
         teams = await self._store.read(lambda c: _teams(c, owner))

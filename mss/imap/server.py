@@ -66,12 +66,20 @@ class ImapServer:
         self._hub = Hub(store)
         self._listeners: list[asyncio.Server] = []
         self._tasks: dict[SocketWire, asyncio.Task[None]] = {}
+        self._sessions: dict[SocketWire, Session] = {}
         self._of_address: Counter[str] = Counter()
         self._numbers = itertools.count(1)
 
     @property
     def connections(self) -> int:
         return len(self._tasks)
+
+    def look_again(self, owner: int) -> None:
+        """An account's access has changed: its sessions find out now whether they may go on."""
+        for wire, session in self._sessions.items():
+            if session.account is not None and session.account.owner == owner:
+                session.is_in_doubt = True
+                wire.poke()
 
     async def listen(self, host: str, port: int, *, implicit_tls: bool) -> int:
         """Open one port; answers which (for port 0)."""
@@ -124,6 +132,7 @@ class ImapServer:
             self._review,
             self._members,
         )
+        self._sessions[wire] = session
         try:
             if implicit_tls:
                 await wire.start_tls()
@@ -141,6 +150,7 @@ class ImapServer:
         finally:
             wire.close()
             self._tasks.pop(wire, None)
+            self._sessions.pop(wire, None)
             self._leave(wire)
 
     def _leave(self, wire: SocketWire) -> None:

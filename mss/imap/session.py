@@ -95,7 +95,8 @@ async def _next(session: Session, deadline_s: float) -> None:
     if event is None:
         left_s = deadline_s - session.clock.monotonic_s()
         if left_s > 0:
-            await session.wire.wait(left_s)
+            if await session.wire.wait(left_s) and session.is_in_doubt:
+                await session.check_rights()
         else:
             session.wire.write(responses.bye("Nothing heard for too long"))
             session.leaving = True

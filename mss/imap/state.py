@@ -139,6 +139,8 @@ class Session:
     heard_s: float = 0.0
     """When the last command ended."""
     reviewed_s: float = 0.0
+    is_in_doubt: bool = False
+    """Its account's access has changed: look again before anything else."""
     pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,8 +182,10 @@ class Session:
         now_s = self.clock.monotonic_s()
         if self.account is None or self.review is None:
             return
-        if not self.account.shared and now_s - self.reviewed_s < self.settings.review_s:
+        is_fresh = now_s - self.reviewed_s < self.settings.review_s
+        if not self.account.shared and is_fresh and not self.is_in_doubt:
             return
+        self.is_in_doubt = False
         account = await self.review(self.account)
         self.reviewed_s = now_s
         if account is None:

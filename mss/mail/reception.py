@@ -7,7 +7,7 @@ verdicts into replies and knows nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mss.mail.contents import Octets
@@ -26,6 +26,8 @@ class Peer:
     serial: str = ""
     domains: frozenset[str] = frozenset()
     account: OwnerId | None = None
+    proof: bytes = field(default=b"", repr=False)
+    """What a login signed in with, as a hash."""
     address: MailAddress | None = None
     """Of a login that gave one: what a delegate is called."""
     remote_address: str = ""

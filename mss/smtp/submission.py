@@ -7,7 +7,9 @@ unknown user read the same.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from mss.mail.reception import Peer, Reception
@@ -22,7 +24,7 @@ from mss.smtp.doorway import DiskHasRoom, MailServer, TlsContext, always
 from mss.smtp.limits import Limits
 from mss.smtp.meters import Caps, Meter
 from mss.smtp.server import MailHandler
-from mss.smtp.wire import CutOff, Visit
+from mss.smtp.wire import CutOff, Visit, Wire
 from mss.store.spool import SpoolRoom
 
 PLAIN = "PLAIN"
@@ -44,6 +46,14 @@ class Attempt:
 
 Authenticate = Callable[[Attempt], Awaitable[Peer | None]]
 """The login behind an attempt; None for every kind of no. May raise StorageUnavailable."""
+
+StillOpens = Callable[[Peer], Awaitable[bool]]
+"""Whether a login may still sign in as it did. May raise StorageUnavailable."""
+
+
+async def for_ever(_peer: Peer) -> bool:
+    """Whose accounts never end."""
+    return True
 
 
 class SubmissionConversation(Conversation):
@@ -137,8 +147,17 @@ SubmissionConversation.verbs = Conversation.verbs | {"AUTH": _auth}
 class SubmissionHandler(MailHandler):
     """Whoever has signed in may ask."""
 
+    def __init__(self, reception: Reception, clock: Clock, still_opens: StillOpens) -> None:
+        super().__init__(reception, clock)
+        self._still_opens = still_opens
+
     async def admit(self, session: Visit) -> Verdict:
-        return Accept() if session.known else Refuse(Reason.AUTHENTICATION_REQUIRED)
+        """Asked before each message: who was suspended, or whose password was taken back, has not signed in."""
+        if session.known is None:
+            return Refuse(Reason.AUTHENTICATION_REQUIRED)
+        if not await self._still_opens(session.known):
+            raise CutOff(replies.SIGNED_OUT)
+        return Accept()
 
 
 class SubmissionServer(MailServer):
@@ -160,12 +179,13 @@ class SubmissionServer(MailServer):
         postmaster: MailAddress | None = None,
         is_tls_from_start: bool = False,
         spools: SpoolRoom | None = None,
+        still_opens: StillOpens = for_ever,
     ) -> None:
         """`tls` gives the current `crypto.tls.service_server_context`, with client roots when EXTERNAL is wanted;
         `meter` may be that of the other port."""
         super().__init__(
             hostname=hostname,
-            handler=SubmissionHandler(reception, clock),
+            handler=SubmissionHandler(reception, clock, still_opens),
             tls=tls,
             meter=meter or Meter(Caps(), clock),
             limits=limits,
@@ -176,3 +196,19 @@ class SubmissionServer(MailServer):
         )
         self.name = "submissions" if is_tls_from_start else "submission"
         self.authenticate = authenticate
+        self._still_opens = still_opens
+        self._looking: set[asyncio.Task[None]] = set()
+
+    def look_again(self, owner: int) -> None:
+        """An account's access has changed: its connections that may not go on are ended now."""
+        for wire in list(self._open):
+            known = wire.session.known
+            if known is not None and known.account == owner:
+                looking = asyncio.get_running_loop().create_task(self._look_at(wire, known))
+                self._looking.add(looking)
+                looking.add_done_callback(self._looking.discard)
+
+    async def _look_at(self, wire: Wire, known: Peer) -> None:
+        with suppress(StorageUnavailable):  # its next message asks again
+            if not await self._still_opens(known):
+                wire.turn_out(replies.SIGNED_OUT)

@@ -169,6 +169,10 @@ class Wire(SMTP):
         if self._arriving is None:
             self._wake()
 
+    def turn_out(self, reply: Reply) -> None:
+        """It ends now, with these last words: also in the middle of a message, but not of keeping one."""
+        self._cut(reply)
+
     def abort(self) -> None:
         """No more patience, also with ourselves."""
         if self.transport is not None:

@@ -19,6 +19,9 @@ FOLDER = 1
 TASK = 2
 """A duty or mail to send is due now."""
 
+ACCOUNT = 3
+"""Whether somebody may sign in, or with what, is not what it was: owner."""
+
 _FORM = struct.Struct("<Bqq")
 _KIND = (socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 _BACKLOG_BYTES = 1 << 20
@@ -35,6 +38,7 @@ class ChangeBus:
         self._directory = run_directory
         self._of_owner: dict[int, set[Listener]] = {}
         self._of_topic: dict[int, set[Callable[[], None]]] = {}
+        self._of_accounts: list[Callable[[int], None]] = []
         self._socket: socket.socket | None = None
         self._outlet: socket.socket | None = None
         self._untold: dict[bytes, None] = {}
@@ -77,6 +81,10 @@ class ChangeBus:
         """Hear that a duty is due."""
         self._of_topic.setdefault(TASK, set()).add(listener)
 
+    def on_account(self, listener: Callable[[int], None]) -> None:
+        """Hear whose access has changed."""
+        self._of_accounts.append(listener)
+
     def publish(self, topic: int, owner: int = 0, folder: int = 0) -> None:
         """Tell everybody here, and the siblings as soon as what runs now has ended. Never fails, never waits."""
         self._tell(topic, owner, folder)
@@ -112,5 +120,8 @@ class ChangeBus:
         if topic == FOLDER:
             for listener in list(self._of_owner.get(owner, ())):
                 listener(owner, folder)
+        if topic == ACCOUNT:
+            for heard in self._of_accounts:
+                heard(owner)
         for wake in list(self._of_topic.get(topic, ())):
             wake()
