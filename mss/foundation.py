@@ -242,7 +242,10 @@ def trust_feed(
         source,
         ListTrust(authorities, authorities, config.relay.trust_list_signers),
         clock,
-        FeedLimits(age_s_max=config.relay.trust_list_age_hours_max * HOUR_S),
+        FeedLimits(
+            age_s_max=config.relay.trust_list_age_hours_max * HOUR_S,
+            shrink_share_max=config.relay.trust_list_shrink_share_max,
+        ),
         kept=kept,
         revocations=revoked,
     )

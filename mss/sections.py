@@ -92,6 +92,8 @@ class Relay(_Section):
     """Who issues the certificate of that server; empty: `authorities`."""
     trust_list_age_hours_max: float = Field(48, gt=0)
     """Nobody is judged by an older list: peers are told "later"."""
+    trust_list_shrink_share_max: float = Field(0.2, gt=0, le=1)
+    """A list from which a larger share of domains is gone at once is not taken until staff accept it."""
     trust_list_signers: tuple[str, ...] = Field(min_length=1)
     """Names (CN or alternative name) whose signature on the trust list counts."""
     revocation_lists: tuple[Path, ...] = ()

@@ -25,7 +25,7 @@ from mss.model.errors import MssError, NotFound, SandboxFailed, SealBroken
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.verdict import Reason
-from mss.store import audit, changes, messages, owners, records, tasks
+from mss.store import audit, changes, messages, owners, records, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.messages import MessageState
@@ -236,6 +236,7 @@ class Triage:
             self._decide(connection, row, HeldState.REFUSED)
             if row.what == HeldWhat.MESSAGE:
                 messages.set_state(connection, row.owner, row.message, MessageState.REFUSED)
+            tasks.finish(connection, schema.task, row.owner, [row.id])  # nobody is told that it was delivered
             tasks.add_task(connection, row.owner, duty)
             audit.write(connection, [self._act(row, actor, "held.refused", row.reason)])
 

@@ -96,8 +96,19 @@ class Delivery:
                     owes = self._feed(box, parcel.new) or self._absence_reply(letter, box, parcel.new)
                     parcel.put = replace(parcel.put, owes=owes)
                     parcel.delivered_to.append(recipient)
+                else:
+                    parcel.held_for.append(recipient)
             parcels[parcel.owner] = parcel
+        for parcel in parcels.values():
+            self._owe_receipt_when_let_go(letter, parcel)
         return list(parcels.values())
+
+    def _owe_receipt_when_let_go(self, letter: Letter, parcel: Parcel) -> None:
+        """Who asked to be told of success is told once what is held now was let go (mail/quarantine.py: go_on)."""
+        hold, told = parcel.put.duty, self._asked_about(letter, parcel.held_for)
+        if isinstance(hold, PreparedHold) and told and letter.sender is not None:
+            receipt = self._duty(TASK_DELIVERED, hold.row.id, letter, letter.sender, told, 0)
+            parcel.put = replace(parcel.put, duty=replace(hold, receipt=receipt))
 
     async def _for_patient(
         self, letter: Letter, recipient: MailAddress, box: MailboxRow | None, notice_within_s: int

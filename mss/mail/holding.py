@@ -17,11 +17,11 @@ from mss.crypto.seal import KeyPair
 from mss.mail.answers import Fate, task_context
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.verdict import Reason
-from mss.store import records, tasks
+from mss.store import records, schema, tasks
 from mss.store.ids import new_id
 from mss.store.records import HeldRow, HeldState, HeldWhat
 from mss.store.sql import Connection
-from mss.store.tasks import NewTask, Queued
+from mss.store.tasks import NewTask, Queued, RowState
 
 TASK_STILL_HELD = "still-held"
 """Tell sender and staff that something waits: payload (`Watch`) sealed to the house's `tasks` pair."""
@@ -140,11 +140,16 @@ class PreparedHold:
 
     row: HeldRow
     duties: tuple[NewTask, ...]
+    receipt: NewTask | None = None
+    """Owed once it is let go, under the row's own number: that it was delivered, to a sender who asked."""
 
     def put(self, connection: Connection) -> None:
         records.insert_held(connection, self.row)
         for duty in self.duties:
             tasks.add_task(connection, self.row.owner, duty)
+        if self.receipt is not None:
+            tasks.add_task(connection, self.row.owner, self.receipt)
+            tasks.set_row_state(connection, schema.task, self.row.owner, self.receipt.id, RowState.HELD, "held")
 
 
 class Holder:

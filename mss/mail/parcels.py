@@ -69,6 +69,8 @@ class Parcel:
     for_nobody: bool = False
     delivered_to: list[MailAddress] = field(default_factory=list)
     """Addresses whose mail can be read at once."""
+    held_for: list[MailAddress] = field(default_factory=list)
+    """Addresses whose mail can be read once it is let go."""
     passed_on_to: list[MailAddress] = field(default_factory=list)
     """Patients' addresses, of which no more is told than that."""
 

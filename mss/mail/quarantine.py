@@ -142,6 +142,7 @@ def go_on(connection: Connection, row: HeldRow, clock: Clock, chance: Chance) ->
     assert inbox is not None, "every mailbox is born with its folders"
     entry = folders.NewEntry(number, 0, 0, stored.received_ms, stored.size_bytes)
     folders.append_entries(connection, owner, inbox.folder, [entry], now_ms)
+    tasks.set_row_state(connection, schema.task, owner, row.id, RowState.WAITING, "released")  # the receipt, if any
     payload = json.dumps({"message": number}).encode()  # as if it had just come
     if box.kind is MailboxKind.APPLICATION:
         tasks.add_task(connection, owner, NewTask(new_id(clock, chance), TASK_FEED, payload, now_ms))

@@ -226,6 +226,15 @@ def test_the_date_of_a_kept_list_counts_also_when_the_list_does_not(place: Place
     assert place.put(place.pki.signed_list()).taken
 
 
+def test_how_much_may_vanish_is_the_operators_choice(pki: Pki, tmp_path: Path) -> None:
+    """Half of two domains: more than the usual share, less than one that was set."""
+    for share, is_taken in ((0.2, False), (0.6, True)):
+        place = Place(pki, tmp_path, FeedLimits(shrink_share_max=share))
+        place.put(pki.signed_list(generated_at=pki.now - timedelta(hours=1)))
+        assert place.put(_one_domain_left(pki)).taken is is_taken
+        os.utime(place.file, ns=(1, 1))
+
+
 def test_a_loss_that_a_human_accepted_in_one_process_counts_in_all(place: Place) -> None:
     """`mss trust fetch --accept-shrink` is said once; the others find the list among the kept."""
     kept = Kept(place.file.with_name("kept.xml"))

@@ -17,11 +17,11 @@ import pytest
 from mss.bridge.triage import NotDecidable
 from mss.mail.clamd import Unix
 from mss.mail.reception import Peer
-from mss.mail.screening import ClamdScreening
+from mss.mail.screening import ClamdScreening, NoScreening
 from mss.mail.submit import Submission
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.model.message import Envelope
+from mss.model.message import DsnWish, Envelope, Notify, RecipientWish
 from mss.model.verdict import Accept
 from mss.sandbox.pool import Sandbox
 from mss.store import folders, messages, schema, tasks
@@ -185,6 +185,36 @@ async def test_a_mistaken_find_is_let_go_by_a_human(small: House, daemon: Clamd)
     await small.run_tasks()
     assert len(await small.documents(zoe)) == 1
     assert await small.in_folders(doctor) == 1
+
+
+@pytest.mark.parametrize("fate", ["scanned", "let go", "refused", "not asked"])
+async def test_who_asked_is_told_of_delivery_when_it_is_one(
+    small: House, daemon: Clamd, tmp_path: Path, fate: str
+) -> None:
+    """NOTIFY=SUCCESS: not while it is held, once when it can be read, never when it was refused."""
+    guard(small, tmp_path / "nobody" if fate == "scanned" else daemon.socket)
+    doctor = await small.professional(str(DOCTOR))
+    notify = frozenset({Notify.FAILURE} if fate == "not asked" else {Notify.SUCCESS})
+    wish = DsnWish(recipients={DOCTOR.key: RecipientWish(notify)})
+    raw = infected(small, DOCTOR)
+    for _ in range(2):  # the sender missed our 250
+        await small.deliver(raw, LABORATORY, DOCTOR, wish=wish)
+    await small.run_tasks("delivered")
+    assert await small.sent() == []
+    (item,) = await small.triage.held_list()
+    if fate == "refused":
+        await small.triage.reject(item.id, "staff:1", "Contenu dangereux")
+    elif fate == "scanned":
+        small.clock.forward(60)
+        small.scan_with(NoScreening())
+    else:
+        await small.triage.file(item.id, "staff:1")
+    for _ in range(3):
+        await small.run_tasks()
+        small.clock.forward(60)
+    told = sum("Action: delivered" in mail.as_string() for mail in await small.sent())
+    assert told == (1 if fate in ("scanned", "let go") else 0)
+    assert await small.in_folders(doctor) == (0 if fate == "refused" else 1)
 
 
 async def test_a_refusal_is_told_and_returns_nothing_infected(small: House, daemon: Clamd) -> None:
