@@ -241,8 +241,8 @@ class Take(_Section):
 class Sink(_Section):
     """A hospital's own software, which gets what the bridge files, always over TLS (docs/decisions/0009-sinks.md)."""
 
-    kind: Literal["hl7v2"]
-    """HL7 v2.6 MDM over MLLP."""
+    kind: Literal["hl7v2", "fhir"]
+    """HL7 v2.6 MDM over MLLP, or FHIR R4 ITI-65."""
     takes: tuple[Take, ...] = Field(min_length=1)
     """One that wants a document is enough."""
     authorities: Path
@@ -265,14 +265,26 @@ class Sink(_Section):
     """hl7v2: MSH-6, needed."""
     processing: Literal["P", "T", "D"] = "P"
     """hl7v2: MSH-11, in production, for tests, to debug."""
-    acknowledgement: Literal["application", "commit"] = Field("application", validate_default=True)
+    acknowledgement: Literal["application", "commit"] = "application"
     """hl7v2: whose word ends a message; `commit`: a system in front of the record answers for it (CA)."""
+    url: str = ""
+    """fhir: its base address (https)."""
+    source_id: str = Field("", pattern=r"^([0-2](\.\d{1,40}){1,20})?$")
+    """fhir: the OID of this operator as a source of documents (XDS sourceId)."""
+    token_file: Path | None = Field(None, validate_default=True)
+    """fhir: a file with a bearer token and nothing else, readable by us only; read anew for each request."""
 
-    @field_validator("acknowledgement")
+    @field_validator("url")
     @classmethod
-    def _is_whole(cls, last: str, info: ValidationInfo) -> str:
-        needed = ("host", "port", "receiving_application", "receiving_facility")
-        missing = [name for name in needed if not info.data.get(name)]
+    def _secure(cls, url: str) -> str:
+        return _address(url, "https").rstrip("/") if url else url
+
+    @field_validator("token_file")
+    @classmethod
+    def _is_whole(cls, last: Path | None, info: ValidationInfo) -> Path | None:
+        of_hl7v2 = ("host", "port", "receiving_application", "receiving_facility")
+        needed = of_hl7v2 if info.data.get("kind") == "hl7v2" else ("url", "source_id")
+        missing = [name for name in needed if name in info.data and not info.data[name]]
         if missing:
             raise ValueError(f"this kind of sink needs {', '.join(missing)}")
         return last

@@ -35,10 +35,15 @@ def outbox(ground: Foundation) -> Outbox:
 
 def client(config: Config, name: str) -> Sink:
     """Who speaks with one of them."""
-    from mss.bridge.mllp import MllpPlace, MllpSink
-
     section = config.sinks[name]
     tls = partial(_context, section)
+    if section.kind == "fhir":
+        from mss.bridge.fhirsink import FhirPlace, FhirSink
+
+        place = FhirPlace(section.url, section.source_id, section.token_file, section.answer_s)
+        return FhirSink(name, place, tls)
+    from mss.bridge.mllp import MllpPlace, MllpSink
+
     ends = Ends(
         section.sending_application,
         section.sending_facility or config.name,

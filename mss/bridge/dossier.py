@@ -105,6 +105,14 @@ class Dossiers:
         except (NotFound, SealBroken):
             return ""
 
+    async def staff_domain(self, row: Handover) -> str:
+        """Of the mailbox that brought it, whose staff decide; empty when that cannot be opened."""
+        try:
+            keys = await self._opener.open(OwnerId(row.box), ACTOR, "hand over")
+            return (await self._profiles.mailbox_address(keys)).partition("@")[2]
+        except (NotFound, SealBroken):
+            return ""
+
     def _unit(self, sink: str, view: DocumentView, mailbox: str) -> Unit:
         route = self._routes.get(sink)
         offer = Offer(mailbox, view.entry.type.code, view.entry.practice.code)
@@ -119,10 +127,10 @@ class Dossiers:
             raise NotFound("message")
         raw = await self._opener.message_body(keys, stored)
         structure = await asyncio.to_thread(mime.scan, raw)
-        profile = await self._profiles.profile(keys)
-        domain = profile.address.partition("@")[2]
-        mailbox = f"@{domain}" if domain == self._patient_domain else profile.address
-        return await asyncio.to_thread(_letter_of, raw, structure, profile.address), mailbox
+        address = await self._profiles.mailbox_address(keys)
+        domain = address.partition("@")[2]
+        mailbox = f"@{domain}" if domain == self._patient_domain else address
+        return await asyncio.to_thread(_letter_of, raw, structure, address), mailbox
 
 
 def _meaning(act: HandoverAct, *, has_it: bool, has_earlier: bool) -> HandoverAct | None:

@@ -110,7 +110,8 @@ class Settling:
         self, row: Handover, reason: Reason, detail: str, code: int, first: int, since_ms: int | None = None
     ) -> PreparedHold:
         title = await self._dossiers.title(row)
-        held = Held(row.owner, HeldWhat.SINK, row.id, reason, self._staff_domain, row.message_id_hmac, code)
+        domain = await self._dossiers.staff_domain(row) or self._staff_domain
+        held = Held(row.owner, HeldWhat.SINK, row.id, reason, domain, row.message_id_hmac, code)
         explanation = Explanation(SENTENCES[reason], f"{row.sink}: {detail}", "", "", "")
         told = ((title, Fate.NOT_INTEGRATED),)
         return self._holder.prepare(held, explanation, told, first=first, since_ms=since_ms)

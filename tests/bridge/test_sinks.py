@@ -7,80 +7,47 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mss.bridge.dossier import Dossiers
 from mss.bridge.mllp import MllpPlace, MllpSink
 from mss.bridge.routing import Offer, Route, Take, sinks_for
-from mss.bridge.settling import Settling
-from mss.bridge.sinkdesk import SinkDesk
-from mss.bridge.sinks import RETRY_MAX_S, SinkWatch, SinkWorker
+from mss.bridge.sinks import RETRY_MAX_S
 from mss.bridge.triage import NotDecidable
 from mss.crypto.authority import Authority
 from mss.crypto.tls import service_server_context, sink_client_context
-from mss.formats.mdm import Ends, Unit
-from mss.mail.holding import Holder
+from mss.formats.mdm import Ends
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.errors import BadValue
+from mss.model.mailbox import MailboxKind
 from mss.sandbox.pool import Sandbox
 from mss.store import handovers
 from mss.store.handovers import HandoverState
-from tests.kit.documents import HUGO, OUR_OID, ZOE, Person, describe, make_cda, make_package
+from tests.kit.documents import HUGO, OUR_OID, ZOE
 from tests.kit.hl7peer import Hl7Peer
-from tests.kit.house import HOSPITAL, LABORATORY, House, Patient, open_house, words_of
+from tests.kit.hospital import EVERYTHING, Hospital, demanding, report
+from tests.kit.house import APPLICATION, LABORATORY, House, open_house, words_of
 from tests.kit.pki import HOSPITAL as RECORD
 from tests.kit.pki import LAB as STRANGER
 from tests.kit.pki import Pki
 
-UNIT = Unit("Service d'urologie", "120456789", "UF", "3435")
-EVERYTHING = (Route("dpi", (Take(unit=UNIT),)),)
 HOUR_S = 3600
 
 
-class Hospital:
-    """A house whose documents a hospital's record wants, and that record."""
+class MllpHospital(Hospital):
+    """Its record speaks HL7 v2."""
 
     def __init__(self, house: House, peer: Hl7Peer, tls: ssl.SSLContext, sandbox: Sandbox) -> None:
-        self.house, self.peer, self.sandbox = house, peer, sandbox
-        below, clock, chance = house.cellar, house.clock, house.cellar.chance
-        self.route(*EVERYTHING)
+        super().__init__(house, sandbox)
+        self.peer, self.tls = peer, tls
         ends = Ends("MSS", "Opérateur", "DPI", "CHU", "T")
         self.place = MllpPlace("127.0.0.1", peer.port, ends, answer_s=2.0)
-        self.tls = tls
-        holder = Holder(below.public, clock, chance)
-        self.dossiers = Dossiers(
-            house.store,
-            below.opener,
-            house.records,
-            {route.sink: route for route in EVERYTHING},
-            "patient.mssante.example",
-        )
-        self.settling = Settling(
-            house.store, self.dossiers, holder, below.public.tasks, HOSPITAL, house.bus, clock, chance
-        )
-        self.desk = SinkDesk(house.store, self.settling, house.bus, clock, "staff:1")
-        self.watch = SinkWatch(self.settling)
         self.begin()
 
-    def begin(self, **place: object) -> None:
+    def begin(self, **place: Any) -> None:
         """The worker, as after a start of the process."""
-        self.sink = MllpSink("dpi", replace(self.place, **place), lambda: self.tls)  # type: ignore[arg-type]
-        house = self.house
-        self.worker = SinkWorker(self.sink, house.store, self.dossiers, self.settling, house.clock, "test")
-
-    def route(self, *routes: Route) -> None:
-        self.house.routes = routes
-        self.house.read_with(self.sandbox)
-
-    async def hand_over(self) -> None:
-        """Until nothing more is settled."""
-        while await self.worker.round():
-            continue
-        await self.sink.close()
-
-    async def open_rows(self) -> list[handovers.Handover]:
-        return await self.house.store.read(handovers.open_rows)
+        self.use(MllpSink("dpi", replace(self.place, **place), lambda: self.tls))
 
     @property
     def arrived(self) -> list[tuple[str, str]]:
@@ -93,18 +60,10 @@ def hospital_pki() -> Pki:
     return Pki()
 
 
-def _server(pki: Pki, folder: Path) -> ssl.SSLContext:
-    """The record's: it wants a certificate from whoever calls."""
-    certificate, key = pki.hospital.write(folder, "record")
-    context = service_server_context(certificate, key, pki.authority.bundle_pem)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
 @pytest.fixture
 async def hospital(
     hospital_pki: Pki, tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox
-) -> AsyncIterator[Hospital]:
+) -> AsyncIterator[MllpHospital]:
     """Both sides, their certificates from one authority; what engines may do differently is asked of `any_hospital`."""
     url = f"sqlite:///{tmp_path}/mss.db"
     async with (
@@ -115,54 +74,37 @@ async def hospital(
 
 
 @pytest.fixture
-async def any_hospital(house: House, hospital_pki: Pki, tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Hospital]:
+async def any_hospital(
+    house: House, hospital_pki: Pki, tmp_path: Path, sandbox: Sandbox
+) -> AsyncIterator[MllpHospital]:
     """The same, once on each engine."""
     async with _hospital(house, hospital_pki, tmp_path, sandbox) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def _hospital(house: House, pki: Pki, folder: Path, sandbox: Sandbox) -> AsyncIterator[Hospital]:
+async def _hospital(house: House, pki: Pki, folder: Path, sandbox: Sandbox) -> AsyncIterator[MllpHospital]:
     certificate, key = pki.lab.write(folder, "ours")
-    peer = Hl7Peer(_server(pki, folder))
+    peer = Hl7Peer(demanding(pki, folder))
     await peer.start()
-    opened = Hospital(house, peer, sink_client_context(pki.authority.bundle_pem, certificate, key), sandbox)
+    opened = MllpHospital(house, peer, sink_client_context(pki.authority.bundle_pem, certificate, key), sandbox)
     yield opened
     await opened.sink.close()
     await peer.stop()
-
-
-def report(number: int, person: Person = ZOE, *, replaces: int = 0, version: int = 1) -> bytes:
-    """A document of that number; versions of one set."""
-    return make_cda(
-        person,
-        unique_id=f"{OUR_OID}.1^{number}",
-        set_id=f"{OUR_OID}.2^{replaces or number}",
-        replaces=f"{OUR_OID}.1^{replaces}" if replaces else "",
-        version=version,
-    )
 
 
 def named(number: int) -> str:
     return f"{number}^^{OUR_OID}.1^ISO"
 
 
-async def withdraw(house: House, patient: Patient, content: bytes) -> None:
-    """Its author takes a document back."""
-    archive = make_package(describe(content, action="D"))
-    mail = house.health_mail(patient.address, archive=archive)
-    await house.deliver(mail, LABORATORY, patient.address)
-    await house.run_tasks()
-
-
-async def test_what_is_filed_replaced_and_withdrawn_reaches_the_record(any_hospital: Hospital) -> None:
+async def test_what_is_filed_replaced_and_withdrawn_reaches_the_record(any_hospital: MllpHospital) -> None:
     """T02, T10 with the version before, T04: with the patient, the mail, the unit, and the octets that came."""
     hospital = any_hospital
     house = hospital.house
     zoe = await house.enrol(ZOE)
     await house.send_documents(zoe, report(1), headers={"Reply-To": "secretariat@labo.mssante.example"})
     await house.send_documents(zoe, report(2, replaces=1, version=2))
-    await withdraw(house, zoe, report(2, replaces=1, version=2))
+    await hospital.withdraw(zoe, report(2, replaces=1, version=2))
     await hospital.hand_over()
     assert hospital.arrived == [("T02", named(1)), ("T10", named(2)), ("T04", named(2))]
     first, second, third = (one.message for one in hospital.peer.kept)
@@ -177,7 +119,7 @@ async def test_what_is_filed_replaced_and_withdrawn_reaches_the_record(any_hospi
     assert not await hospital.open_rows()
 
 
-async def test_both_away_for_an_hour_everything_arrives_afterwards_in_order_once(any_hospital: Hospital) -> None:
+async def test_both_away_for_an_hour_everything_arrives_afterwards_in_order_once(any_hospital: MllpHospital) -> None:
     """Sixteen documents of two patients while nobody listens; the store is asked, not memory."""
     hospital = any_hospital
     house, peer = hospital.house, hospital.peer
@@ -202,7 +144,7 @@ async def test_both_away_for_an_hour_everything_arrives_afterwards_in_order_once
     assert not await hospital.open_rows()
 
 
-async def test_a_record_that_is_away_is_asked_by_one_row_only(hospital: Hospital) -> None:
+async def test_a_record_that_is_away_is_asked_by_one_row_only(hospital: MllpHospital) -> None:
     """An outage does not become a storm."""
     house, peer = hospital.house, hospital.peer
     zoe, hugo = await house.enrol(ZOE), await house.enrol(HUGO)
@@ -214,7 +156,7 @@ async def test_a_record_that_is_away_is_asked_by_one_row_only(hospital: Hospital
     assert len(peer.seen) == 1
 
 
-async def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_octets(hospital: Hospital) -> None:
+async def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_octets(hospital: MllpHospital) -> None:
     """The record took it and the line broke: the number is the same, so it knows the message."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -230,7 +172,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again_with_the_same_octets(h
     assert hospital.arrived == [("T02", named(1))]
 
 
-async def test_a_process_that_died_before_it_wrote_the_answer_down_repeats_the_message(hospital: Hospital) -> None:
+async def test_a_process_that_died_before_it_wrote_the_answer_down_repeats_the_message(hospital: MllpHospital) -> None:
     """The lease ends, another worker takes the row: once in the record, never missing."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -248,7 +190,7 @@ async def test_a_process_that_died_before_it_wrote_the_answer_down_repeats_the_m
     assert not await hospital.open_rows()
 
 
-async def test_a_refusal_is_told_to_its_sender_with_the_records_code(hospital: Hospital) -> None:
+async def test_a_refusal_is_told_to_its_sender_with_the_records_code(hospital: MllpHospital) -> None:
     """AE 902: our record has it, the hospital's does not; the sender reads which, at once, at 24 and at 72 hours."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -275,7 +217,29 @@ async def test_a_refusal_is_told_to_its_sender_with_the_records_code(hospital: H
     assert not peer.kept
 
 
-async def test_what_builds_on_a_refused_document_waits_and_others_go_on(any_hospital: Hospital) -> None:
+async def test_what_comes_to_an_application_mailbox_is_routed_by_its_address(any_hospital: MllpHospital) -> None:
+    """Mailbox and record have different owners; the record reads which it was; a refusal is heard."""
+    hospital, house = any_hospital, any_hospital.house
+    await house.professional(str(APPLICATION), MailboxKind.APPLICATION)
+    zoe = await house.enrol(ZOE)
+    hospital.route(Route("dpi", (Take(mailboxes=frozenset({str(APPLICATION)})),)))
+    await house.send_documents(zoe, report(1))
+    for number in (2, 3):
+        await house.deliver(house.health_mail(APPLICATION, report(number)), LABORATORY, APPLICATION)
+        await house.run_tasks()
+    hospital.peer.says = lambda message: ["AE 905"] if message.of("TXA", 12) == named(3) else ["AA"]
+    await hospital.hand_over()
+    await house.run_tasks()
+    assert hospital.arrived == [("T02", named(2))]
+    assert hospital.peer.kept[0].message.of("PRT", 15, 1) == f"^^X.400^{APPLICATION}"
+    assert any("[905]" in mail["Subject"] for mail in await house.sent())
+    (refused,) = await hospital.desk.waiting()
+    await hospital.desk.drop(refused.id, "Traits à corriger.")
+    await house.run_tasks()
+    assert any("Traits à corriger." in words_of(mail) for mail in await house.sent())
+
+
+async def test_what_builds_on_a_refused_document_waits_and_others_go_on(any_hospital: MllpHospital) -> None:
     """After the human's retry the original comes before its replacement; the sender hears that it has arrived."""
     hospital = any_hospital
     house, peer = hospital.house, hospital.peer
@@ -298,7 +262,7 @@ async def test_what_builds_on_a_refused_document_waits_and_others_go_on(any_hosp
     assert not await house.triage.held_list()
 
 
-async def test_after_a_drop_the_replacement_arrives_as_an_original(hospital: Hospital) -> None:
+async def test_after_a_drop_the_replacement_arrives_as_an_original(hospital: MllpHospital) -> None:
     """The record never had the version before; its sender reads why."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -320,14 +284,14 @@ async def test_after_a_drop_the_replacement_arrives_as_an_original(hospital: Hos
     assert not await house.triage.held_list()
 
 
-async def test_a_record_that_never_had_a_document_is_asked_to_withdraw_nothing(hospital: Hospital) -> None:
+async def test_a_record_that_never_had_a_document_is_asked_to_withdraw_nothing(hospital: MllpHospital) -> None:
     """A document that it refused, and that was given up here, is withdrawn without a word to it."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
     await house.send_documents(zoe, report(1))
     peer.says = lambda message: ["AE 906"]
     await hospital.hand_over()
-    await withdraw(house, zoe, report(1))
+    await hospital.withdraw(zoe, report(1))
     (refused,) = [row for row in await hospital.desk.waiting() if row.state == HandoverState.REFUSED]
     await hospital.desk.drop(refused.id, "Retiré par son auteur.")
     await hospital.hand_over()
@@ -336,7 +300,7 @@ async def test_a_record_that_never_had_a_document_is_asked_to_withdraw_nothing(h
 
 
 @pytest.mark.parametrize("answers", [["AR"], ["CR"], ["CE"], ["hang"], ["CA"], ["XX"]])
-async def test_what_is_no_answer_about_the_document_is_tried_again(hospital: Hospital, answers: list[str]) -> None:
+async def test_what_is_no_answer_about_the_document_is_tried_again(hospital: MllpHospital, answers: list[str]) -> None:
     """ "Later", a word of the system in front, silence, nonsense: no dead letter, nobody is told, and it arrives."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -351,7 +315,7 @@ async def test_what_is_no_answer_about_the_document_is_tried_again(hospital: Hos
     assert hospital.arrived == [("T02", named(1))]
 
 
-async def test_a_receipt_is_enough_where_the_operator_says_so(hospital: Hospital) -> None:
+async def test_a_receipt_is_enough_where_the_operator_says_so(hospital: MllpHospital) -> None:
     """`acknowledgement = "commit"`."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -362,7 +326,7 @@ async def test_a_receipt_is_enough_where_the_operator_says_so(hospital: Hospital
     assert not await hospital.open_rows()
 
 
-async def test_after_a_day_sender_and_staff_are_told_and_it_is_still_tried(any_hospital: Hospital) -> None:
+async def test_after_a_day_sender_and_staff_are_told_and_it_is_still_tried(any_hospital: MllpHospital) -> None:
     """A record that is away for a weekend loses nothing; what arrives on Monday is told to who was told before."""
     hospital = any_hospital
     house, peer = hospital.house, hospital.peer
@@ -386,7 +350,7 @@ async def test_after_a_day_sender_and_staff_are_told_and_it_is_still_tried(any_h
     assert not await house.triage.held_list()
 
 
-async def test_a_record_with_a_strangers_certificate_gets_nothing(hospital: Hospital, tmp_path: Path) -> None:
+async def test_a_record_with_a_strangers_certificate_gets_nothing(hospital: MllpHospital, tmp_path: Path) -> None:
     """Another authority, or another host: the probe says what is wrong, and not one octet of a document leaves."""
     house, peer = hospital.house, hospital.peer
     zoe = await house.enrol(ZOE)
@@ -407,7 +371,7 @@ async def test_a_record_with_a_strangers_certificate_gets_nothing(hospital: Hosp
     assert await hospital.sink.probe() == ""
 
 
-async def test_nothing_leaves_that_no_take_names(hospital: Hospital) -> None:
+async def test_nothing_leaves_that_no_take_names(hospital: MllpHospital) -> None:
     """Held documents, other types, no sinks: nothing is owed. What stood already is not owed again."""
     house = hospital.house
     zoe = await house.enrol(ZOE)
