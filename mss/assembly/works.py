@@ -44,6 +44,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.automatic import AutomaticReplies
     from mss.notices.changed import ChangeNotices
     from mss.notices.compose import House
+    from mss.notices.fullness import FullnessWatch
     from mss.notices.send import Notices
     from mss.notices.tested import TestAnswers
     from mss.notices.watch import HeldWatch
@@ -76,6 +77,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     }
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
+    process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_certificates(process, mail, House(ground.house.host, writer))
 
 

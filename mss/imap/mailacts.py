@@ -88,8 +88,11 @@ class CellarMailStore(CellarReader):
         owner = folder.box.owner
 
         def act(connection: Connection) -> None:
+            owners.add_used(connection, owner, 0)  # locked before folders, as by delivery
             row = one_folder(connection, owner, folder.id)
+            leaving = folders.messages_of(connection, owner, folder.id)
             folders.delete_folder(connection, owner, folder.id)
+            owners.add_used(connection, owner, -folders.homeless_bytes(connection, owner, leaving))
             self._write_down(connection, folder, "imap.folder-deleted", row.n_msg)
 
         await self._store.write(lane_of(owner), act)
@@ -312,9 +315,13 @@ class CellarMailStore(CellarReader):
         owner, now_ms = folder.box.owner, to_ms(self._clock.now())
 
         def act(connection: Connection) -> list[int]:
+            owners.add_used(connection, owner, 0)  # locked before folders, as by delivery
             one_folder(connection, owner, folder.id)
+            messages_there = {uid: one.message for uid, one in folders.entries_of(connection, owner, folder.id, uids)}
             gone = folders.expunge(connection, owner, folder.id, uids, now_ms, only_deleted=only_deleted)
             if gone:
+                leaving = [messages_there[uid] for uid in gone]
+                owners.add_used(connection, owner, -folders.homeless_bytes(connection, owner, leaving))
                 self._write_down(connection, folder, "imap.expunge", len(gone))
             return gone
 

@@ -292,6 +292,25 @@ def expunge(
     return removed
 
 
+def messages_of(connection: Connection, owner: int, folder: int) -> list[int]:
+    """What stands in a folder."""
+    query = select(E.c.message).where(owned_by(E), E.c.folder == folder).distinct()
+    return [row.message for row in connection.execute(query, own_parameters(owner))]
+
+
+def homeless_bytes(connection: Connection, owner: int, messages: Iterable[int]) -> int:
+    """How much those of some messages hold that stand in no folder any more: the quota has room for it again."""
+    m = schema.message
+    elsewhere = select(E.c.uid).where(E.c.lane == m.c.lane, E.c.owner == m.c.owner, E.c.message == m.c.message)
+    total = 0
+    for part in parts(sorted(set(messages))):
+        query = select(func.coalesce(func.sum(m.c.size_bytes), 0)).where(
+            owned_by(m), m.c.message.in_(part), ~elsewhere.exists()
+        )
+        total += int(connection.execute(query, own_parameters(owner)).scalar_one())
+    return total
+
+
 def _sizes(connection: Connection, owner: int, messages: list[int]) -> int:
     m = schema.message
     total = 0

@@ -45,9 +45,11 @@ mailbox = _owned(
     _col("structure", Word, ""),
     _col("absent_from_ms", BigInteger, 0),
     _col("absent_until_ms", BigInteger, 0),
+    _col("fullness_told", SmallInteger, 0),
 )
 """One row for each owner: a mailbox, or a patient (whose record hangs from the same owner).
-Structure: the public number (FINESS, SIRET) of the organisation behind a team's or software's mailbox."""
+Structure: the public number (FINESS, SIRET) of the organisation behind a team's or software's mailbox.
+`fullness_told`: the per cent of its quota of which its holder was told last (mss/notices/fullness.py)."""
 
 alias = _owned(
     "alias",
