@@ -167,6 +167,8 @@ class _Answer:
         self._most = most
         self._sources = directory.sources(connection)
         self._looked_at = 0
+        self._seen: set[int] | None = None
+        """Numbers met since the beginning of the answer, when this page begins there."""
 
     def page(self, after: Mark | None) -> Page:
         question = self._question
@@ -180,6 +182,7 @@ class _Answer:
         if after is not None and (after.walk >= len(ways) or not after.key.startswith(ways[after.walk].start)):
             raise BadValue("this mark belongs to another question")
         found: list[Found] = []
+        self._seen = set() if after is None else None
         for number in range(after.walk if after else 0, len(ways)):
             since = (after.key, after.number) if after is not None and after.walk == number else None
             mark = self._walk(ways, number, since, jobs, found)
@@ -218,14 +221,24 @@ class _Answer:
         listing = listing_of(row.text)
         if not fits(self._question, jobs, listing):
             return None
-        keys = keys_of(listing)
-        if any(one.startswith(way.start) for way in ways[:number] for one in keys):
-            return None
-        if key != min(one for one in keys if one.startswith(ways[number].start)):
+        if self._was_shown(ways, number, key, row.number, listing):
             return None
         if said_better(self._connection, self._sources, row.source, listing):
             return None
         return Found(row.number, listing, verified_by(self._sources[row.source]))
+
+    def _was_shown(self, ways: list[Walk], number: int, key: str, fact: int, listing: Listing) -> bool:
+        """Whether a walk before this one, or a key before this one on it, has led here. A first page remembers; a later
+        one asks the listing for all of its keys, which costs most of what a page costs."""
+        if self._seen is not None:
+            if fact in self._seen:
+                return True
+            self._seen.add(fact)
+            return False
+        keys = keys_of(listing)
+        if any(one.startswith(way.start) for way in ways[:number] for one in keys):
+            return True
+        return key != min(one for one in keys if one.startswith(ways[number].start))
 
 
 def _listings_about(connection: Connection, sources: dict[int, SourceRow], subject: str) -> tuple[Found, ...]:
