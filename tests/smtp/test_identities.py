@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from mss.assembly import works
+from mss.assembly.process import Process
+from mss.config import load
 from mss.crypto.authority import Issued, Subject
+from mss.foundation import Foundation
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.ids import MailAddress
+from tests.cli.conftest import SETTINGS
+from tests.crypto.test_tls import handshake_in_memory
 from tests.kit.outgoing import SENDER, Outbox, outbox
 from tests.kit.people import cellar
 from tests.kit.pki import HOSPITAL_DOMAIN, LAB_DOMAIN, Pki
@@ -64,3 +73,30 @@ async def test_mail_of_each_domain_leaves_under_its_own_certificate(pki: Pki, sc
     await scene.out.put(b"Subject: nobody\r\n\r\nx\r\n", BIO, sender=None)
     await scene.out.until_empty()
     assert scene.peer.callers[-1][1] == pki.hospital.der, "the usual one"
+
+
+async def test_the_settings_say_which_domain_wears_what(pki: Pki, tmp_path: Path) -> None:
+    """As the courier's own process puts them together; a renewed certificate is shown by the next connection."""
+    clinic = pki.authority.issue(CLINIC, now=pki.now, names=())
+    for name, issued in (("relay", pki.hospital), ("clinic", clinic)):
+        issued.write(tmp_path, name)
+    (tmp_path / "authorities.pem").write_bytes(pki.authority.bundle_pem)
+    more = '[[relay.more_tls]]\ncertificate = "clinic.pem"\nkey = "clinic.key"\ndomains = ["patient.mssante.example"]\n'
+    (tmp_path / "mss.toml").write_text(SETTINGS.format(database="") + more)
+    ground = SimpleNamespace(config=load(tmp_path / "mss.toml"))
+    process = Process(cast(Foundation, ground), ["relay-out"])
+    async with process.stack:
+        identities = works._identities(process)
+        clinics, usual = identities.of("patient.mssante.example"), identities.of(HOSPITAL_DOMAIN)
+        assert (clinics.name, usual.name) == ("relay.more_tls[1]", "relay.tls")
+        assert (_worn(pki, clinics.tls()), _worn(pki, usual.tls())) == (clinic.der, pki.hospital.der)
+        renewed = pki.authority.issue(CLINIC, now=pki.now, names=())
+        renewed.write(tmp_path, "clinic")
+        for reload in process.reloads:  # as on SIGHUP
+            reload()
+        assert (_worn(pki, clinics.tls()), _worn(pki, usual.tls())) == (renewed.der, pki.hospital.der)
+
+
+def _worn(pki: Pki, context: ssl.SSLContext) -> bytes | None:
+    """What a server sees."""
+    return handshake_in_memory(answers_as(pki, pki.lab), context)[1].getpeercert(binary_form=True)
