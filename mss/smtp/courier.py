@@ -19,7 +19,7 @@ from typing import Protocol
 from mss.mail import letters
 from mss.mail.queue import LEASE_S, Outgoing, QueuePutter, QueueTaker
 from mss.model.clock import Clock
-from mss.model.errors import NotFound, SealBroken, StorageUnavailable
+from mss.model.errors import Malformed, NotFound, SealBroken, StorageUnavailable
 from mss.model.verdict import Accept, Reason, Refuse, Verdict
 from mss.smtp import journal
 from mss.smtp.blocks import fault_of_outgoing
@@ -209,6 +209,9 @@ class Courier:
             identity = self._errand.identities.of(await self._speaks_for(mail))
             link, sent = await self._send(destination, mail, identity, links.take(identity))
         except LinkFailed as problem:
+            if self._concerns_one_certificate(problem.setback):
+                await self._settling.settle(mail, all_later(mail, problem.setback, row.next_hop))
+                return
             destination.rest(self._clock.monotonic_s())
             await self._settling.settle(mail, all_later(mail, problem.setback, row.next_hop))
             for waiting in destination.give_back():
@@ -226,6 +229,10 @@ class Courier:
         if link is not None:
             await links.keep(identity, link)
 
+    def _concerns_one_certificate(self, setback: Setback) -> bool:
+        """Another certificate of ours may be welcome there: its mail goes on."""
+        return setback.reason is Reason.OUR_CERTIFICATE_REFUSED and bool(self._errand.identities.of_domain)
+
     async def _bring_forward(self, next_hop: str) -> None:
         """Its host takes mail again: what waited for that need not wait for its own hour."""
         for reason in MENDED_BY_A_DELIVERY:
@@ -238,7 +245,10 @@ class Courier:
             return mail.envelope.sender.domain
         if not self._errand.identities.of_domain:
             return ""
-        shown, _ = letters.read_addresses(await letters.scan(mail.raw), "from")
+        try:
+            shown, _ = letters.read_addresses(await letters.scan(mail.raw), "from")
+        except Malformed:
+            return ""
         return shown[0].domain if shown else ""
 
     async def _may_leave(self, mail: Outgoing) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -73,6 +74,25 @@ async def test_mail_of_each_domain_leaves_under_its_own_certificate(pki: Pki, sc
     await scene.out.put(b"Subject: nobody\r\n\r\nx\r\n", BIO, sender=None)
     await scene.out.until_empty()
     assert scene.peer.callers[-1][1] == pki.hospital.der, "the usual one"
+
+
+async def test_one_certificate_that_is_refused_keeps_only_its_own_mail(
+    pki: Pki, tmp_path: Path, clock: ManualClock, chance: SeededChance
+) -> None:
+    """The clinic forgot to renew: its mail waits with that reason, the hospital's to the same host goes on."""
+    over = pki.authority.issue(CLINIC, now=pki.now - timedelta(days=400), days=365)
+    async with (
+        cellar(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance) as stocked,
+        outbox(stocked, pki, more={CLINIC_DOMAIN: over}) as out,
+        strange_peer(answers_as(pki, pki.lab)) as peer,
+    ):
+        out.trust_host(LAB_DOMAIN, peer.port, pki.lab)
+        for number in range(6):
+            await out.put(MESSAGE + b"%d\r\n" % number, BIO, sender=SENDER if number % 2 else NURSE)
+        rows = await out.until_rows(lambda rows: len(rows) == 3 and all(row.last_reason for row in rows))
+        assert {row.last_reason for row in rows} == {"our-certificate-refused certificate-expired"}
+        assert {row.attempts for row in rows} == {1}
+        assert len(peer.messages) == 3
 
 
 async def test_the_settings_say_which_domain_wears_what(pki: Pki, tmp_path: Path) -> None:
