@@ -176,8 +176,8 @@ class Imap(_Section):
 class Bridge(_Section):
     """From mail to record."""
 
-    loose: Literal["offer", "hold"] = "offer"
-    """A PDF, picture, RTF or DICOM file without archive names no patient: shown to its addressee, or held first."""
+    loose: Literal["offer", "file", "hold"] = "offer"
+    """A PDF, picture or RTF file without archive: its addressee may keep it, it is filed for her at once, or held."""
     application_boxes: dict[str, str] = {}
     """Application mailbox that feeds records = who of its structure gets a copy when nothing is filed (or "")."""
 

@@ -34,7 +34,7 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
     store, public, clock, chance = ground.store, ground.public, ground.clock, ground.chance
     settings = ground.config.bridge
     records = Records(store, opener, ground.bodies, public.lookup, clock, chance)
-    reader = Reader(sandbox, chance, holds_loose=settings.loose == "hold")
+    reader = Reader(sandbox, chance, holds_loose=settings.loose == "hold", files_loose=settings.loose == "file")
     fed_by = [MailAddress.parse(box).key for box in settings.application_boxes]
     cases = Cases(store, opener, reader, records, ground.house, clock, fed_by)
     conversations = Conversations(public.lookup, clock, chance)

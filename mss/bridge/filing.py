@@ -25,11 +25,13 @@ from mss.mail.answers import Answer, Fate
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.mail.holding import AGAIN, Explanation, Held, Holder
-from mss.model.clock import Chance, Clock, to_ms
+from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry
 from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
+from mss.record import loose
+from mss.record.loose import LooseFile
 from mss.record.service import Actor, PreparedDocument, Records
 from mss.store import audit, changes, copies, messages, records, schema, sealing, tasks
 from mss.store.changes import ChangeBus
@@ -125,6 +127,7 @@ class Filing:
     async def _conclude(self, case: Case, task: Task) -> None:
         owner, number = case.keys.owner, case.stored.message
         prepared = await self.prepare(case, checked_by_human=False)
+        loose_files = await self._prepare_loose(case)
 
         def act(connection: Connection) -> Verdict | None:
             tasks.finish(connection, schema.task, owner, [task.id])
@@ -142,6 +145,7 @@ class Filing:
                     self._hold(connection, case, verdict)
                 case Leave():
                     self.leave(connection, case, ACTOR)
+                    self._file_loose(connection, case, loose_files)
             if not isinstance(verdict, Hold):
                 for kept in case.announces or ():
                     self.announce(connection, kept, ACTOR)
@@ -162,6 +166,26 @@ class Filing:
         """The same duty, a little later."""
         due_ms = to_ms(self._clock.now()) + ORIGINAL_PAUSE_MS
         return NewTask(new_id(self._clock, self._chance), task.kind, task.payload, due_ms)
+
+    async def _prepare_loose(self, case: Case) -> list[PreparedDocument]:
+        """Files without archive, where the house files those of a patient's address (`bridge.loose`)."""
+        stored, at = case.stored, from_ms(case.stored.received_ms)
+        files = [
+            LooseFile(stored.message, part.path, part.name, part.media_type, part.content, case.sender_name, at)
+            for part in case.reading.loose
+        ]
+        nothing: frozenset[str] = frozenset()
+        return [
+            await self._records.prepare(case.keys, loose.entry_of(file), file.content, stored.message, nothing)
+            for file in files
+        ]
+
+    def _file_loose(self, connection: Connection, case: Case, prepared: list[PreparedDocument]) -> None:
+        """After `leave`, in the transaction that shows the message for the first time."""
+        for made in prepared:
+            self._records.file(connection, case.keys, made, Actor(case.sender_name, SENDER_ROLE))
+        if prepared:
+            self.note(connection, case, "bridge.filed-loose", ACTOR, case.stored.message, str(len(prepared)))
 
     # Shared with triage
 

@@ -26,6 +26,7 @@ from mss.model.clock import Chance
 from mss.model.document import Author, DocumentEntry
 from mss.model.errors import Malformed, MssError, SandboxFailed
 from mss.model.verdict import Reason
+from mss.record import loose
 from mss.sandbox import client
 from mss.sandbox.pool import Sandbox
 
@@ -39,6 +40,11 @@ LOOSE_TYPES = frozenset(
     {"application/pdf", "application/rtf", "application/dicom", "image/jpeg", "image/png", "image/tiff"}
 )
 
+_CHECKS = {
+    "application/pdf": client.check_pdf,
+    "image/jpeg": client.check_image,
+    "image/png": client.check_image,
+}
 _ARCHIVE_NAME = re.compile(r"ihe[_ -]?xdm.*\.zip\Z", re.IGNORECASE | re.DOTALL)
 _METADATA_NAME = re.compile(rb"metadata\.xml", re.IGNORECASE)  # names in a ZIP are never compressed
 _ZIP_MEMBER = b"PK\x03\x04"  # APPNOTE §4.3.7
@@ -89,6 +95,16 @@ class ReadDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class LoosePart:
+    """A file that no archive describes and that its true parser, where there is one, can read."""
+
+    path: str
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a message brings, or why that cannot be told."""
 
@@ -98,15 +114,20 @@ class Reading:
     """Of every part that has one, as people read them."""
     has_loose_files: bool = False
     """Files that could be documents and that no archive describes; looked for only where the house holds them."""
+    loose: tuple[LoosePart, ...] = ()
+    """Those files; looked for only where the house files them."""
 
 
 class Reader:
     """Reads messages with the help of the sandbox."""
 
-    def __init__(self, sandbox: Sandbox, chance: Chance, *, holds_loose: bool = False) -> None:
+    def __init__(
+        self, sandbox: Sandbox, chance: Chance, *, holds_loose: bool = False, files_loose: bool = False
+    ) -> None:
         self._sandbox = sandbox
         self._chance = chance
         self._holds_loose = holds_loose
+        self._files_loose = files_loose
 
     async def read(
         self,
@@ -124,7 +145,23 @@ class Reader:
         reading = await self._read(owner, raw, structure, opens_forwarded=opens_forwarded)
         holds_loose = self._holds_loose or by_application
         is_loose = holds_loose and not reading.documents and await asyncio.to_thread(has_loose, raw, structure)
-        return replace(reading, file_names=names, has_loose_files=is_loose)
+        files: tuple[LoosePart, ...] = ()
+        if self._files_loose and not by_application and not reading.documents and reading.problem is None:
+            files = await self._readable(owner, await asyncio.to_thread(loose_parts, raw, structure))
+        return replace(reading, file_names=names, has_loose_files=is_loose, loose=files)
+
+    async def _readable(self, owner: int, parts: list[LoosePart]) -> tuple[LoosePart, ...]:
+        """What is broken stays in the message, where she finds it."""
+        found = []
+        for part in parts[:DOCUMENTS_MAX]:
+            check = _CHECKS.get(part.media_type)
+            try:
+                if check is not None:
+                    await self._ask(check, part.content, owner)
+                found.append(part)
+            except (Malformed, SandboxFailed):
+                continue
+        return tuple(found)
 
     async def _read(self, owner: int, raw: bytes, structure: Structure, *, opens_forwarded: bool) -> Reading:
         attachments = await asyncio.to_thread(find_attachments, raw, structure)
@@ -246,17 +283,28 @@ def _inside(content: bytes, depth: int) -> Iterator[Attachment]:
 
 
 def has_loose(raw: bytes, structure: Structure) -> bool:
-    """A file that could be a document, by its bytes. A picture that the text shows (a logo) and a report are none."""
+    """Whether there is a file that could be a document."""
+    return next(_loose(raw, structure), None) is not None
+
+
+def loose_parts(raw: bytes, structure: Structure) -> list[LoosePart]:
+    """Those that may be kept in a record without being described."""
+    return [part for part in _loose(raw, structure) if part.media_type in loose.TYPES]
+
+
+def _loose(raw: bytes, structure: Structure) -> Iterator[LoosePart]:
+    """Files that could be documents, by their bytes. A picture that the text shows (a logo) and a report are none."""
     if structure.root.content_type == "multipart/report":
-        return False
+        return
     shown = {id(child) for part in structure.root.walk() if part.subtype == "related" for child in part.children}
     for part in structure.root.walk():
         is_inline = part.content_id and id(part) in shown and part.disposition != "attachment"
         if part.children or part.is_multipart or is_inline:
             continue
-        if filetypes.sniff(decode_body(raw, part, CONTENT_BYTES_MAX)) in LOOSE_TYPES:
-            return True
-    return False
+        content = decode_body(raw, part, CONTENT_BYTES_MAX)
+        media_type = filetypes.sniff(content)
+        if media_type in LOOSE_TYPES:
+            yield LoosePart(part.path, part.filename or f"piece-{part.path}", media_type, content)
 
 
 def is_archive(filename: str, content: bytes) -> bool:

@@ -15,6 +15,7 @@ from mss.bridge.triage import NotDecidable
 from mss.model.clock import to_ms
 from mss.model.document import Author, Coded, DocumentStatus, Visibility
 from mss.model.ids import MailAddress, lane_of
+from mss.record import loose
 from mss.record.access import Role
 from mss.record.service import EventKind
 from mss.sandbox.pool import Sandbox
@@ -182,6 +183,22 @@ async def test_a_house_that_holds_loose_files_shows_them_after_a_look(house: Hou
     await house.run_tasks()
     assert await house.unread(zoe) == 4
     assert len(await house.documents(zoe)) == 1
+
+
+async def test_a_house_that_files_loose_files_puts_them_into_the_record_at_once(house: House, sandbox: Sandbox) -> None:
+    """Once, said to be of a message; not a broken one, a logo or a reading copy beside an archive."""
+    zoe = await house.enrol(ZOE)
+    house.read_with(sandbox, files_loose=True)
+    files = (("ordonnance.pdf", make_pdf()), ("photo.pdf", make_jpeg()), ("cassé.pdf", b"%PDF-1.4\nnothing"))
+    await house.send_documents(zoe, pdfs=files)
+    kept = await house.documents(zoe)
+    assert {view.entry.title for view in kept} == {"ordonnance.pdf", "photo.pdf"}
+    assert all(loose.is_loose(view.entry) for view in kept)
+    assert [line.actor_name for line in await house.history(zoe)] == ["Laboratoire des Tilleuls"] * 2
+    assert await house.unread(zoe) == 1
+    await house.deliver(with_logo(), LABORATORY, zoe.address)
+    await house.send_documents(zoe, make_cda(ZOE), pdfs=(("lecture.pdf", make_pdf()),))
+    assert len(await house.documents(zoe)) == 3
 
 
 def with_logo() -> bytes:

@@ -172,10 +172,10 @@ class House:
             self.store, below.opener, self.taker, screening, holder, held, self.bus, clock, chance
         )
 
-    def read_with(self, sandbox: Sandbox, *, holds_loose: bool = False) -> None:
+    def read_with(self, sandbox: Sandbox, *, holds_loose: bool = False, files_loose: bool = False) -> None:
         """Build the bridge over a sandbox; again over another one."""
         below, store, clock, public = self.cellar, self.store, self.clock, self.cellar.public
-        reader = Reader(sandbox, below.chance, holds_loose=holds_loose)
+        reader = Reader(sandbox, below.chance, holds_loose=holds_loose, files_loose=files_loose)
         cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock, [APPLICATION.key])
         self.filing = Filing(
             store,

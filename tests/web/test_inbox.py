@@ -249,7 +249,7 @@ async def test_a_loose_file_is_put_into_the_record_with_one_press(any_site: Site
     record = await browser.get("/record")
     assert "1 document" in record.shown
     document = await browser.get(record.links["Ordonnance.pdf"])
-    assert "Fichier d’un message, ajouté par vous" in document.shown
+    assert "Fichier d’un message, sans fiche" in document.shown
     assert (await browser.get(document.path + "/file")).body == pdf
     page = await browser.get(page.path)
     assert page.links["Dans votre dossier"] == document.path
