@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from mss.crypto.revocation import UNREADABLE, WEAK_HASHES, Link, Revocations, RevocationStatus
+from mss.crypto.revocation import (
+    UNREADABLE,
+    WEAK_HASHES,
+    Link,
+    RevocationLists,
+    Revocations,
+    RevocationStatus,
+)
 from mss.formats.dn import DistinguishedName
 from mss.model.errors import BadValue
 
@@ -93,8 +100,23 @@ class Examination:
         return self.certificate.subject if self.certificate else DistinguishedName(())
 
 
+_Entry = tuple[PeerCertificate, tuple[Link, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Concluded:
+    """An examination that holds for a time, and the lists that it was made by."""
+
+    examination: Examination
+    since: datetime
+    until: datetime
+    """The next moment at which a date, of the certificate or of a list, may make it another."""
+    lists: RevocationLists | None
+
+
 class Examiner:
-    """Examines what peers show; remembers what it has read, never what it concluded.
+    """Examines what peers show; remembers what it has read, and a conclusion as long as the very same lists are known
+    and no date has passed that it depends on.
 
     `authorities` are the roots and intermediates that TLS trusts; they are needed to know which revocation list
     speaks for a certificate.
@@ -102,7 +124,8 @@ class Examiner:
 
     def __init__(self, authorities: Sequence[x509.Certificate]) -> None:
         self._authorities = tuple(authorities)
-        self._read: OrderedDict[bytes, tuple[PeerCertificate, tuple[Link, ...] | None]] = OrderedDict()
+        self._read: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._concluded: OrderedDict[tuple[bytes, Purpose], _Concluded] = OrderedDict()
 
     def examine(self, der: bytes, *, purpose: Purpose, now: datetime, revocations: Revocations | None) -> Examination:
         """Facts about one certificate at one moment.
@@ -110,6 +133,16 @@ class Examiner:
         `revocations` is None where the operator chose not to ask (a development network); lists and answers that are
         missing or too old make it unknown instead.
         """
+        known = self._concluded.get((der, purpose))
+        if known is not None and known.lists is revocations and known.since <= now < known.until:
+            return known.examination
+        examination = self._examine(der, purpose, now, revocations)
+        if examination.certificate is not None and (revocations is None or isinstance(revocations, RevocationLists)):
+            until = _until(examination.certificate, revocations, now)
+            _keep(self._concluded, (der, purpose), _Concluded(examination, now, until, revocations))
+        return examination
+
+    def _examine(self, der: bytes, purpose: Purpose, now: datetime, revocations: Revocations | None) -> Examination:
         try:
             certificate, links = self._remembered(der)
         except BadValue:
@@ -130,17 +163,33 @@ class Examiner:
         except BadValue:
             return ()
 
-    def _remembered(self, der: bytes) -> tuple[PeerCertificate, tuple[Link, ...] | None]:
-        key = hashlib.sha256(der).digest()
-        if key in self._read:
-            self._read.move_to_end(key)
-            return self._read[key]
-        certificate = load_der(der)
-        entry = read(certificate), path_to_root(certificate, self._authorities)
-        self._read[key] = entry
-        if len(self._read) > CACHE_ENTRIES_MAX:
-            self._read.popitem(last=False)
+    def _remembered(self, der: bytes) -> _Entry:
+        entry = self._read.get(der)
+        if entry is None:
+            certificate = load_der(der)
+            entry = read(certificate), path_to_root(certificate, self._authorities)
+        _keep(self._read, der, entry)
         return entry
+
+
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
+
+
+def _keep(cache: OrderedDict[_Key, _Kept], key: _Key, value: _Kept) -> None:
+    """The newest; what was not asked for longest goes."""
+    cache[key] = value
+    cache.move_to_end(key)
+    if len(cache) > CACHE_ENTRIES_MAX:
+        cache.popitem(last=False)
+
+
+def _until(certificate: PeerCertificate, lists: RevocationLists | None, now: datetime) -> datetime:
+    """The first moment, `now` itself included, at which or after which something about the certificate is another."""
+    moments = [certificate.not_before, certificate.not_after]
+    for listing in () if lists is None else lists.lists:
+        moments += (listing.this_update, listing.next_update)
+    return min((moment for moment in moments if moment >= now), default=now)
 
 
 def _weaknesses(certificate: PeerCertificate, purpose: Purpose, now: datetime) -> Iterable[Weakness]:

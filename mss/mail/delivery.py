@@ -271,9 +271,8 @@ class Delivery:
 
     async def commit(self, parcels: Sequence[Parcel]) -> list[int]:
         """Put every parcel; all are durable when this returns. Raises StorageUnavailable (a repeat is safe)."""
-        numbers = await asyncio.gather(
-            *(self._store.write(lane_of(p.owner), p.put, size_bytes=p.new.body_size_bytes) for p in parcels)
-        )
+        writes = [self._store.write(lane_of(p.owner), p.put, size_bytes=p.new.body_size_bytes) for p in parcels]
+        numbers = [await writes[0]] if len(writes) == 1 else await asyncio.gather(*writes)
         self.delivered(parcels)
         for parcel, number in zip(parcels, numbers, strict=True):
             if parcel.new.body_place and (parcel.for_nobody or number != parcel.new.message):

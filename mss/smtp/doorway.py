@@ -16,6 +16,7 @@ from mss.smtp import journal
 from mss.smtp.conversation import Conversation, Handler
 from mss.smtp.limits import ConnectionCounter, Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
+from mss.smtp.smalltls import reading_room
 from mss.smtp.wire import Visit, Wire
 from mss.store.spool import SpoolRoom
 
@@ -65,6 +66,7 @@ class MailServer:
         self.postmaster = postmaster
         self.is_tls_from_start = is_tls_from_start
         self.spools = spools
+        self.reading_room = reading_room()
         self.memory = OctetBudget(self.limits.octets_in_memory_max)
         self.counter = ConnectionCounter(self.limits)
         self._tls = tls

@@ -53,7 +53,7 @@ class Limits:
     """To read our last words before the connection is cut."""
 
     connections_max: int = 1000
-    """27 kB each once encrypted, and a descriptor."""
+    """A dozen kB each once encrypted, and a descriptor."""
     connections_per_address_max: int = 50
     """A large operator delivers from a few addresses with some ten connections each."""
     connections_per_party_max: int = 50

@@ -93,9 +93,11 @@ def _peer(session: Visit) -> Peer:
 
 def _has_room(doorway: MailDoorway, session: Visit) -> Verdict:
     """May somebody who is known bring another message now?"""
-    party = Party(_peer(session).name, network_of(session.remote_address))
-    if session.party != party and not doorway.claim(session, party):
-        return Later(Reason.TOO_MANY_CONNECTIONS)
+    name, party = _peer(session).name, session.party
+    if party is None or party.name != name:  # its network is that of its connection
+        party = Party(name, network_of(session.remote_address))
+        if not doorway.claim(session, party):
+            return Later(Reason.TOO_MANY_CONNECTIONS)
     if not doorway.has_disk_space():
         return Later(Reason.DISK_FULL)
     return Accept() if doorway.meter.takes_message(party) else Later(Reason.RATE_LIMITED)

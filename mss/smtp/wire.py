@@ -25,7 +25,7 @@ from mss.smtp.commands import CommandReader
 from mss.smtp.limits import Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
 from mss.smtp.replies import Reply
-from mss.smtp.smalltls import RECORD_OCTETS, SmallTls
+from mss.smtp.smalltls import SmallTls
 from mss.store.spool import SpoolRoom
 
 BACKLOG_OCTETS_MAX = 64 * 1024
@@ -78,6 +78,7 @@ class Doorway(Protocol):
     meter: Meter
     spools: SpoolRoom | None
     is_tls_from_start: bool
+    reading_room: memoryview
 
     def tls_context(self) -> ssl.SSLContext: ...
 
@@ -239,7 +240,6 @@ class Wire(SMTP):
         finally:
             self._arriving = None
             self._deadline = float("inf")
-            self._read_bulk(False)
 
     def _message_deadline(self, reader: MessageReader) -> float:
         return self._message_begun_at + self.limits.data_s + reader.received / self.limits.data_octets_per_s
@@ -268,10 +268,9 @@ class Wire(SMTP):
             self,
             context,
             waiter,
-            server_side=True,
-            call_connection_made=False,
-            ssl_handshake_timeout=self.limits.handshake_s,  # type: ignore[arg-type]  # a float will do
-            ssl_shutdown_timeout=self.limits.closing_s,
+            self.doorway.reading_room,
+            handshake_s=self.limits.handshake_s,
+            closing_s=self.limits.closing_s,
         )
         self.session = Visit(self.loop, self.session.remote_address)
         self.session.is_encrypted = True
@@ -297,8 +296,13 @@ class Wire(SMTP):
         """Send what is left to say, then close; who does not read it in time is cut."""
         if self.transport is None or self._is_gone:
             return
-        self._flush()
-        self.transport.close()
+        if self._tls is not None and self.session.is_encrypted:
+            self._tls.hold_back()
+            self._flush()
+            self._tls.close_after_last_words()
+        else:
+            self._flush()
+            self.transport.close()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_later(self.limits.closing_s, self.transport.abort)
@@ -331,13 +335,7 @@ class Wire(SMTP):
         if reader.problem is not None and reader.received > 2 * self.limits.message_octets_max:
             self._cut(replies.REPLIES[reader.problem])
         self._deadline = self._message_deadline(reader)
-        if len(data) >= RECORD_OCTETS:
-            self._read_bulk(True)
         return is_whole
-
-    def _read_bulk(self, is_bulk: bool) -> None:
-        if self._tls is not None:
-            self._tls.reads_bulk = is_bulk
 
     def _flush(self) -> None:
         if self._out and self.transport is not None and not self._is_gone:

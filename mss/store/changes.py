@@ -25,6 +25,12 @@ ACCOUNT = 3
 _FORM = struct.Struct("<Bqq")
 _KIND = (socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 _BACKLOG_BYTES = 1 << 20
+HINTS_MAX = 200
+"""In one datagram: some 3 kB."""
+PAUSE_S = 0.005
+"""Siblings are told at once, and then no more often than this: a busy door would wake them at each of its mails."""
+LISTED_S = 0.2
+"""How long the list of siblings counts: a new one is told of nothing so long, and polls meanwhile."""
 
 Listener = Callable[[int, int], None]
 """Called with owner and folder, on the loop; must not block."""
@@ -42,6 +48,9 @@ class ChangeBus:
         self._socket: socket.socket | None = None
         self._outlet: socket.socket | None = None
         self._untold: dict[bytes, None] = {}
+        self._tells_later = False
+        self._told_at_s = self._listed_at_s = float("-inf")
+        self._siblings: list[str] = []
 
     async def start(self) -> None:
         """Begin to hear siblings."""
@@ -90,31 +99,42 @@ class ChangeBus:
         self._tell(topic, owner, folder)
         if self._directory is None:
             return
-        if not self._untold:
-            asyncio.get_running_loop().call_soon(self._tell_siblings)
         self._untold[_FORM.pack(topic, owner, folder)] = None
+        if not self._tells_later:
+            self._tells_later = True
+            loop = asyncio.get_running_loop()
+            now_s, next_s = loop.time(), self._told_at_s + PAUSE_S
+            self._told_at_s = max(now_s, next_s)
+            if now_s >= next_s:
+                loop.call_soon(self._tell_siblings)
+            else:
+                loop.call_at(next_s, self._tell_siblings)
 
     def _tell_siblings(self) -> None:
         """What a batch of commits changed, each hint once."""
-        hints, self._untold = self._untold, {}
+        hints, self._untold, self._tells_later = list(self._untold), {}, False
         if not hints or self._directory is None:
             return
         outlet = self._socket
         if outlet is None:  # a command, which tells and does not listen
             outlet = self._outlet = self._outlet or socket.socket(*_KIND)
-        for sibling in self._directory.glob("*.sock"):
-            if sibling.stem != self._name:
+        if self._told_at_s >= self._listed_at_s + LISTED_S:
+            listed = [path for path in self._directory.glob("*.sock") if path.stem != self._name]
+            self._listed_at_s, self._siblings = self._told_at_s, list(map(str, listed))
+        for start in range(0, len(hints), HINTS_MAX):
+            datagram = b"".join(hints[start : start + HINTS_MAX])
+            for sibling in self._siblings:
                 with contextlib.suppress(OSError):  # gone, restarting or full: it polls
-                    for hint in hints:
-                        outlet.sendto(hint, str(sibling))
+                    outlet.sendto(datagram, sibling)
 
     def _hear(self) -> None:
         assert self._socket is not None
         with contextlib.suppress(BlockingIOError):
             while True:
-                datagram = self._socket.recv(_FORM.size + 1)
-                if len(datagram) == _FORM.size:
-                    self._tell(*_FORM.unpack(datagram))
+                datagram = self._socket.recv(HINTS_MAX * _FORM.size + 1)
+                if len(datagram) % _FORM.size == 0:
+                    for hint in _FORM.iter_unpack(datagram):
+                        self._tell(*hint)
 
     def _tell(self, topic: int, owner: int, folder: int) -> None:
         if topic == FOLDER:

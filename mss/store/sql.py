@@ -59,19 +59,17 @@ class Hot:
         cursor.close()
         return touched
 
-    def _run(self, connection: Connection, *rows: Mapping[str, Any]) -> Any:
+    def _run(self, connection: Connection, *rows: Mapping[str, Any]) -> sqlite3.Cursor:
         if not connection.in_transaction():
             connection.begin()
         values = [[row[name] if name in row else self._fixed[name] for name in self._names] for row in rows]
-        cursor = connection.connection.cursor()
+        driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
         try:
             if len(values) == 1:
-                cursor.execute(self._text, values[0])
-            else:
-                cursor.executemany(self._text, values)
+                return driver.execute(self._text, values[0])
+            return driver.executemany(self._text, values)
         except sqlite3.Error as problem:
             raise self._told(problem) from problem
-        return cursor
 
     def _told(self, problem: sqlite3.Error) -> BaseException:
         """As SQLAlchemy tells it, without the values."""

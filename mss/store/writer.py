@@ -87,7 +87,7 @@ def _run_batch(connection: Connection, batch: Sequence[Work]) -> list[Outcome]:
 def _settle(outcomes: list[Outcome]) -> None:
     for work, result, problem in outcomes:
         if work.future.done():
-            continue  # whoever waited was cancelled; the act stands
+            continue  # whoever waited was cancelled
         if problem is None:
             work.future.set_result(result)
         else:
@@ -115,6 +115,7 @@ class SqliteWriter:
         self._wake = threading.Condition()
         self._closing = False
         self._lazy_now = False
+        self._connection: Connection | None = None  # kept between batches
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -124,7 +125,7 @@ class SqliteWriter:
                 raise StorageUnavailable("the writer has stopped")
             self._waiting.append(work)
             self._wake.notify()
-        return await asyncio.shield(work.future)
+        return await work.future  # cancelled, it is passed over when the act is done: the act stands
 
     async def close(self) -> None:
         with self._wake:
@@ -141,7 +142,8 @@ class SqliteWriter:
             try:
                 loop.call_soon_threadsafe(_settle, outcomes)
             except RuntimeError:
-                return  # the loop is gone; nobody waits any more
+                break  # the loop is gone; nobody waits any more
+        self._put_away()
 
     def _next_batch(self) -> list[Work]:
         """All that waits, of one class (durable or lazy), within the limits; empty when closing."""
@@ -182,10 +184,30 @@ class SqliteWriter:
     def _transaction(self, batch: list[Work]) -> list[Outcome]:
         if self.failed:
             raise StorageUnavailable("the writer has stopped")
-        with self._engine.connect() as connection:
+        connection = self._at_hand()
+        try:
             outcomes = _run_batch(connection, batch)
             connection.commit()
+        except BaseException:
+            self._put_away()  # which rolls back
+            raise
         return outcomes
+
+    def _at_hand(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _put_away(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    def _pragma(self, words: str) -> None:
+        """Outside of any transaction."""
+        cursor = self._at_hand().connection.cursor()
+        cursor.execute(f"PRAGMA {words}")
+        cursor.close()
 
     def _judge_failure(self, problem: BaseException) -> BaseException:
         if isinstance(problem, OperationalError) and "disk I/O error" in str(problem.orig):
@@ -195,30 +217,15 @@ class SqliteWriter:
     def _set_sync(self, *, lazy: bool) -> None:
         if lazy == self._lazy_now:
             return
-        raw = self._engine.raw_connection()
-        try:
-            cursor = raw.cursor()
-            cursor.execute(f"PRAGMA synchronous={'NORMAL' if lazy else 'FULL'}")
-            cursor.close()
-        finally:
-            raw.close()
+        self._pragma(f"synchronous={'NORMAL' if lazy else 'FULL'}")
         self._lazy_now = lazy
 
     def _checkpoint(self) -> None:
         try:
-            if self._wal.stat().st_size < CHECKPOINT_WAL_BYTES:
-                return
-            raw = self._engine.raw_connection()
-        except (OSError, DBAPIError):
-            return
-        try:
-            cursor = raw.cursor()
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            cursor.close()
-        except Exception:  # noqa: BLE001, S110 — a checkpoint is housekeeping; readers may hold it back, the next one will do
-            pass
-        finally:
-            raw.close()
+            if self._wal.stat().st_size >= CHECKPOINT_WAL_BYTES:
+                self._pragma("wal_checkpoint(TRUNCATE)")
+        except Exception:  # noqa: BLE001 — a checkpoint is housekeeping; readers may hold it back, the next one will do
+            self._put_away()
 
 
 class LaneWriter:
@@ -243,7 +250,7 @@ class LaneWriter:
             task.add_done_callback(self._tasks.discard)
         else:
             waiting.append(work)
-        return await asyncio.shield(work.future)
+        return await work.future  # cancelled, it is passed over when the act is done: the act stands
 
     async def close(self) -> None:
         self._closing = True

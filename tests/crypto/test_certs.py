@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -63,6 +64,37 @@ def test_purpose_is_looked_at_from_both_sides(pki: Pki) -> None:
     assert examine(pki, client, Purpose.SERVER).weaknesses == {Weakness.WRONG_USE}
     assert not examine(pki, client, Purpose.CLIENT).weaknesses
     assert examine(pki, pki.server_only(), Purpose.CLIENT).weaknesses == {Weakness.WRONG_USE}
+
+
+def test_a_busy_peer_is_examined_anew_only_when_something_may_be_another(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand mails in a minute cost one examination; another list, a clock set back or a date that passes costs
+    one more."""
+    looked: list[datetime] = []
+    weaknesses = certs._weaknesses
+
+    def counted(certificate: certs.PeerCertificate, purpose: Purpose, now: datetime) -> Iterable[Weakness]:
+        looked.append(now)
+        return weaknesses(certificate, purpose, now)
+
+    monkeypatch.setattr(certs, "_weaknesses", counted)
+    examiner = Examiner(pki.authority.certificates)
+
+    def ask(now: datetime, lists: RevocationLists) -> frozenset[Weakness]:
+        return examiner.examine(pki.lab.der, purpose=Purpose.CLIENT, now=now, revocations=lists).weaknesses
+
+    for second in range(60):
+        assert not ask(pki.now + timedelta(seconds=second), pki.revocations)
+    assert len(looked) == 1
+    ask(pki.now - timedelta(seconds=1), pki.revocations)
+    assert ask(pki.now, RevocationLists()) == {Weakness.REVOCATION_UNKNOWN}
+    assert not ask(pki.now, pki.revocations)
+    assert len(looked) == 4
+    over = pki.revocations.next_update
+    assert over is not None
+    assert not ask(over, pki.revocations)
+    assert ask(over + timedelta(microseconds=1), pki.revocations) == {Weakness.REVOCATION_UNKNOWN}
 
 
 def test_an_open_session_is_judged_by_today(pki: Pki) -> None:

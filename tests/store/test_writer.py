@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from mss.model.errors import BadValue, StorageUnavailable
@@ -38,6 +38,29 @@ async def test_many_writers_share_commits_and_each_gets_his_own_answer(house: Ce
     answers = await asyncio.gather(*(house.store.write(n % 7, put(f"n{n}")) for n in range(300)))
     assert answers == [f"n{n}" for n in range(300)]
     assert {f"n{n}" for n in range(300)} <= await names(house)
+
+
+async def test_writes_one_after_the_other_keep_their_connection(house: Cellar, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking it out of its pool for each batch would cost as much as the rows; after a failure it is another."""
+    if house.store.dialect != "sqlite":
+        pytest.skip("the pool of PostgreSQL serves several lanes")
+    taken = 0
+    connect = Engine.connect
+
+    def counted(engine: Engine) -> Connection:
+        nonlocal taken
+        taken += 1
+        return connect(engine)
+
+    monkeypatch.setattr(Engine, "connect", counted)
+    for number in range(20):
+        await house.store.write(0, put(f"one{number}"))
+    assert taken <= 1
+    with pytest.raises(IntegrityError):
+        await house.store.write(0, put("one1"))
+    await house.store.write(0, put("and on"))
+    assert taken <= 2
+    assert "and on" in await names(house)
 
 
 async def test_only_the_guilty_act_of_a_batch_fails(house: Cellar) -> None:
