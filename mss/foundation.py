@@ -13,7 +13,8 @@ from ssl import SSLContext
 from cryptography import x509
 
 from mss.config import Config, run_directory
-from mss.crypto.certs import Examiner, load_certificates
+from mss.crypto.certs import load_certificates
+from mss.crypto.examiner import Examiner
 from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import fetch_context

@@ -9,7 +9,8 @@ from cryptography import x509
 
 from mss.cli.common import Finding
 from mss.config import Config
-from mss.crypto.certs import Examiner, Purpose, der_of, load_certificates, name_of, responder_of
+from mss.crypto.certs import Purpose, der_of, load_certificates, name_of, responder_of
+from mss.crypto.examiner import Examiner
 from mss.crypto.revocation import RevocationLists
 from mss.directory.trust import TrustView
 from mss.formats.dn import DistinguishedName

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 import structlog
 
-from mss.crypto.certs import Examination, Examiner, Purpose
+from mss.crypto.certs import Examination, Purpose
+from mss.crypto.examiner import Examiner
 from mss.crypto.revocation import ListsAndAnswers, RevocationLists, Revocations
 from mss.directory import trust
 from mss.directory.feed import Refresh, RevocationFeed, TrustFeed

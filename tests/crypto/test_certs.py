@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss.crypto import certs
+from mss.crypto import examiner as examiner_of
 from mss.crypto.authority import Authority, Fault, Issued
-from mss.crypto.certs import Examination, Examiner, Purpose, Weakness, load_certificates
+from mss.crypto.certs import Examination, Purpose, Weakness, load_certificates
+from mss.crypto.examiner import Examiner
 from mss.crypto.revocation import RevocationLists, RevocationStatus, read_list
 from mss.formats.dn import DistinguishedName
 from mss.model.errors import BadValue
@@ -72,13 +74,13 @@ def test_a_busy_peer_is_examined_anew_only_when_something_may_be_another(
     """A thousand mails in a minute cost one examination; another list, a clock set back or a date that passes costs
     one more."""
     looked: list[datetime] = []
-    weaknesses = certs._weaknesses
+    weaknesses = examiner_of._weaknesses
 
     def counted(certificate: certs.PeerCertificate, purpose: Purpose, now: datetime) -> Iterable[Weakness]:
         looked.append(now)
         return weaknesses(certificate, purpose, now)
 
-    monkeypatch.setattr(certs, "_weaknesses", counted)
+    monkeypatch.setattr(examiner_of, "_weaknesses", counted)
     examiner = Examiner(pki.authority.certificates)
 
     def ask(now: datetime, lists: RevocationLists) -> frozenset[Weakness]:
@@ -118,7 +120,7 @@ def test_an_open_session_is_judged_by_today(pki: Pki) -> None:
 
 def test_the_memory_of_certificates_is_bounded(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer with many certificates costs time, not memory."""
-    monkeypatch.setattr(certs, "CACHE_ENTRIES_MAX", 2)
+    monkeypatch.setattr(examiner_of, "CACHE_ENTRIES_MAX", 2)
     examiner = Examiner(pki.authority.certificates)
     for shown in (pki.lab, pki.hospital, pki.revoked_lab, pki.lab):
         examiner.examine(shown.der, purpose=Purpose.CLIENT, now=pki.now, revocations=None)

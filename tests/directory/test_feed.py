@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mss.crypto.authority import Authority, KeyKind, Subject
-from mss.crypto.certs import Examination, Examiner, Purpose
+from mss.crypto.certs import Examination, Purpose
+from mss.crypto.examiner import Examiner
 from mss.crypto.xmlsig import sign_enveloped
 from mss.directory.feed import (
     FeedLimits,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from mss.crypto.authority import Authority, Fault, Issued, Subject
-from mss.crypto.certs import Examiner, Purpose
+from mss.crypto.certs import Purpose
+from mss.crypto.examiner import Examiner
 from mss.crypto.tls import relay_client_context
 from mss.directory.trust import ListFacts, SenderFacts, TrustView, judge_sender
 from mss.formats.trustlist import TrustList

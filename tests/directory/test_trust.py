@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from mss.crypto.authority import Fault, Subject
-from mss.crypto.certs import Examination, Examiner, Purpose, Weakness
+from mss.crypto.certs import Examination, Purpose, Weakness
+from mss.crypto.examiner import Examiner
 from mss.directory.trust import (
     CLOCK_SKEW_S_MAX,
     ListFacts,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mss.crypto.authority import Fault, Issued
-from mss.crypto.certs import Examiner
+from mss.crypto.examiner import Examiner
 from mss.directory.feed import ListTrust, RevocationFeed, TrustFeed
 from mss.directory.sources import FileSource
 from mss.mail.peers import TrustGate

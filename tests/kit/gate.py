@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mss.crypto.certs import Examiner
+from mss.crypto.examiner import Examiner
 from mss.directory.feed import ListTrust, RevocationFeed, TrustFeed
 from mss.directory.responders import Responders
 from mss.directory.sources import FileSource

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mss.accounts.names import Names
-from mss.crypto.certs import Examiner
+from mss.crypto.examiner import Examiner
 from mss.directory.feed import ListTrust, TrustFeed
 from mss.directory.sources import FileSource
 from mss.formats import mime
