@@ -70,8 +70,12 @@ class Responders:
         self._resting: dict[str, float] = {}
         self._turns = asyncio.Semaphore(ASKED_AT_ONCE_MAX)
         self.answers: dict[tuple[bytes, int], Answer] = {}
-        self.trouble: dict[str, str] = {}
-        """By address: why its last answer did not count."""
+        self._trouble: dict[tuple[bytes, int], tuple[str, str]] = {}
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """By address: why its last answer about one of the certificates did not count."""
+        return dict(self._trouble.values())
 
     async def inquire(self, path: Sequence[Link]) -> None:
         """Ask about each step that is due, and wait where no answer counts yet. Raises nothing."""
@@ -112,12 +116,14 @@ class Responders:
             self._resting[url] = self._clock.monotonic_s() + REST_S
         self._next_s[link.named] = self._clock.monotonic_s() + pause_s
         self._next_s.move_to_end(link.named)
-        while len(self._next_s) > ANSWERS_MAX:
-            self.answers.pop(self._next_s.popitem(last=False)[0], None)
-        self.trouble.pop(url, None)
+        self._trouble.pop(link.named, None)
         if why:
-            self.trouble[url] = why
+            self._trouble[link.named] = url, why
             self._tell(url, why)
+        while len(self._next_s) > ANSWERS_MAX:
+            forgotten, _ = self._next_s.popitem(last=False)
+            self.answers.pop(forgotten, None)
+            self._trouble.pop(forgotten, None)
 
     def _believed(self, octets: bytes, link: Link) -> Answer:
         """The answer, kept unless a newer one is. Raises BadValue."""

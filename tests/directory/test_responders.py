@@ -208,6 +208,7 @@ async def test_a_responder_named_by_the_authority_is_believed(alone: Scene) -> N
     (answer,) = alone.responders.answers.values()
     assert (answer.status.name, answer.signer) == ("GOOD", delegate.certificate.serial_number)
     assert alone.told == ["answer of a responder of another authority"], "not for the authority above"
+    assert alone.responders.trouble == {alone.responder.url: alone.told[0]}, "although it answered for the other"
 
 
 async def test_without_answer_or_list_nobody_can_tell(alone: Scene) -> None:
