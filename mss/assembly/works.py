@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import structlog
 
 from mss.assembly.process import Process, files_of
 from mss.crypto.keys import PrivateKeys
@@ -10,6 +13,7 @@ from mss.crypto.tls import relay_client_context
 from mss.foundation import OperatorCertificate, operator_certificates, routes_of
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
+from mss.store.blobs import LocalBodies
 from mss.store.workers import free_leases_of_the_dead, worker_name
 
 if TYPE_CHECKING:
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     from mss.smtp.identities import Identities
     from mss.vault.opener import Opener
 
+SWEEP_S = 24 * 3600.0
+
+log = structlog.get_logger("works")
+
 
 async def build(process: Process) -> None:
     """Begin the work of this process's roles."""
@@ -28,8 +36,21 @@ async def build(process: Process) -> None:
     await free_leases_of_the_dead(process.ground.store)
     if sandbox is not None:
         _runner(process, sandbox, keys)
+        process.keep(_sweep_bodies(process))
     if "relay-out" in process.roles:
         _relay_out(process, keys)
+
+
+async def _sweep_bodies(process: Process) -> None:
+    """Once a day: what a crash left of bodies that were being written."""
+    bodies, clock = process.ground.bodies, process.ground.clock
+    while isinstance(bodies, LocalBodies):
+        try:
+            if swept := await bodies.sweep_unfinished(clock.now().timestamp()):
+                log.info("bodies.swept", files=swept)
+        except OSError as problem:
+            log.warning("bodies.not-swept", error=type(problem).__name__)
+        await asyncio.sleep(SWEEP_S)
 
 
 def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:

@@ -1,8 +1,9 @@
 """Where do large bodies lie? Ciphertext only, written and synced before the row that names it.
 
 Local files are written by our own few lines, since a body that is not on disk at the 250 is a lost message:
-temporary name, write, fdatasync, link, fsync of the directory. Objects go to S3 through obstore. A body without
-a row (a crash between the two) is rubbish that the store's housekeeping may sweep; a row without a body cannot be.
+temporary name, write, fdatasync, link, fsync of the directory. Objects go to S3 through obstore. What a crash left
+half-written is swept; a whole body without a row (a crash between the two) stays: it is rubbish, and only a look at all
+rows could tell so. A row without a body cannot be.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from mss.model.errors import NotFound, StorageUnavailable
 
 INLINE_BYTES_MAX = 96 * 1024
 """Up to here a body lies in its row: one sync instead of three. A 50 kB mail fits with its base64."""
+
+
+UNFINISHED_S = 24 * 3600.0
+"""No body takes so long to be written."""
 
 
 class BodyStore(Protocol):
@@ -73,6 +78,22 @@ class LocalBodies:
         finally:
             temporary.unlink(missing_ok=True)
         _sync_directory(path.parent)
+
+    async def sweep_unfinished(self, now_s: float) -> int:
+        """Remove what a crash left half-written: files under a temporary name, which no row ever names, of more than a
+        day. Should one be written at this moment all the same, that act fails and its sender comes again."""
+        return await asyncio.to_thread(self._sweep_unfinished, now_s)
+
+    def _sweep_unfinished(self, now_s: float) -> int:
+        swept = 0
+        for path in self._directory.glob("[0-9]*/[0-9]*/.*"):
+            try:
+                if path.stat().st_mtime < now_s - UNFINISHED_S:
+                    path.unlink()
+                    swept += 1
+            except FileNotFoundError:
+                continue  # finished meanwhile
+        return swept
 
     def _make_directories(self, directory: Path) -> None:
         """Create what is missing and sync each parent, so that the whole path survives a power cut."""

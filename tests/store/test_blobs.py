@@ -47,6 +47,21 @@ async def test_what_is_deleted_is_gone(bodies: BodyStore) -> None:
         await bodies.get("0001/002/a")
 
 
+async def test_only_what_a_crash_left_half_written_is_swept(tmp_path: Path) -> None:
+    """Temporary files of more than a day; never a whole body, however old, nor what is being written now."""
+    bodies, place = LocalBodies(tmp_path / "bodies"), place_of(3, 1 << 61, 12345)
+    await bodies.put(place, b"whole")
+    whole = tmp_path / "bodies" / place
+    left, new = whole.with_name(f".{whole.name}.77"), whole.with_name(".1-2.78")
+    for path in (left, new):
+        path.write_bytes(b"half")
+    for path in (left, whole):
+        os.utime(path, (0, 0))
+    assert await bodies.sweep_unfinished(new.stat().st_mtime + 60) == 1
+    assert sorted(path.name for path in whole.parent.iterdir()) == sorted((whole.name, new.name))
+    assert await bodies.get(place) == b"whole"
+
+
 async def test_a_full_disk_is_no_acknowledgement(tmp_path: Path) -> None:
     """What cannot be written raises, and leaves no half body under the name."""
     blocked = tmp_path / "bodies"
