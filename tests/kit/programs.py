@@ -20,6 +20,7 @@ PACKAGES = {
     "gpg": "gnupg",
     "initdb": "postgresql",
     "mbsync": "isync",
+    "offlineimap": "offlineimap3",
     "openssl": "openssl",
     "postfix": "postfix",
     "strace": "strace",

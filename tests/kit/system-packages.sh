@@ -14,6 +14,7 @@ dovecot|dovecot-imapd|mail brought from a foreign server that runs Dovecot
 gpg|gnupg|OpenPGP
 initdb|postgresql|everything on PostgreSQL
 mbsync|isync|IMAP synchronisation with mbsync
+offlineimap|offlineimap3|IMAP synchronisation with OfflineIMAP
 openssl|openssl|foreign TLS clients and hostile certificates
 postfix|postfix|mail to and from a foreign operator that runs Postfix
 strace|strace|proof that data is synced before the 250
