@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
-from tests.bench import intake, listing, peers, postfix, strain
+from tests.bench import imap, intake, listing, peers, postfix, strain
 from tests.bench.processes import NAMES, cpu_of, memory_of, start_up_cpu
 from tests.kit.demo import Demo
 
@@ -107,4 +108,7 @@ def row(name: str, figure: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["imap"]:
+        imap.main(row)
+    else:
+        main()

@@ -57,17 +57,17 @@ class Listing:
 
 def measure(demo: Demo) -> list[Listing]:
     """Fill, list, reseal, list again; each first list after a new start of the desk, so that nothing is remembered."""
-    asyncio.run(_fill(demo))
+    asyncio.run(fill(demo))
     found = []
     for name in ("before reseal", "after reseal"):
-        _restart_desk(demo)
+        restart_desk(demo)
         found += [_list(demo, f"{name}, first"), _list(demo, f"{name}, again")]
         if name == "before reseal":
-            asyncio.run(_reseal(demo))
+            asyncio.run(reseal(demo))
     return found
 
 
-async def _fill(demo: Demo) -> None:
+async def fill(demo: Demo) -> None:
     ground = await lay(config.load(Path(demo.told["operator"]["config"])), "bench", hears=False)
     try:
         public: PublicKeys = ground.public
@@ -86,7 +86,7 @@ async def _fill(demo: Demo) -> None:
         await ground.close()
 
 
-async def _reseal(demo: Demo) -> None:
+async def reseal(demo: Demo) -> None:
     ground = await lay(config.load(Path(demo.told["operator"]["config"])), "bench", hears=False)
     try:
         box = await ground.recipients.mailbox(MailAddress.parse(DOCTOR))
@@ -103,7 +103,7 @@ async def _reseal(demo: Demo) -> None:
         await ground.close()
 
 
-def _restart_desk(demo: Demo) -> None:
+def restart_desk(demo: Demo) -> None:
     old = demo.pids()["desk"]
     os.kill(old, signal.SIGKILL)
     until(lambda: demo.pids().get("desk", old) != old and _answers(demo), 60)
