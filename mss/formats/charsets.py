@@ -47,6 +47,8 @@ _CODEC_OF = _table()
 
 def decode(octets: bytes, charset: str = "", *, cut: bool = False) -> str:
     """Text of `octets`. `cut` says that they are the beginning of something longer: a character may be halved."""
+    if not charset and octets.isascii():  # nearly every field
+        return octets.decode("ascii")
     codec = _CODEC_OF.get(charset.lower().replace("-", "_").replace(" ", "_"), "")
     if codec:
         try:

@@ -16,6 +16,7 @@ from mss.formats.headers import RawAddress, parse_address_list, unfold
 from mss.formats.parameters import Parameters
 from mss.formats.parts import Field, Mime, Part, Structure
 
+_PLAIN = re.compile(rb'[^\x00\r\n"\\\x80-\xff]*+\Z')
 _SPACES = re.compile(rb"[ \t]{2,}|\t")
 ADDRESSES_SHOWN_MAX = 1000  # the scan refused more; this only bounds what is rendered without a scan
 
@@ -144,6 +145,8 @@ def _nstring(value: bytes | None) -> bytes:
 
 def _string(value: bytes) -> bytes:
     """A quoted string, or a literal when it holds 8-bit octets or line ends (RFC 9051 §4.3, §9 QUOTED-CHAR)."""
+    if _PLAIN.match(value):  # nearly every word
+        return b'"' + value + b'"'
     if not value.isascii() or b"\n" in value or b"\r" in value or b"\0" in value:
         return b"{%d}\r\n%b" % (len(value), value)
     if b'"' in value or b"\\" in value:
