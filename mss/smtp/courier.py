@@ -119,8 +119,7 @@ class Courier:
         self._is_stopping = True
         self._awake.set()
         for destination in list(self._destinations.values()):
-            for row in destination.give_back():
-                await self._settling.put_off_untried(row, Reason.SHUTTING_DOWN.value)
+            await self._give_back(destination, Reason.SHUTTING_DOWN.value)
         for destination in list(self._destinations.values()):
             destination.send_idle_home()
         working = [task for destination in self._destinations.values() for task in destination.workers]
@@ -214,8 +213,7 @@ class Courier:
                 return
             destination.rest(self._clock.monotonic_s())
             await self._settling.settle(mail, all_later(mail, problem.setback, row.next_hop))
-            for waiting in destination.give_back():
-                await self._settling.put_off_untried(waiting, problem.setback.told)
+            await self._give_back(destination, problem.setback.told)
             return
         is_back = destination.works()
         try:
@@ -228,6 +226,12 @@ class Courier:
             raise
         if link is not None:
             await links.keep(identity, link)
+
+    async def _give_back(self, destination: Destination, why: str) -> None:
+        """Put off what waits there."""
+        with destination.giving_back() as rows:
+            for row in rows:
+                await self._settling.put_off_untried(row, why)
 
     def _concerns_one_certificate(self, setback: Setback) -> bool:
         """Another certificate of ours may be welcome there: its mail goes on."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mss.smtp import journal
@@ -57,6 +58,7 @@ class Destination:
         self._freed = freed
         self._waiting: deque[Queued] = deque()
         self._sending: list[Queued] = []
+        self._giving_back: list[Queued] = []
         self._idle: set[asyncio.Event] = set()
         self._failures = 0
         self._rests_until_s = float("-inf")
@@ -74,21 +76,28 @@ class Destination:
     @property
     def rows(self) -> int:
         """Leased now."""
-        return len(self._waiting) + len(self._sending)
+        return len(self._waiting) + len(self._sending) + len(self._giving_back)
 
     def leased(self) -> Iterable[Queued]:
-        return [*self._waiting, *self._sending]
+        return [*self._waiting, *self._sending, *self._giving_back]
 
     def drop(self, row: Queued) -> None:
         """Somebody else has it now."""
         if row in self._waiting:
             self._waiting.remove(row)
 
-    def give_back(self) -> list[Queued]:
-        """Everything that waits."""
+    @contextmanager
+    def giving_back(self) -> Iterator[list[Queued]]:
+        """Everything that waits, to be put off now. Until all of it is, it counts as leased: after a jump of the clock
+        it could be leased again before its sender is written down as told, and he would be told twice."""
         rows = list(self._waiting)
         self._waiting.clear()
-        return rows
+        self._giving_back += rows
+        try:
+            yield rows
+        finally:
+            for row in rows:
+                self._giving_back.remove(row)
 
     def wants_more(self, now_s: float) -> bool:
         return len(self._waiting) < self._pace.rows_per_domain_max and now_s >= self._rests_until_s
