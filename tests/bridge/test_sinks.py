@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,12 +27,13 @@ from mss.sandbox.pool import Sandbox
 from mss.store import handovers
 from mss.store.handovers import HandoverState
 from tests.kit.documents import HUGO, OUR_OID, ZOE
-from tests.kit.hl7peer import Hl7Peer
+from tests.kit.hl7peer import Hl7Peer, Message
 from tests.kit.hospital import EVERYTHING, Hospital, demanding, report
 from tests.kit.house import APPLICATION, LABORATORY, House, open_house, words_of
 from tests.kit.pki import HOSPITAL as RECORD
 from tests.kit.pki import LAB as STRANGER
 from tests.kit.pki import Pki
+from tests.kit.reading import CHECKOUT
 
 HOUR_S = 3600
 
@@ -190,6 +193,39 @@ async def test_a_process_that_died_before_it_wrote_the_answer_down_repeats_the_m
     assert not await hospital.open_rows()
 
 
+async def test_killed_in_the_middle_again_and_again_nothing_is_missing_or_doubled(
+    hospital: MllpHospital, hospital_pki: Pki, tmp_path: Path
+) -> None:
+    """kill -9 of the process that hands over: after the record kept a message, and as it answers."""
+    house, peer = hospital.house, hospital.peer
+    zoe = await house.enrol(ZOE)
+    for number in range(1, 7):
+        await house.send_documents(zoe, report(number))
+    (tmp_path / "authorities.pem").write_bytes(hospital_pki.authority.bundle_pem)
+    living: list[asyncio.subprocess.Process] = []
+
+    def says(message: Message) -> list[str]:
+        """The second and the fifth message kill their bringer."""
+        if len(peer.seen) not in (2, 5):
+            return ["AA"]
+        living[-1].kill()
+        return ["cut-after"] if len(peer.seen) == 2 else ["AA"]
+
+    peer.says = says
+    async with asyncio.timeout(150):
+        while await hospital.open_rows():
+            if not living or living[-1].returncode is not None:
+                words = ("-m", "tests.kit.sinkchild", house.store.url, str(tmp_path), str(peer.port))
+                living.append(await asyncio.create_subprocess_exec(sys.executable, *words, cwd=CHECKOUT))
+            await asyncio.sleep(0.1)
+    living[-1].kill()
+    await asyncio.gather(*(one.wait() for one in living))
+    assert len(living) == 3
+    assert [one.document for one in peer.kept] == [named(number) for number in range(1, 7)]
+    assert len(peer.seen) > 6
+    assert all(len(octets) == 1 for octets in peer.octets.values())
+
+
 async def test_a_refusal_is_told_to_its_sender_with_the_records_code(hospital: MllpHospital) -> None:
     """AE 902: our record has it, the hospital's does not; the sender reads which, at once, at 24 and at 72 hours."""
     house, peer = hospital.house, hospital.peer
@@ -299,7 +335,7 @@ async def test_a_record_that_never_had_a_document_is_asked_to_withdraw_nothing(h
     assert not await hospital.open_rows()
 
 
-@pytest.mark.parametrize("answers", [["AR"], ["CR"], ["CE"], ["hang"], ["CA"], ["XX"]])
+@pytest.mark.parametrize("answers", [["AR"], ["CR"], ["CE"], ["hang"], ["CA"], ["XX"], ["other"]])
 async def test_what_is_no_answer_about_the_document_is_tried_again(hospital: MllpHospital, answers: list[str]) -> None:
     """ "Later", a word of the system in front, silence, nonsense: no dead letter, nobody is told, and it arrives."""
     house, peer = hospital.house, hospital.peer

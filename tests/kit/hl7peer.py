@@ -119,11 +119,14 @@ class Hl7Peer:
 
     @staticmethod
     def _ack(message: Message, word: str) -> bytes:
+        """`other` accepts, but a message that was never sent."""
         code, _, error = word.partition(" ")
+        number = message.of("MSH", 10)
+        code, number = ("AA", "0") if word == "other" else (code, number)
         event = message.of("MSH", 9).split("^")[1]
         lines = [
             rf"MSH|^~\&|DPI|CHU|PFI|CHU|20210606||ACK^{event}^ACK|1|P|2.6|||||FRA|UNICODE UTF-8",
-            f"MSA|{code}|{message.of('MSH', 10)}",
+            f"MSA|{code}|{number}",
         ]
         if error:
             lines.append(f"ERR||PID^1^3|207^Application error|E|{error}^MARCHAND-ESSAI Zoé inconnue^x")
