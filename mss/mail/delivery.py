@@ -262,7 +262,11 @@ class Delivery:
             conversation=placing.conversation,
         )
         digested = received.digest(letter.peer_name, str(letter.sender or ""), addressed_to, letter.fingerprint)
-        put = Put(self._clock, new, key, digested, placing, hold or duty, letter.peer_name)
+        reseals = None
+        if duty is None and not key.kept:
+            due_ms = new.received_ms + RESEAL_AFTER_MS
+            reseals = tasks.NewTask(new_id(self._clock, self._chance), TASK_RESEAL, b"{}", due_ms)
+        put = Put(self._clock, new, key, digested, placing, hold or duty, letter.peer_name, reseals=reseals)
         return Parcel(owner, new, key, put)
 
     def message_id_hmac(self, message_id: str) -> bytes:

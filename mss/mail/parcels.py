@@ -88,6 +88,9 @@ class Put(Together):
     actor: str
     owes: tasks.NewTask | None = None
     """A duty besides, for a message that can be seen at once."""
+    reseals: tasks.NewTask | None = None
+    """To wrap a new key of a professional's mailbox when its hour is over; a patient's keys are wrapped as the bridge
+    files."""
 
     @property
     def owner(self) -> int:
@@ -128,6 +131,8 @@ def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
     used: dict[int, int] = {}
     entries: dict[tuple[int, str], list[folders.NewEntry]] = {}
     duties: list[tuple[int, tasks.NewTask]] = []
+    by_key = {(put.owner, put.key.epoch): put.reseals for put in puts if put.reseals is not None}
+    duties += [(owner, duty) for (owner, _), duty in by_key.items()]
     for put in puts:
         new = put.new
         used[put.owner] = used.get(put.owner, 0) + new.size_bytes

@@ -8,7 +8,7 @@ from email import message_from_bytes
 import pytest
 
 from mss.accounts.teams import Teams
-from mss.mail.delivery import TASK_FILE, TASK_UNREACHABLE
+from mss.mail.delivery import TASK_FILE, TASK_RESEAL, TASK_UNREACHABLE
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.verdict import Accept, Later, Reason, Refuse
@@ -202,7 +202,7 @@ async def test_one_letter_goes_here_and_there(room: MailRoom) -> None:
     (outgoing,) = await room.queued()
     assert (outgoing.next_hop, outgoing.sender, outgoing.recipients) == (LAB.domain, DOCTOR, (LAB, TEAM))
     assert len(await room.bodies(wilson)) == len(await room.bodies(claire.owner)) == 1
-    assert sorted(task.kind for task in await room.tasks()) == [TASK_FILE, TASK_UNREACHABLE]
+    assert sorted(task.kind for task in await room.tasks()) == [TASK_FILE, TASK_RESEAL, TASK_UNREACHABLE]
 
 
 async def test_the_rest_of_a_long_list_is_sent_too(room: MailRoom) -> None:
