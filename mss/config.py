@@ -28,7 +28,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 class Config(BaseModel):
     """One operator."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
 
     name: str
     """Of the operator, for people."""

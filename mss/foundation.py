@@ -21,7 +21,6 @@ from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
 from mss.directory.responders import Responders, to_nobody
 from mss.directory.sources import AddressSource, FileSource, Kept, KeptByOthers, Source
-from mss.formats.discovery import Door, Servers
 from mss.mail.bell import Bell
 from mss.mail.clamd import Loopback, Unix, Where
 from mss.mail.delivery import Delivery
@@ -130,23 +129,6 @@ def clamd_of(section: Antivirus) -> Where:
         return Unix(section.socket)
     assert section.tcp is not None, "the settings name one of the two"
     return Loopback(section.tcp.host, section.tcp.port)
-
-
-def mail_servers(config: Config) -> Servers:
-    """Where mail programs of our professionals find us: implicit TLS first (RFC 8314 §3)."""
-    sections = (config.imap, config.submission)
-    imap, submission = (
-        tuple(
-            Door(config.host, listen.port, starts_tls)
-            for listen, starts_tls in ((section.implicit_tls, False), (section.starttls, True))
-            if listen is not None
-        )
-        if section is not None
-        else ()
-        for section in sections
-    )
-    domains = tuple(domain for domain in config.domains if domain != config.patient_domain)
-    return Servers(config.name, domains, imap, submission)
 
 
 def house_of(config: Config) -> House:

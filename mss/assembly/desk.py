@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mss import __version__
+from mss.assembly.mailservers import mail_servers
 from mss.assembly.process import Process
 from mss.config import Config
 from mss.crypto.keys import PrivateKeys
-from mss.foundation import mail_servers
 from mss.model.clock import Clock
 from mss.sandbox.pool import Sandbox
 from mss.sections import Listen

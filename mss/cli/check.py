@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from mss.assembly.mailservers import mail_servers
 from mss.cli.checkantivirus import look_at_antivirus
 from mss.cli.checktrust import look_at_trust
 from mss.cli.common import Finding, store_exists
@@ -19,7 +20,7 @@ from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.keys import load_private
 from mss.crypto.tls import service_server_context
 from mss.formats.discovery import srv_records
-from mss.foundation import certificates, mail_servers
+from mss.foundation import certificates
 from mss.model.clock import Chance, Clock
 from mss.model.errors import BadValue, MssError
 from mss.sections import Tls

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import NewType
 
 from stdnum import luhn
-from stdnum.fr import siret
 
 from mss.model.errors import BadValue
 
@@ -216,6 +215,8 @@ class Siret:
     value: str
 
     def __post_init__(self) -> None:
+        from stdnum.fr import siret  # brings the numbers of all of France, which the edge never asks for
+
         if not re.fullmatch(r"[0-9]{14}", self.value, re.ASCII) or not siret.is_valid(self.value):
             raise BadValue("not a SIRET number")
 

@@ -65,6 +65,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.VIRUS_FOUND: N_("L’antivirus a trouvé quelque chose. Personne ne voit le message."),
     Reason.NOT_SCANNED: N_("L’antivirus n’a pas encore pu regarder. Le message partira de lui-même après."),
     Reason.KEPT_BY_STAFF: N_("Un membre de l’équipe le retient dans la file d’envoi."),
+    Reason.SINK_REFUSED: N_(
+        "Le dossier de l’établissement a refusé le document : `mss sink retry` quand c’est réparé."
+    ),
+    Reason.SINK_AWAY: N_("Le dossier de l’établissement ne répond pas depuis un jour. Nous continuons d’essayer."),
     Reason.PARKED: N_("Quelque chose de chez nous ne va pas : il ne part pas. Regardez le journal."),
 }
 """Why something waits, as staff read it; what is not here is told in the words of the case."""
