@@ -256,6 +256,7 @@ async def test_a_browser_shows_the_desk_well(
                     ("list", "/desk"),
                     ("case", f"/desk/held/{first.id}"),
                     ("preview", f"/desk/held/{first.id}/document/1"),
+                    ("directory", "/desk/directory?name=ma"),
                 ):
                     await page.goto(counter.url + path)
                     await keep(page, f"staff-{title}-{name}")
