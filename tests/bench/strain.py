@@ -92,7 +92,7 @@ def _send_large(target: Target, arrives: Event, enough: Event) -> None:
 
 def peak_mb(demo: Demo) -> float:
     """By how much the edge's memory rises at most while eight 25 MB mails arrive at once, two recipients each."""
-    target, edge = _target(demo), demo.told["operator"]["pids"]["edge"]
+    target, edge = _target(demo), demo.pids()["edge"]
     asyncio.run(_at_once(target, 8_500))  # whatever a first mail needs is there
     Path(f"/proc/{edge}/clear_refs").write_text("5")
     before = proc.peak_mb(edge)
