@@ -25,9 +25,9 @@ from mss.mail.delivery import INCOMING, TASK_RESEAL, Delivery
 from mss.mail.parcels import Letter, Placing
 from mss.model.clock import SystemChance, SystemClock, to_ms
 from mss.model.ids import MailAddress, lane_of
-from mss.store import tasks
+from mss.store import messages, tasks
 from mss.store.ids import new_id
-from mss.store.sealing import IntakeKey, Sealer
+from mss.store.sealing import SCHEME_SEALED, IntakeKey, Sealer
 from tests.bench.intake import plain
 from tests.bench.processes import cpu_s
 from tests.kit.demo import Demo, until
@@ -94,8 +94,7 @@ async def reseal(demo: Demo) -> None:
         duty = tasks.NewTask(new_id(ground.clock, ground.chance), TASK_RESEAL, b"{}", to_ms(ground.clock.now()))
         await ground.store.write(lane_of(box.owner), lambda c: tasks.add_task(c, box.owner, duty))
         for _ in range(600):
-            waiting = await ground.store.read(lambda c: tasks.next_due_ms(c, tasks.T))
-            if waiting is None:
+            if not await ground.store.read(lambda c: messages.keys_to_reseal(c, box.owner, SCHEME_SEALED, 1)):
                 return
             await asyncio.sleep(0.1)
         raise AssertionError("not resealed within a minute")
