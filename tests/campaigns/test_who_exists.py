@@ -42,16 +42,14 @@ pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1800)]
 
 @dataclass(frozen=True)
 class Size:
-    """Addresses of each kind, tries at each, and how far from a coin chance may lead. The small size allows for its few
-    addresses (a standard error is 0.04) and for some 0.08 that DATA tells of a present one, which is still to be found;
-    the full size holds to the goal."""
+    """Addresses of each kind, tries at each, and how far from a coin chance may lead (four standard errors)."""
 
     people: int
     tries: int
     band: float
 
 
-SIZES = {"small": Size(100, 3, 0.25), "full": Size(1000, 5, 0.05)}
+SIZES = {"small": Size(100, 3, 0.17), "full": Size(1000, 5, 0.05)}
 PLENTY = Caps(10**9, 10**9, 10**12, 10**12)
 
 
