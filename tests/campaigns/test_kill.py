@@ -27,8 +27,7 @@ class Size:
 SIZES = {"small": Size(20, 4_000), "full": Size(200, 40_000)}
 CONTROL_KILLS = 40
 """The planted bug must show within so many; it usually does with the first of the edge."""
-CONTROL_ROUND = Size(4, 300)
-"""Each process once; what the edge had in hand when it died is lost nearly always, and there are ten rounds."""
+CONTROL_ROUND = Size(8, 800)
 
 
 @pytest.fixture
