@@ -20,8 +20,6 @@ STANDS_IN = MailAddress.parse(f"ines@{HOSPITAL}")
 COLLEAGUE = MailAddress.parse("dr.paul@labo.mssante.example")
 AWAY = Absence(date(2026, 1, 5), date(2026, 1, 9), "Le secrétariat répond au 01 23 45 67 89.", STANDS_IN)
 """The tests' clock begins on the morning of 5 January 2026."""
-ON_ONE_ENGINE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what is judged of words and dates, and asks the store nothing that another test here does not."""
 
 
 async def away(house: House, absence: Absence = AWAY, kind: MailboxKind = MailboxKind.PERSONAL) -> OwnerId:
@@ -95,7 +93,6 @@ async def test_a_crash_neither_loses_nor_doubles_the_answer(house: House, crashe
     assert len(await told(house)) == 1
 
 
-@ON_ONE_ENGINE
 async def test_days_are_whole_days_in_france(house: House) -> None:
     """From the first midnight to the last, wherever the server stands."""
     await away(house)
@@ -142,7 +139,6 @@ MACHINES: list[tuple[str, tuple[tuple[str, str], ...], str | None]] = [
 ]
 
 
-@ON_ONE_ENGINE
 async def test_no_machine_is_ever_told(house: House) -> None:
     """RFC 3834 §2: an answer to a machine is a loop, or noise. A person among them is."""
     await away(house)
@@ -156,7 +152,6 @@ async def test_no_machine_is_ever_told(house: House) -> None:
     assert len(await told(house)) == 1
 
 
-@ON_ONE_ENGINE
 async def test_an_mdn_is_not_answered(house: House) -> None:
     """Though it has a sender."""
     await away(house)
@@ -165,7 +160,6 @@ async def test_an_mdn_is_not_answered(house: House) -> None:
     assert not await told(house)
 
 
-@ON_ONE_ENGINE
 async def test_only_mail_addressed_to_her_is_answered(house: House) -> None:
     """A secret copy is not; an alias in Cc is."""
     ada = await away(house)
@@ -176,7 +170,6 @@ async def test_only_mail_addressed_to_her_is_answered(house: House) -> None:
     assert len(await told(house)) == 1
 
 
-@ON_ONE_ENGINE
 async def test_two_who_are_away_do_not_talk_to_each_other(house: House) -> None:
     """One answer to one mail, and that is all."""
     await away(house)
@@ -225,7 +218,6 @@ async def test_what_senders_will_be_told_is_sealed(house: House) -> None:
     assert b"secr" not in row.absence_sealed
 
 
-@ON_ONE_ENGINE
 async def test_an_absence_that_cannot_be_is_refused(house: House) -> None:
     """Ends before it begins, too long, a patient stands in, software, a patient."""
     day = AWAY.first
