@@ -42,8 +42,8 @@ pages: $(VENV)/.dev
 	$(BIN)/python -m tests.kit.settings_page
 
 lock: $(VENV)/.dev
-	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres -o requirements/core.lock
-	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --group dev -o requirements/dev.lock
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --extra ldap -o requirements/core.lock
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --extra ldap --group dev -c requirements/core.lock -o requirements/dev.lock
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=… to name it")'
