@@ -3,7 +3,8 @@
 Takes what is due from the queue under a lease, carries it to a host whose certificate the trust list names for the
 recipient's domain, and ends each row with a result: relayed, failed (its sender is owed a notice), or put off. There is
 no way to a domain outside the trust list. Each domain has its own few connections, kept while there is mail for it,
-so that a host that is dead or slow keeps nobody else waiting.
+so that a host that is dead or slow keeps nobody else waiting. One that lies idle is used for another domain at the same
+host, if its certificate is right for that one too.
 
 If we die between the other server's 250 and our own note of it, the mail goes out again; whoever receives it knows
 it already.
@@ -12,7 +13,7 @@ it already.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,10 +25,10 @@ from mss.model.verdict import Accept, Reason, Refuse, Verdict
 from mss.smtp import journal
 from mss.smtp.blocks import fault_of_outgoing
 from mss.smtp.destination import Destination, Pace
-from mss.smtp.identities import Identities, Identity, Links
+from mss.smtp.identities import Harbour, Identities, Identity, Links
 from mss.smtp.link import Link, LinkFailed, Patience
 from mss.smtp.outcome import Sent, Setback
-from mss.smtp.routes import NoRoute, Signposts
+from mss.smtp.routes import Host, NoRoute, Signposts
 from mss.smtp.settling import Outcomes, Settling, all_later, all_refused
 from mss.store.tasks import Queued
 
@@ -86,6 +87,7 @@ class Courier:
         self._patience = patience or Patience()
         self._slots = asyncio.Semaphore(self._pace.connections_max)
         self._destinations: dict[str, Destination] = {}
+        self._harbour = Harbour()
         self._awake = asyncio.Event()
         self._more_may_wait = False
         self._is_stopping = False
@@ -156,7 +158,7 @@ class Courier:
 
     def _destination(self, next_hop: str) -> Destination:
         if next_hop not in self._destinations:
-            known = Destination(next_hop, self._pace, self._slots, self._carry, self._freed)
+            known = Destination(next_hop, self._pace, self._slots, self._harbour, self._carry, self._freed)
             self._destinations[next_hop] = known
         return self._destinations[next_hop]
 
@@ -273,15 +275,19 @@ class Courier:
         self, destination: Destination, mail: Outgoing, identity: Identity, link: Link | None
     ) -> tuple[Link | None, Sent]:
         """One attempt; on a kept connection that turns out to be dead, one more on a new one. Raises LinkFailed."""
-        if link is not None and link.is_open and isinstance(await self._judge(mail, link), Accept):
+        hosts: list[Host] | None = None
+        if link is None or not link.is_open or not isinstance(await self._judge(mail, link), Accept):
+            if link is not None:
+                await link.close()
+            hosts = await self._hosts(destination.name)
+            link = await self._borrow(mail, identity, hosts)
+        if link is not None:
             try:
                 return link, await link.send(mail.envelope, mail.raw)
             except LinkFailed as problem:
                 if problem.setback.why != "no-connection":
                     raise
-        if link is not None:
-            await link.close()
-        link = await self._open(mail, identity, destination.name)
+        link = await self._open(mail, identity, hosts or await self._hosts(destination.name))
         verdict = await self._judge(mail, link)
         if not isinstance(verdict, Accept):
             await link.close()
@@ -292,18 +298,33 @@ class Courier:
             link.drop()
             raise
 
+    async def _hosts(self, domain: str) -> list[Host]:
+        """Where its mail goes. Raises LinkFailed."""
+        try:
+            return await self._errand.signposts.hosts(domain)
+        except NoRoute as problem:
+            raise LinkFailed(Setback(Reason.PEER_UNREACHABLE, str(problem))) from problem
+
+    async def _borrow(self, mail: Outgoing, identity: Identity, hosts: Sequence[Host]) -> Link | None:
+        """A connection to one of these hosts that another domain's worker has no use for now, if the certificate that
+        answered there is right for this mail's domains as well: that it was for the other's says nothing."""
+        for host in hosts:
+            for keeper, link in self._harbour.at(host, identity):
+                verdict = await self._judge(mail, link)
+                if not isinstance(verdict, Accept):
+                    journal.not_shared(mail.row.id, mail.row.next_hop, host.name, verdict)
+                elif keeper.lend(link):
+                    return link
+        return None
+
     async def _judge(self, mail: Outgoing, link: Link) -> Verdict:
         """Before each message, also on a connection that is open: a domain may have been struck off since."""
         await self._errand.trust.inquire(link.certificate_der)
         verdicts = (self._errand.trust.server(domain, link.certificate_der) for domain in _domains(mail))
         return next((verdict for verdict in verdicts if not isinstance(verdict, Accept)), Accept())
 
-    async def _open(self, mail: Outgoing, identity: Identity, domain: str) -> Link:
+    async def _open(self, mail: Outgoing, identity: Identity, hosts: Sequence[Host]) -> Link:
         """The first host that answers with the right certificate. Raises LinkFailed with the last one's trouble."""
-        try:
-            hosts = await self._errand.signposts.hosts(domain)
-        except NoRoute as problem:
-            raise LinkFailed(Setback(Reason.PEER_UNREACHABLE, str(problem))) from problem
         trouble = Setback(Reason.PEER_UNREACHABLE, "no-host")
         for host in hosts:
             try:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mss.smtp import journal
-from mss.smtp.identities import Links
+from mss.smtp.identities import Harbour, Links
 from mss.store.tasks import Queued
 
 
@@ -47,6 +47,7 @@ class Destination:
         name: str,
         pace: Pace,
         slots: asyncio.Semaphore,
+        harbour: Harbour,
         carry: Carry,
         freed: Callable[[Destination], None],
     ) -> None:
@@ -54,6 +55,7 @@ class Destination:
         self.workers: set[asyncio.Task[None]] = set()
         self._pace = pace
         self._slots = slots
+        self._harbour = harbour
         self._carry = carry
         self._freed = freed
         self._waiting: deque[Queued] = deque()
@@ -150,7 +152,7 @@ class Destination:
 
     async def _work(self) -> None:
         """Carry row after row over one connection (for each certificate of ours that it needs)."""
-        links = Links()
+        links = Links(self._harbour)
         async with self._slots:
             try:
                 while (row := await self._next(links)) is not None:
@@ -173,6 +175,7 @@ class Destination:
                 return None
             called = asyncio.Event()
             self._idle.add(called)
+            links.on_lent = called.set  # without a connection there is nothing to wait with
             try:
                 async with asyncio.timeout_at(deadline):
                     await called.wait()

@@ -78,6 +78,11 @@ def put_off(queued: int, next_hop: str, why: str) -> None:
     log.info("courier.later", queued=queued, next_hop=next_hop, why=why)
 
 
+def not_shared(queued: int, next_hop: str, host: str, verdict: Refuse | Later) -> None:
+    """A connection that lay idle at its host is not for this domain: the certificate there is another's."""
+    log.info("courier.not-shared", queued=queued, next_hop=next_hop, host=host, reason=verdict.reason.value)
+
+
 def our_certificate_refused(host: str, why: str) -> None:
     """Ours to mend: mail for that operator waits until it is."""
     log.error("courier.our-certificate-refused", host=host, why=why)
