@@ -19,8 +19,9 @@ import structlog
 from mss.bridge import announcing
 from mss.bridge.cases import Case, Cases, hides_from_patient
 from mss.bridge.facts import Already, Deliver, Hold, Leave, Verdict
-from mss.bridge.filing import ACTOR, ATTEMPTS_MAX, Filing, RecordChanged, Told, inline_bytes
+from mss.bridge.filing import ACTOR, ATTEMPTS_MAX, Filing
 from mss.bridge.matching import judge
+from mss.bridge.prepared import RecordChanged, Told, inline_bytes
 from mss.mail.answers import Answer, Fate, as_told
 from mss.mail.delivery import TASK_FEED
 from mss.model.clock import Clock, to_ms

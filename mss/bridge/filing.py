@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -18,6 +18,7 @@ from mss.bridge.explain import EXPLANATIONS, claimed
 from mss.bridge.facts import Already, Deliver, File, Hold, Leave, Replace, Verdict, Withdraw
 from mss.bridge.matching import judge
 from mss.bridge.outbox import Outbox, Source
+from mss.bridge.prepared import Prepared, RecordChanged, Told, inline_bytes, reseal_some
 from mss.crypto.keys import PublicKeys
 from mss.formats import mdn
 from mss.mail import answers
@@ -27,13 +28,12 @@ from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.mail.holding import AGAIN, Explanation, Held, Holder
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry
-from mss.model.errors import MssError
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
 from mss.record import loose
 from mss.record.loose import LooseFile
 from mss.record.service import Actor, PreparedDocument, Records
-from mss.store import audit, changes, copies, messages, records, schema, sealing, tasks
+from mss.store import audit, changes, copies, messages, records, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.handovers import HandoverAct
@@ -42,12 +42,10 @@ from mss.store.messages import MessageState
 from mss.store.records import DocumentRow, HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import NewTask, Task
-from mss.vault.opener import Opener, OwnerKeys
+from mss.vault.opener import Opener
 
 ACTOR = "bridge"
 SENDER_ROLE = "sender"
-RESEALED_AT_ONCE_MAX = 64
-"""Intake keys are one for an hour with mail: an owner has few, and each costs 0.1 ms."""
 ATTEMPTS_MAX = 3
 """The record may change between reading and filing; three changes in a row are no accident."""
 
@@ -56,22 +54,7 @@ ORIGINAL_WAIT_MS = 120_000
 ORIGINAL_PAUSE_MS = 10_000
 """How often we look whether it has come."""
 
-Told = tuple[tuple[str, Fate], ...]
-"""The title of each document, and what became of it."""
-
 log = structlog.get_logger("bridge")
-
-
-class RecordChanged(MssError):
-    """What was prepared no longer fits the record: gather again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Documents sealed, their bodies durable, under the flags that were in force; None for what stands already."""
-
-    documents: tuple[PreparedDocument | None, ...]
-    visibility: frozenset[str]
 
 
 class Filing:
@@ -150,7 +133,7 @@ class Filing:
                 for kept in case.announces or ():
                     self.announce(connection, kept, ACTOR)
             tally.judged(connection, case, self._public.lookup)
-            self._reseal(connection, case.keys)
+            reseal_some(connection, case.keys)
             return verdict
 
         verdict = await self._store.write(lane_of(owner), act, size_bytes=inline_bytes(prepared))
@@ -373,25 +356,13 @@ class Filing:
         keys = await self._opener.open(OwnerId(task.owner), ACTOR, "reseal")
 
         def act(connection: Connection) -> int:
-            left = self._reseal(connection, keys)
+            left = reseal_some(connection, keys)
             if not left:
                 tasks.finish(connection, schema.task, task.owner, [task.id])
             return left
 
         while await self._store.write(lane_of(task.owner), act):
             continue
-
-    def _reseal(self, connection: Connection, keys: OwnerKeys) -> int:
-        """A portion, in the caller's transaction. Returns how many keys it was."""
-        found = messages.keys_to_reseal(connection, keys.owner, sealing.SCHEME_SEALED, RESEALED_AT_ONCE_MAX)
-        if found:
-            messages.reseal_keys(connection, keys.owner, sealing.SCHEME_SHELF, keys.reseal(found))
-        return len(found)
-
-
-def inline_bytes(prepared: Prepared | None) -> int:
-    """Of what a transaction will write."""
-    return sum(len(made.body.inline or b"") for made in prepared.documents if made) if prepared else 0
 
 
 def _reason(verdict: Verdict | None) -> str:

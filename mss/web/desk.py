@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from mss.accounts.staff import StaffMember
 from mss.bridge.facts import Identity
-from mss.bridge.filing import RecordChanged
+from mss.bridge.prepared import RecordChanged
 from mss.bridge.reading import ReadDocument
 from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, OpenedItem
 from mss.mail.holding import AGAIN, LAST
