@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from mss.bridge.claims import fold
+from mss.bridge.vocabulary import ABBREVIATIONS, JOINING, WORDS
 
 _SUBJECT = re.compile(r"XDM/1\.0/DDM\s*\+(.*)", re.IGNORECASE | re.DOTALL)
 _PDF_NAME = re.compile(r"[0-9]{8}_(.+)\.pdf\Z", re.IGNORECASE | re.DOTALL)
@@ -20,12 +22,6 @@ _WORD = re.compile(r"[^\W\d_]+")
 _BIRTH_DATE = re.compile(r"\b([0-3]?[0-9])/([01]?[0-9])/([0-9]{4})\s*\Z", re.ASCII)
 LABEL_CHARS_MAX = 1000
 """Of a label that is looked at: a name that stands behind that is nobody's."""
-_ABBREVIATIONS = (
-    "AMI AVC BAL BIO BPCO CDA CIM CMV COVID CR CRH CRO DICOM DMP EBV ECBU ECG EEG EMG ETT HAD HBA HCG HIV HPV IDE IHE "
-    "INR INS IRM IVG LDL MDPH MSS NFS OCT ORL PCR PDF PSA RCP RX SAMU SSR TDM TEP TSH URG USI VHB VHC VIH VSM XDM "
-)
-"""What French doctors write in capitals without meaning a person."""
-_NO_NAMES = frozenset(_ABBREVIATIONS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +85,17 @@ def _places(words: list[str], name: list[str]) -> list[int]:
 
 def _names_somebody(words: list[str]) -> bool:
     """A name in capitals with a first name behind it, as both rules ask for."""
-    return any(len(word) > 1 and word.isupper() and word not in _NO_NAMES for word in words[:-1])
+    return any(_is_a_name(word, behind) for word, behind in pairwise(words))
+
+
+def _is_a_name(word: str, behind: str) -> bool:
+    """Whether a word in capitals may be the family name before a first name. A medical word is none while medicine
+    goes on behind it: "BILAN SANGUIN" is nobody, "BILAN Hugo" may be somebody."""
+    if len(word) == 1 or not word.isupper() or word in ABBREVIATIONS:
+        return False
+    return not (_is_medical(word) and (_is_medical(behind) or behind.islower()))
+
+
+def _is_medical(word: str) -> bool:
+    plain = fold(word).upper()
+    return len(plain) == 1 or any(plain in known for known in (ABBREVIATIONS, JOINING, WORDS))

@@ -22,6 +22,19 @@ HERS = [
     "Zoé MARCHAND-ESSAI",
 ]
 NOBODYS = ["Compte rendu", "CR de biologie", "IRM cérébrale", "Résultats du 5 mai", "", "VSM", "12/99/1990"]
+TITLES = [
+    "COMPTE RENDU HOSPITALISATION",
+    "COMPTE RENDU D'HOSPITALISATION",
+    "COMPTE-RENDU OPÉRATOIRE",
+    "LETTRE DE LIAISON DE SORTIE",
+    "BILAN SANGUIN du 3 mars",
+    "COMPTE RENDU IRM DU GENOU",
+    "RÉSULTATS DE BIOLOGIE MÉDICALE",
+    "CERTIFICAT MÉDICAL Vaccination",
+    "CR ECHOGRAPHIE ABDOMINALE ET PELVIENNE",
+    "SÉROLOGIE VIH",
+]
+"""In capitals, and of nobody."""
 ANOTHERS = [
     "CR de biologie L'EPREUVE Hugo 30/11/1958",
     "CR MARCHAND Zoé",
@@ -30,10 +43,19 @@ ANOTHERS = [
     "cr de biologie dupont jean 30/11/1958",
     "COMPTE RENDU DUPONT JEAN",
     "CR d imagerie medicale CORSE FIGATELLIX",
+    "COMPTE RENDU HOSPITALISATION DUPONT Jean",
+    "COMPTE RENDU HOSPITALISATION DUPONT JEAN",
+    "COMPTE RENDU DE L'EPREUVE HUGO",
+    "BILAN Hugo",
+    "HOSPITALISATION RENDU Marie",
+    "COMPTE RENDU LE BIHAN Anne",
+    "LETTRE DE SORTIE DE BOISJOLI Marc",
+    "CR DIABETE LEROUGE Anne",
+    "COMPTE RENDU MOT-INCONNU GENOU",
 ]
 
 
-@pytest.mark.parametrize("label", HERS + NOBODYS)
+@pytest.mark.parametrize("label", HERS + NOBODYS + TITLES)
 def test_a_label_that_is_hers_or_nobodys(label: str) -> None:
     """Birth name or the one in use, any first name, any keyboard; or no name at all."""
     assert not names_another(label, (ZOE,))
