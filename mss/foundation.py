@@ -19,7 +19,7 @@ from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
-from mss.directory.responders import Responders, to_nobody
+from mss.directory.responders import Responders, Tell, to_nobody
 from mss.directory.sources import AddressSource, FileSource, Kept, KeptByOthers, Source
 from mss.mail.bell import Bell
 from mss.mail.clamd import Loopback, Unix, Where
@@ -149,27 +149,41 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bo
     """The trust list and revocations of this process. `fetches`: it asks addresses and keeps what is good; the others
     read what it kept. `tells` False: a command, which has no journal and leaves no file. Raises BadValue without
     authorities."""
-    relay, authorities = config.relay, health_authorities(config)
-    sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
-    kept: list[Kept | None] = [None] * len(sources)
-    for number, url in enumerate(relay.revocation_urls):
-        place = (Kept if tells else KeptByOthers)(config.state_dir / "trust" / f"revocation-{number}.crl")
-        sources.append(AddressSource(url, _fetch_tls(config), clock) if fetches else FileSource(place.path))
-        kept.append(place)
-    revocations = RevocationFeed(sources, authorities, kept) if sources else None
-    source = list_source(config, clock, fetches=fetches)
+    authorities = health_authorities(config)
+    revocations = revocation_feed(config, clock, fetches=fetches, writes=tells)
     current = (lambda: revocations.current) if revocations else RevocationLists
-    feed = trust_feed(config, clock, source, kept_list(config, writes=tells), revoked=current)
-    responders = None
-    if relay.ocsp:
-        tell = told_of_responder if tells else to_nobody
-        responders = Responders(authorities, clock, url=relay.ocsp_responder, lists=current, tell=tell)
+    tell = told_of_responder if tells else to_nobody
+    source = list_source(config, clock, fetches=fetches)
+    feed = trust_feed(config, clock, source, kept_list(config, writes=tells), revoked=current, tell=tell)
+    responders = responders_of(config, clock, current, tell)
     gate = TrustGate(feed, revocations, Examiner(authorities), clock, responders)
     if fetches:
         gate.recall()  # addresses are asked in the background: a source that is away delays no start
     else:
         gate.refresh(tells=tells)
     return gate
+
+
+def revocation_feed(config: Config, clock: Clock, *, fetches: bool, writes: bool) -> RevocationFeed | None:
+    """The revocation lists; None where none are read. `fetches`, `writes` False: reads what others keep of addresses.
+    Raises BadValue without authorities."""
+    relay = config.relay
+    sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
+    kept: list[Kept | None] = [None] * len(sources)
+    for number, url in enumerate(relay.revocation_urls):
+        place = (Kept if writes else KeptByOthers)(config.state_dir / "trust" / f"revocation-{number}.crl")
+        sources.append(AddressSource(url, _fetch_tls(config), clock) if fetches else FileSource(place.path))
+        kept.append(place)
+    return RevocationFeed(sources, health_authorities(config), kept) if sources else None
+
+
+def responders_of(
+    config: Config, clock: Clock, lists: Callable[[], RevocationLists], tell: Tell = to_nobody
+) -> Responders | None:
+    """Who is asked about certificates; None where nobody is. Raises BadValue without authorities."""
+    if not config.relay.ocsp:
+        return None
+    return Responders(health_authorities(config), clock, url=config.relay.ocsp_responder, lists=lists, tell=tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +232,7 @@ def trust_feed(
     kept: Kept | None,
     *,
     revoked: Callable[[], RevocationLists] = RevocationLists,
+    tell: Tell = to_nobody,
 ) -> TrustFeed:
     """The trust list as this operator wants it signed and kept. Raises BadValue."""
     authorities = health_authorities(config)
@@ -231,6 +246,7 @@ def trust_feed(
         ),
         kept=kept,
         revocations=revoked,
+        responders=None if kept is None else responders_of(config, clock, revoked, tell),
     )
 
 

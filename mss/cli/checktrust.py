@@ -29,7 +29,8 @@ async def look_at_trust(config: Config, clock: Clock) -> list[Finding]:
         return [Finding(False, str(problem), "the health PKI's roots and intermediates, PEM or PKCS#7")]
     if feed.view is None:
         why = feed.last.problem.value if feed.last.problem else "none was taken yet"
-        return [Finding(False, f"trust list: there is no good one ({why})", "mss trust fetch")]
+        missing = Finding(False, f"trust list: there is no good one ({why}) {feed.last.detail}", "mss trust fetch")
+        return [missing, *_strange_files(config), *await _ourselves(config, clock, None)]
     hours = feed.facts.age_s / 3600
     told = f"trust list: of {feed.view.generated_at:%Y-%m-%d %H:%M} UTC, {len(feed.view)} domains"
     if feed.wants_attention:
@@ -51,7 +52,7 @@ def _strange_files(config: Config) -> Iterator[Finding]:
         yield Finding(False, f"trust list: not the server's own files: {', '.join(strange)}", advice)
 
 
-async def _ourselves(config: Config, clock: Clock, view: TrustView) -> list[Finding]:
+async def _ourselves(config: Config, clock: Clock, view: TrustView | None) -> list[Finding]:
     """Other operators judge us as we judge them: are our certificates sound, not taken back, listed for our domains?"""
     gate = trust_gate(config, clock, tells=False)
     found = list(_revocation_lists(config, gate.lists, clock.now()))
@@ -61,7 +62,8 @@ async def _ourselves(config: Config, clock: Clock, view: TrustView) -> list[Find
         except (OSError, BadValue, IndexError):
             continue  # told above
         what = "our certificate" if not config.relay.more_tls else f"our certificate {own.where}"
-        found.append(_listed(what, name_of(certificate.subject), own.domains, view))
+        if view is not None:
+            found.append(_listed(what, name_of(certificate.subject), own.domains, view))
         await gate.inquire(der_of(certificate))
         found += _responder(what, config, gate, config.relay.ocsp_responder or responder_of(certificate))
         found.append(_our_state(what, config, clock, certificate, gate))

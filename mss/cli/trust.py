@@ -12,11 +12,12 @@ import typer
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, settings, tell_findings
 from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
+from mss.crypto.revocation import RevocationLists
 from mss.directory.explain import Us, explain
 from mss.directory.feed import Problem, Refresh, TrustFeed
 from mss.directory.sources import FileSource
 from mss.directory.trust import TrustView, differences
-from mss.foundation import kept_list, list_source, operator_certificates, trust_feed
+from mss.foundation import kept_list, list_source, operator_certificates, revocation_feed, trust_feed
 from mss.model.clock import SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
@@ -39,7 +40,17 @@ def fetch(
 
 
 async def _fetch(config: Config, *, accept_shrink: bool) -> None:
-    feed = trust_feed(config, SystemClock(), list_source(config, SystemClock(), fetches=True), kept_list(config))
+    clock = SystemClock()
+    revocations = revocation_feed(config, clock, fetches=False, writes=False)
+    if revocations is not None:
+        await asyncio.to_thread(revocations.refresh)
+    feed = trust_feed(
+        config,
+        clock,
+        list_source(config, clock, fetches=True),
+        kept_list(config),
+        revoked=(lambda: revocations.current) if revocations else RevocationLists,
+    )
     result: Refresh = await asyncio.to_thread(feed.refresh, accept_shrink=accept_shrink)
     if result.problem is Problem.NOT_KEPT:
         raise BadValue(f"{kept_list(config).path}: {result.detail}; run this as the server's user, or as root")

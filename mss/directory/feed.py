@@ -20,8 +20,16 @@ from enum import StrEnum
 from cryptography import x509
 
 from mss.crypto.certs import path_to_root
-from mss.crypto.revocation import LIST_BYTES_MAX, RevocationLists, RevocationStatus, read_list
+from mss.crypto.revocation import (
+    LIST_BYTES_MAX,
+    ListsAndAnswers,
+    RevocationLists,
+    Revocations,
+    RevocationStatus,
+    read_list,
+)
 from mss.crypto.xmlsig import SignatureRefused, verify_enveloped
+from mss.directory.responders import REST_S, Responders, ask_and_wait
 from mss.directory.sources import Kept, Source
 from mss.directory.trust import CLOCK_SKEW_S_MAX, ListFacts, TrustView
 from mss.formats import trustlist
@@ -50,6 +58,8 @@ class Problem(StrEnum):
     TOO_LARGE = "too-large"
     NOT_SIGNED_AS_EXPECTED = "not-signed-as-expected"
     SIGNER_REVOKED = "signer-revoked"
+    SIGNER_UNKNOWN = "signer-unknown"
+    """Its authority's responder is to be asked and nobody can tell: asked again by itself, within minutes."""
     MALFORMED = "malformed"
     EMPTY = "empty"
     OLDER = "older"
@@ -95,12 +105,16 @@ class TrustFeed:
         *,
         kept: Kept | None = None,
         revocations: Callable[[], RevocationLists] = RevocationLists,
+        responders: Responders | None = None,
     ) -> None:
         """`kept`: where the last good list outlives this process. No older one is taken after a restart.
 
         `revocations`: what is known of certificates taken back; a signer among them signs nothing any more. That
-        nothing is known of it is no obstacle here: lists drop certificates that expired, and a trust list may
+        nothing is known of it is no obstacle by itself: lists drop certificates that expired, and a trust list may
         outlive its signer.
+
+        `responders`: asked about the signer of each list that is new to this house, where the operator wants
+        responders asked. Then a list whose signer counts today and of whom nobody can tell is not taken yet.
         """
         self._source = source
         self._trust = trust
@@ -109,6 +123,9 @@ class TrustFeed:
         self._kept = kept
         self._recalled = b""
         self._revocations = revocations
+        self._responders = responders
+        self._pending = b""
+        self._pending_next_s = 0.0
         self._mark: str | None = None
         self._view: TrustView | None = None
         self.unreadable_entries = 0
@@ -136,25 +153,38 @@ class TrustFeed:
 
     def refresh(self, *, accept_shrink: bool = False) -> Refresh:
         """Look for a newer list and take it when it is good. `accept_shrink`: a human has looked at the loss."""
+        octets: bytes | None = None
         try:
             self.recall()
-            fetched = self._source.fetch(None if accept_shrink else self._mark, trustlist.BYTES_MAX)
-            if fetched is None:
+            octets = self._new(None if accept_shrink else self._mark)
+            if octets is None:
                 return Refresh(taken=False, problem=self.last.problem, detail=self.last.detail)
-            self._mark = fetched.mark  # a bad file is not verified again until it changes
-            if self._recalled == hashlib.sha256(fetched.octets).digest():  # verified just now
+            if self._recalled == hashlib.sha256(octets).digest():  # verified just now
                 self._recalled, self.last = b"", Refresh(taken=False)
                 return self.last
-            self._take(fetched.octets, accept_shrink=accept_shrink)
+            self._take(octets, accept_shrink=accept_shrink)
             self.last = Refresh(taken=True)
-            self._keep(fetched.octets)
+            self._keep(octets)
         except OSError as problem:
             self.last = Refresh(taken=False, problem=Problem.UNREADABLE, detail=problem.strerror or "")
         except _Rejected as rejected:
             if rejected.problem is Problem.FROM_THE_FUTURE:
                 self._mark = None  # time may make it good
+            if rejected.problem is Problem.SIGNER_UNKNOWN:  # its responder may; the source says nothing new till then
+                self._pending, self._pending_next_s = octets or b"", self._clock.monotonic_s() + REST_S
             self.last = Refresh(taken=False, problem=rejected.problem, detail=rejected.detail)
         return self.last
+
+    def _new(self, known_mark: str | None) -> bytes | None:
+        """What the source has, or what waits for an answer about its signer and may be asked about again."""
+        fetched = self._source.fetch(known_mark, trustlist.BYTES_MAX)
+        if fetched is not None:
+            self._mark, self._pending = fetched.mark, b""  # a bad file is not verified again until it changes
+            return fetched.octets
+        if self._pending and self._clock.monotonic_s() >= self._pending_next_s:
+            waiting, self._pending = self._pending, b""
+            return waiting
+        return None
 
     def _keep(self, octets: bytes) -> None:
         if self._kept is None:
@@ -214,13 +244,31 @@ class TrustFeed:
             )
         except SignatureRefused as refused:
             raise _Rejected(Problem.NOT_SIGNED_AS_EXPECTED, str(refused)) from None
-        path = path_to_root(verified.signer, (*self._trust.roots, *self._trust.intermediates))
-        if self._revocations().status(path, self._clock.now()) is RevocationStatus.REVOKED:
-            raise _Rejected(Problem.SIGNER_REVOKED)
+        self._check_signer(verified.signer, is_new=not self._is_kept(octets))
         try:
             return trustlist.parse(verified.content)
         except BadValue as broken:
             raise _Rejected(Problem.MALFORMED, str(broken)) from None
+
+    def _check_signer(self, signer: x509.Certificate, *, is_new: bool) -> None:
+        """Taken back? Of a list that was taken before nobody is asked: a restart does not wait for a responder.
+
+        The responder of a certificate that is over may have forgotten it, as lists do.
+        """
+        path = path_to_root(signer, (*self._trust.roots, *self._trust.intermediates))
+        now, asked = self._clock.now(), self._responders if is_new else None
+        if asked is not None:
+            ask_and_wait(asked, path or ())
+        status = self._known_revocations().status(path, now)
+        if status is RevocationStatus.REVOKED:
+            raise _Rejected(Problem.SIGNER_REVOKED)
+        is_unknown = status is RevocationStatus.UNKNOWN and now <= signer.not_valid_after_utc
+        if asked is not None and is_unknown:
+            raise _Rejected(Problem.SIGNER_UNKNOWN, ", ".join(sorted(set(asked.trouble.values()))))
+
+    def _known_revocations(self) -> Revocations:
+        lists = self._revocations()
+        return lists if self._responders is None else ListsAndAnswers(lists, self._responders.answers)
 
     def _age_s(self, generated_at: datetime) -> float:
         return (self._clock.now() - generated_at).total_seconds()

@@ -9,6 +9,7 @@ tell. Nothing here blocks: one certificate's question keeps no other peer waitin
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from email import message_from_string
@@ -136,6 +137,14 @@ class Responders:
         if known is None or known.not_before <= answer.not_before:
             self.answers[link.named] = answer
         return answer
+
+
+def ask_and_wait(responders: Responders, path: Sequence[Link]) -> None:
+    """The same for a caller that blocks, in a thread or before its loop has begun: `responders` must be its own, and
+    of nobody who asks in a loop."""
+    asking = threading.Thread(target=lambda: asyncio.run(responders.inquire(path)), name="ocsp")
+    asking.start()
+    asking.join()
 
 
 async def _post(url: SplitResult, octets: bytes) -> bytes:
