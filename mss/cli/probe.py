@@ -1,6 +1,7 @@
 """`mss trust probe`: one conversation with another operator's server, each step told, each red line with what to do.
 
-Nothing is sent: after MAIL FROM, which shows whether the other side knows our certificate, everything is taken back.
+Nothing is sent here: after MAIL FROM, which shows whether the other side knows our certificate, everything is taken
+back. Whether mail comes and goes is for `cli/roundtrip.py`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ async def _host(config: Config, own: OperatorCertificate, gate: TrustGate, domai
     try:
         link = await Link.open(host, config.host, lambda: context, Patience(open_s=PROBE_S, command_s=PROBE_S))
     except LinkFailed as problem:
-        return [Finding(False, f"{host}: {problem.setback.told}", _advice(problem.setback.told))]
+        return [Finding(False, f"{host}: {problem.setback.told}", advice_for(problem.setback.told))]
     try:
         findings = [Finding(True, f"{host}: answers with STARTTLS and took our handshake")]
         await gate.inquire(link.certificate_der)
@@ -61,7 +62,7 @@ async def _host(config: Config, own: OperatorCertificate, gate: TrustGate, domai
         findings += _room(host, link.room)
         findings.append(await _mail_from(host, link, MailAddress("postmaster", own.domains[0])))
     except LinkFailed as problem:
-        findings.append(Finding(False, f"{host}: {problem.setback.told}", _advice(problem.setback.told)))
+        findings.append(Finding(False, f"{host}: {problem.setback.told}", advice_for(problem.setback.told)))
     finally:
         await link.close()
     return findings
@@ -98,7 +99,8 @@ async def _mail_from(host: Host, link: Link, sender: MailAddress) -> Finding:
     )
 
 
-def _advice(told: str) -> str:
+def advice_for(told: str) -> str:
+    """What to do about one of the courier's own reasons."""
     for word, advice in _ADVICE.items():
         if word in told:
             return advice

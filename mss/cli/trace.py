@@ -55,6 +55,7 @@ SENTENCES = {
     "queue.hold": "kept back in the queue",
     "queue.release": "let go again",
     "test.received": "a test mail, to nobody's mailbox ({result})",
+    "test.answer": "answered by the other operator's test mailbox",
     "notice.sent": "its sender was told ({result})",
 }
 

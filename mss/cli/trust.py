@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, settings, tell_findings
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, Finding, JsonOption, fail, finish, settings, tell_findings
 from mss.config import Config
 from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.revocation import RevocationLists
@@ -118,13 +118,34 @@ def explain_domain(
 @app.command("probe")
 def probe_domain(
     domain: Annotated[str, typer.Argument(help="A domain of another operator, or a mail address there.")],
+    test_mailbox: Annotated[
+        str, typer.Option("--test-mailbox", help="An address there that answers by itself, where the list tells none.")
+    ] = "",
+    wait: Annotated[int, typer.Option("--wait", min=1, max=600, help="Seconds to wait for its answer.")] = 60,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Speak with another operator's server: route, handshake, certificate, list, size, and whether it knows us."""
-    from mss.cli.probe import probe
+    """Speak with another operator's server: route, handshake, certificate, list, size, and whether it knows us.
 
-    tell_findings(finish(probe(settings(config), _domain_of(domain))), as_json=as_json)
+    Where its test mailbox is known, a mail then goes there by the queue, and its answer is waited for.
+    """
+    from mss.cli.probe import probe
+    from mss.cli.roundtrip import round_trip
+
+    read, of = settings(config), _domain_of(domain)
+    to = _address_of(test_mailbox) if test_mailbox else None
+
+    async def look() -> list[Finding]:
+        return [*await probe(read, of), *await round_trip(read, of, to, wait_s=wait)]
+
+    tell_findings(finish(look()), as_json=as_json)
+
+
+def _address_of(text: str) -> MailAddress:
+    try:
+        return MailAddress.parse(text)
+    except BadValue as problem:
+        fail(f"{text}: {problem}")
 
 
 def _domain_of(text: str) -> str:

@@ -116,7 +116,7 @@ def sign_lists(papers: Papers, now: datetime) -> None:
     authority = Authority.load(papers.keys / "authority")
     signer = load_issued(papers.keys, "list-signer")
     entries = [
-        TrustEntry(domain, subject_of(papers, f"relay-{name}"), OPERATORS[name].organisation, "", "", now)
+        TrustEntry(domain, subject_of(papers, f"relay-{name}"), _described(name, domain), "", "", now)
         for name, domains in (*DOMAINS.items(), ("C", (TIERS,)))
         for domain in domains
     ]
@@ -126,6 +126,13 @@ def sign_lists(papers: Papers, now: datetime) -> None:
     organisations, root = papers.revocation_lists
     write_file(organisations, authority.crl([revoked], now=now), mode=0o644)
     write_file(root, authority.root_crl(now=now), mode=0o644)
+
+
+def _described(name: str, domain: str) -> str:
+    """As some operators have it in the real list: with the mailbox that answers by itself."""
+    organisation = OPERATORS[name].organisation
+    has_test_mailbox = name in DOMAINS and domain == DOMAINS[name][0]
+    return f"{organisation}. Test : {TEST_MAILBOX}@{domain}" if has_test_mailbox else organisation
 
 
 def subject_of(papers: Papers, name: str) -> DistinguishedName:

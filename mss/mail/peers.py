@@ -124,6 +124,11 @@ class TrustGate:
         return self._examiner.examine(der, purpose=purpose, now=self._clock.now(), revocations=self.revocations)
 
     @property
+    def view(self) -> TrustView | None:
+        """The list, for people who ask."""
+        return self._feed.view
+
+    @property
     def trouble_with_responders(self) -> Mapping[str, str]:
         """By address: why its last answer did not count."""
         return {} if self._responders is None else self._responders.trouble

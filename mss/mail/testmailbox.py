@@ -17,6 +17,7 @@ import structlog
 
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
+from mss.formats import headers
 from mss.formats.parts import Structure
 from mss.mail import letters
 from mss.mail.answers import task_context
@@ -35,6 +36,10 @@ from mss.store.tasks import NewTask, Task
 TASK_TESTED = "tested"
 """Answer a test mail: payload (`Seen`) sealed to the house's `tasks` pair."""
 TESTED_ACT = "test.received"
+ANSWER_ACT = "test.answer"
+"""An answer to a test mail of our own (`mss trust probe`) is written down under that mail's Message-ID."""
+TRIAL_PREFIX = "<probe."
+"""So begin the Message-IDs of our own test mails: of no others does a stranger's answer write anything down."""
 ANSWERS_PER_HOUR_MAX = 20
 """To one sender: more than anybody tries by hand, and the end of a loop with another automaton."""
 SENDERS_WATCHED_MAX = 1000
@@ -99,20 +104,32 @@ class TestMailbox:
         number, now = new_id(self._clock, self._chance), self._clock.now()
         digested = received.digest(letter.peer_name, str(letter.sender or ""), "test", letter.fingerprint)
         hashed = self._public.lookup.message_id(letter.message_id)
-        duty = self._duty(number, peer, letter, structure) if self._is_to_be_answered(letter, structure) else None
-        act = audit.Act(now, peer.name, TESTED_ACT, NOBODY, number, hashed, "answered" if duty else "not answered")
+        trial = self._trial_answered(structure)
+        is_to_be_answered = not trial and self._is_to_be_answered(letter, structure)
+        duty = self._duty(number, peer, letter, structure) if is_to_be_answered else None
+        acts = [audit.Act(now, peer.name, TESTED_ACT, NOBODY, number, hashed, "answered" if duty else "not answered")]
+        if trial:
+            acts.append(audit.Act(now, peer.name, ANSWER_ACT, NOBODY, number, self._public.lookup.message_id(trial)))
 
         def owe(connection: Connection) -> int:
             standing = received.remember(connection, NOBODY, digested, number, to_ms(now))
             if standing == number:
                 if duty is not None:
                     tasks.add_task(connection, NOBODY, duty)
-                audit.write(connection, [act])
+                audit.write(connection, acts)
             return standing
 
         standing = await self._store.write(lane_of(NOBODY), owe)
         self._bus.publish(changes.TASK)
         return standing
+
+    def _trial_answered(self, structure: Structure) -> str:
+        """The Message-ID of our own test mail that this one answers; empty when it answers none."""
+        if self._address is None:
+            return ""
+        named = headers.parse_message_ids(structure.header("In-Reply-To") or "")[:1]
+        ours = f"@{self._address.domain}>"
+        return next((one for one in named if one.startswith(TRIAL_PREFIX) and one.endswith(ours)), "")
 
     def _is_to_be_answered(self, letter: Letter, structure: Structure) -> bool:
         sender = letter.sender

@@ -14,18 +14,36 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 
 def test_a_healthy_peer_is_green_in_each_step(demo: Demo) -> None:
-    """List, handshake, certificate, and that it knows our certificate; nothing arrives there."""
+    """List, handshake, certificate, that it knows ours; and a mail goes there by the queue and is answered."""
     told = demo.mss("trust", "probe", LABO)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "RED" not in told.stdout
-    for step in ("the trust list names", "took our handshake", "shows CN=", "takes mail from"):
+    steps = (
+        "the trust list names",
+        "took our handshake",
+        "shows CN=",
+        "takes mail from",
+        f"took a mail to {TEST_MAILBOX}",
+    )
+    for step in (*steps, "round trip: answered"):
         assert step in told.stdout
+    assert json.loads(demo.mss("queue", "list", "--json").stdout) == []
+
+
+def test_an_address_that_does_not_answer_by_itself_is_told(demo: Demo) -> None:
+    """It got there, and no answer came within the time; a mailbox that does not exist is told as refused."""
+    somebody = next(one["address"] for one in demo.told["professionals"] if one["operator"] == "B")
+    told = demo.mss("trust", "probe", LABO, "--test-mailbox", somebody, "--wait", "4")
+    assert told.returncode == 1
+    assert "round trip: no answer within 4 s" in told.stdout
+    refused = demo.mss("trust", "probe", LABO, "--test-mailbox", f"personne@{LABO}")
+    assert f"round trip: {LABO} refused a mail to personne@{LABO} (5.1.1)" in refused.stdout
 
 
 def test_a_peer_that_is_away_is_red_with_what_to_do(demo: Demo) -> None:
     """Listed, but nobody answers; a stranger is not listed, and there is no way to it."""
     away = json.loads(demo.mss("trust", "probe", TIERS, "--json").stdout)
-    assert [one["ok"] for one in away] == [True, False]
+    assert [one["ok"] for one in away] == [True, False, True]
     assert "nobody answers there" in away[1]["advice"]
     stranger = demo.mss("trust", "probe", "ailleurs.mssante.example")
     assert stranger.returncode == 1

@@ -116,3 +116,14 @@ async def test_a_house_without_one_has_no_such_address(room: MailRoom) -> None:
     """Unknown like any other."""
     facts = await room.recipients.facts(TEST, may_relay=False, is_trusted=False)
     assert judge_recipient(facts) == Refuse(Reason.MAILBOX_UNKNOWN)
+
+
+async def test_an_answer_to_our_own_test_mail_is_written_down_and_ends_there(tested: MailRoom) -> None:
+    """Under the Message-ID of our mail, also when it does not say that a machine wrote it. Answers that name any other
+    mail write nothing into its journey."""
+    own, other = f"<probe.1@{HOSPITAL_DOMAIN}>", f"<lettre@{HOSPITAL_DOMAIN}>"
+    await tested.receive(mail(f"In-Reply-To: {own}"), str(TEST))
+    assert await answers(tested) == 0
+    assert await tested.trace(own) == ["test.answer"]
+    await tested.receive(mail(f"In-Reply-To: {other}"), str(TEST))
+    assert await tested.trace(other) == []
