@@ -100,8 +100,8 @@ class Case:
     @property
     def called(self) -> tuple[Called, ...]:
         """What the patient may be called: as we know her, and with the names in use that her documents tell."""
-        headers_of = [document.header.patient for document in self.reading.documents if document.header]
-        used = [one.used_name for one in headers_of], [one.used_given_name for one in headers_of]
+        names = [document.used_name for document in self.reading.documents]
+        used = [name for name, _ in names], [given for _, given in names]
         return tuple(
             Called(
                 tuple(filter(None, (one.traits.birth_name, *used[0]))),

@@ -11,10 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from mss.accounts.service import ADDRESS_KIND, IDENTITY_KIND, identity_from_bytes, profile_from_bytes
-from mss.bridge import announcing, claims
+from mss.bridge import announcing
 from mss.bridge.case import Case as Case
 from mss.bridge.case import Feed
-from mss.bridge.claims import InsClaim
 from mss.bridge.facts import DocumentFacts, Identity, Known, MessageFacts, Standing
 from mss.bridge.reading import ReadDocument, Reader, Reading
 from mss.bridge.versions import same_author
@@ -133,7 +132,7 @@ class Cases:
         claimed = {
             (claim.value.upper(), claim.oid)
             for document in reading.documents
-            for claim in (*(document.metadata_ins or ()), *_ins_of_header(document))
+            for claim in (*(document.metadata_ins or ()), *(document.own_ins or ()))
             if claim is not None
         }
         found = {self._records.with_ins(connection, value, oid) for value, oid in claimed} - {None}
@@ -219,14 +218,13 @@ class Cases:
         self, connection: Connection, case: Case, index: int, row: DocumentRow | None, flags: frozenset[str]
     ) -> DocumentFacts:
         document = case.reading.documents[index]
-        header = document.header
         standing = None if row is None else self._standing(case, row, case.content_hmacs[index])
         return DocumentFacts(
             addressee=case.addressee,
             accepts_test_identities=self._house.accepts_test_identities,
             said_not_qualified=case.said_not_qualified,
             metadata_ins=document.metadata_ins,
-            cda_ins=None if header is None else claims.ins_of_cda(header.patient),
+            cda_ins=document.own_ins,
             traits=document.traits,
             metadata_traits=document.metadata_traits,
             flags=flags,
@@ -284,10 +282,6 @@ class Cases:
         known = self._known(case, row)
         is_same = row.content_hmac == content_hmac
         return Standing(known.number, is_same, known.status, known.authors, known.sent_by)
-
-
-def _ins_of_header(document: ReadDocument) -> tuple[InsClaim, ...]:
-    return claims.ins_of_cda(document.header.patient) if document.header else ()
 
 
 def hides_from_patient(row: DocumentRow) -> bool:

@@ -30,6 +30,7 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.ARCHIVE_UNSAFE: "The archive would unpack to too much, or outside itself.",
     Reason.METADATA_BROKEN: "METADATA.XML is missing or cannot be read.",
     Reason.CDA_BROKEN: "The document is no readable CDA.",
+    Reason.DICOM_BROKEN: "The image is no readable DICOM file, or can be read in two ways.",
     Reason.HASH_MISMATCH: "A document is not the one that METADATA.XML describes.",
     Reason.DOCUMENT_CONFLICT: "A document of the same id with other content is known.",
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: "Filed hidden; the message waits until the sender announces it to the patient.",
@@ -46,9 +47,8 @@ def claimed(documents: Sequence[ReadDocument]) -> tuple[ClaimedDocument, ...]:
 
 def _claimed(document: ReadDocument) -> ClaimedDocument:
     traits, author = document.traits, next(iter(document.authors), None)
-    in_header = document.header.patient.ins_ids if document.header else ()
-    ins = [f"{claim.value}|{claim.oid}" for claim in document.metadata_ins or () if claim is not None]
-    ins += [f"{one.extension}|{one.root}" for one in in_header]
+    both = (*(document.metadata_ins or ()), *(document.own_ins or ()))
+    ins = [f"{claim.value}|{claim.oid}" for claim in both if claim is not None]
     return ClaimedDocument(
         title=document.entry.title,
         type=document.entry.type.label or document.entry.type.code,

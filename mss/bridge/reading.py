@@ -1,69 +1,61 @@
 """Which documents does this message bring?
 
-Looks through the parts for archives IHE_XDM and loose CDA documents; opens each in the sandbox, never here. What is
-broken, hidden inside another message, or killed the sandbox twice becomes a problem that holds the message; what is
-no document for the record (texts, pictures, the PDF twin beside an archive) is left alone.
+Opens archives IHE_XDM, loose CDA documents and DICOM images (one document for each study) in the sandbox, never here.
+What is broken, hidden inside another message, or killed the sandbox twice becomes a problem that holds the message;
+what is no document for the record (texts, pictures, the PDF twin beside an archive) is left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
-from mss.bridge import claims
+from mss.bridge import claims, imaging
+from mss.bridge.attachments import (
+    ZIP_MEMBER,
+    Attachment,
+    Kind,
+    LoosePart,
+    find_attachments,
+    has_loose,
+    is_cda,
+    loose_parts,
+)
 from mss.bridge.claims import Claimed, InsClaim
 from mss.bridge.facts import Problem
+from mss.bridge.imaging import Imaging
 from mss.bridge.versions import ACTION_REPLACE
-from mss.formats import filetypes, mime
+from mss.formats import dicom, dicomstudy
 from mss.formats.cda import CdaHeader
-from mss.formats.parts import Part, Structure, decode_body
+from mss.formats.dicom import DicomHeader
+from mss.formats.dicomstudy import Image, Study
+from mss.formats.parts import Structure
 from mss.formats.xdm import Submission, XdmDocument
 from mss.model.clock import Chance
 from mss.model.document import Author, DocumentEntry
 from mss.model.errors import Malformed, MssError, SandboxFailed
 from mss.model.verdict import Reason
-from mss.record import loose
 from mss.sandbox import client
 from mss.sandbox.pool import Sandbox
 
 T = TypeVar("T")
 
-CONTENT_BYTES_MAX = 35 * 1024 * 1024  # no message is larger
 DOCUMENTS_MAX = 100  # of one message; senders pack one to seven, and each costs a question to the sandbox
-ENCODED_MESSAGES_DEPTH_MAX = 3  # messages that were encoded against RFC 2046 §5.2.1, one inside another
-
-LOOSE_TYPES = frozenset(
-    {"application/pdf", "application/rtf", "application/dicom", "image/jpeg", "image/png", "image/tiff"}
-)
 
 _CHECKS = {
     "application/pdf": client.check_pdf,
     "image/jpeg": client.check_image,
     "image/png": client.check_image,
 }
-_ARCHIVE_NAME = re.compile(r"ihe[_ -]?xdm.*\.zip\Z", re.IGNORECASE | re.DOTALL)
-_METADATA_NAME = re.compile(rb"metadata\.xml", re.IGNORECASE)  # names in a ZIP are never compressed
-_ZIP_MEMBER = b"PK\x03\x04"  # APPNOTE §4.3.7
-_CDA_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?ClinicalDocument[\s>/]")
+_DICOMDIR_NAME = re.compile(rb"dicomdir", re.IGNORECASE)
 
 
 class SandboxIll(MssError):
     """The sandbox fails on anything: nothing is said about this message, try again later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A part that may be for the record. `is_forwarded`: it lies inside another message; `is_encoded`: inside one that
-    was encoded, so that its header was not read."""
-
-    is_archive: bool
-    is_forwarded: bool
-    content: bytes
-    is_encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +71,25 @@ class ReadDocument:
     must_replace: bool = False
     replaces: tuple[str, ...] = ()
     """uniqueIds, or entry ids, of what it replaces."""
+    imaging: Imaging | None = None
+    """What DICOM images say of themselves."""
+
+    @property
+    def own_ins(self) -> tuple[InsClaim, ...] | None:
+        """The INS that the document itself names. None: it is of a kind that names none, so that its archive counts
+        alone; so do images without an issuer, as most modalities write them."""
+        if self.header is not None:
+            return claims.ins_of_cda(self.header.patient)
+        if self.imaging is not None and (self.imaging.ins or self.metadata_ins is None):
+            return self.imaging.ins
+        return None
+
+    @property
+    def used_name(self) -> tuple[str, str]:
+        """Family and given name in use, as the document tells them."""
+        if self.header is not None:
+            return self.header.patient.used_name, self.header.patient.used_given_name
+        return self.imaging.used_name if self.imaging is not None else ("", "")
 
     @property
     def flags(self) -> frozenset[str]:
@@ -91,17 +102,11 @@ class ReadDocument:
 
     @property
     def traits(self) -> Claimed:
-        return claims.of_cda(self.header.patient) if self.header else self.metadata_traits
-
-
-@dataclass(frozen=True, slots=True)
-class LoosePart:
-    """A file that no archive describes and that its true parser, where there is one, can read."""
-
-    path: str
-    name: str
-    media_type: str
-    content: bytes
+        if self.header is not None:
+            return claims.of_cda(self.header.patient)
+        if self.imaging is not None:
+            return imaging.beside_archive(self.imaging.traits, self.metadata_traits)
+        return self.metadata_traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +170,24 @@ class Reader:
 
     async def _read(self, owner: int, raw: bytes, structure: Structure, *, opens_forwarded: bool) -> Reading:
         attachments = await asyncio.to_thread(find_attachments, raw, structure)
-        if any(one.is_encoded or (one.is_forwarded and not opens_forwarded) for one in attachments):
+        hidden = [one for one in attachments if one.is_encoded or (one.is_forwarded and not opens_forwarded)]
+        if any(one.kind is not Kind.ZIP or one.is_encoded for one in hidden):
             return Reading(problem=Problem(Reason.LOOSE_DOCUMENT, "inside a forwarded message"))
         documents: list[ReadDocument] = []
+        loose_images: list[tuple[Image, bytes]] = []
         try:
             for attachment in attachments:
-                read = self._archive if attachment.is_archive else self._loose
-                documents += await read(owner, attachment.content)
-                if len(documents) > DOCUMENTS_MAX:
+                if attachment.kind is Kind.IMAGE:
+                    image = await self._ask(client.read_image, attachment.content, owner)
+                    loose_images.append((image, attachment.content))
+                else:
+                    documents += await self._documents_of(owner, attachment, is_hidden=attachment in hidden)
+                if len(documents) > DOCUMENTS_MAX or len(loose_images) > dicomstudy.IMAGES_MAX:
                     return Reading(tuple(documents), Problem(Reason.ARCHIVE_UNSAFE, "too many documents"))
+            packed = {document.content for document in documents if document.imaging is not None}
+            apart = [one for one in loose_images if one[1] not in packed]  # a copy beside its archive is no second one
+            for study in await asyncio.to_thread(dicomstudy.together, apart):
+                documents.append(self._images(study, study.content or b""))
         except _Asked as asked:
             return Reading(tuple(documents), Problem(Reason.VERSION_WRONG, str(asked)))
         except Malformed as malformed:
@@ -181,6 +195,34 @@ class Reader:
         except SandboxFailed:
             return Reading(tuple(documents), Problem(Reason.UNREADABLE))
         return _without_twins(documents)
+
+    async def _documents_of(self, owner: int, attachment: Attachment, *, is_hidden: bool) -> list[ReadDocument]:
+        match attachment.kind:
+            case Kind.ARCHIVE:
+                return await self._archive(owner, attachment.content)
+            case Kind.CDA:
+                return await self._loose(owner, attachment.content)
+        found = await self._zip(owner, attachment.content)
+        if found and is_hidden:
+            raise Malformed(Reason.LOOSE_DOCUMENT, "inside a forwarded message")
+        return found
+
+    async def _zip(self, owner: int, data: bytes) -> list[ReadDocument]:
+        """The studies in a ZIP that is no IHE_XDM. One without DICOMDIR that cannot be read is a file like another,
+        perhaps with a password."""
+        try:
+            studies = await self._ask(client.read_images, data, owner)
+        except Malformed as malformed:
+            if _DICOMDIR_NAME.search(data) or malformed.reason is Reason.DICOM_BROKEN:
+                raise
+            return []
+        return [self._images(study, data if study.content is None else study.content) for study in studies]
+
+    def _images(self, study: Study, content: bytes) -> ReadDocument:
+        """A study without archive: its headers say everything."""
+        entry_uuid = UUID(bytes=self._chance.token(16), version=4).urn
+        entry = dicomstudy.entry_of(study, content, entry_uuid)
+        return ReadDocument(entry, content, None, None, Claimed(), imaging=imaging.of_study(study.headers))
 
     async def _archive(self, owner: int, data: bytes) -> list[ReadDocument]:
         package = await self._ask(client.read_package, data, owner)
@@ -198,7 +240,10 @@ class Reader:
         header = None
         if is_cda(document.content):
             header = await self._ask(client.read_cda, document.content, owner)
+        images = await self._headers_in(owner, document.content)
         entry = document.entry if header is None else completed(document.entry, header)
+        if images:
+            entry = dicomstudy.completed(entry, images)
         ids = [claims.ins_of_cx(document.entry.patient_id)]
         if submission.set.patient_id:
             ids.append(claims.ins_of_cx(submission.set.patient_id))
@@ -214,7 +259,17 @@ class Reader:
             action=document.action,
             must_replace=document.action == ACTION_REPLACE,
             replaces=tuple(filter(None, targets)),
+            imaging=imaging.of_study(images) if images else None,
         )
+
+    async def _headers_in(self, owner: int, content: bytes) -> tuple[DicomHeader, ...]:
+        """Of the images that a document of an archive is, or is a ZIP of."""
+        if dicom.is_dicom(content):
+            return ((await self._ask(client.read_image, content, owner)).header,)
+        if not content.startswith(ZIP_MEMBER):
+            return ()
+        studies = await self._ask(client.read_images, content, owner)
+        return tuple(header for study in studies for header in study.headers)
 
     async def _loose(self, owner: int, data: bytes) -> list[ReadDocument]:
         """A CDA without archive: its header says everything."""
@@ -243,82 +298,6 @@ class Reader:
 
 class _Asked(MssError):
     """The archive asks for something that only a human decides."""
-
-
-def find_attachments(raw: bytes, structure: Structure) -> list[Attachment]:
-    """The archives and loose CDA documents among the parts; what a report returns is the patient's own mail."""
-    is_report = structure.root.content_type == "multipart/report"
-    found = _attachments(raw, structure.root, is_forwarded=False, depth=0)
-    return [one for one in found if not (is_report and one.is_forwarded)]
-
-
-def _attachments(raw: bytes, part: Part, *, is_forwarded: bool, depth: int) -> Iterator[Attachment]:
-    if part.children:
-        inside = is_forwarded or part.message is not None
-        for child in part.children:
-            yield from _attachments(raw, child, is_forwarded=inside, depth=depth)
-        return
-    if part.is_multipart:
-        return
-    content = decode_body(raw, part, CONTENT_BYTES_MAX)  # of texts too: any of them may be a file in disguise
-    if part.content_type == "message/rfc822":
-        yield from _inside(content, depth)
-    elif is_archive(part.filename or "", content):
-        yield Attachment(True, is_forwarded, content)
-    elif is_cda(content):
-        yield Attachment(False, is_forwarded, content)
-
-
-def _inside(content: bytes, depth: int) -> Iterator[Attachment]:
-    """A message that was encoded: look into it all the same, and take what cannot be looked into for the worst."""
-    try:
-        structure = mime.scan(content) if depth < ENCODED_MESSAGES_DEPTH_MAX else None
-    except Malformed:
-        structure = None
-    if structure is None:
-        yield Attachment(True, True, b"", is_encoded=True)
-        return
-    for one in _attachments(content, structure.root, is_forwarded=True, depth=depth + 1):
-        yield replace(one, is_encoded=True)
-
-
-def has_loose(raw: bytes, structure: Structure) -> bool:
-    """Whether there is a file that could be a document."""
-    return next(_loose(raw, structure), None) is not None
-
-
-def loose_parts(raw: bytes, structure: Structure) -> list[LoosePart]:
-    """Those that may be kept in a record without being described."""
-    return [part for part in _loose(raw, structure) if part.media_type in loose.TYPES]
-
-
-def _loose(raw: bytes, structure: Structure) -> Iterator[LoosePart]:
-    """Files that could be documents, by their bytes. A picture that the text shows (a logo) and a report are none."""
-    if structure.root.content_type == "multipart/report":
-        return
-    shown = {id(child) for part in structure.root.walk() if part.subtype == "related" for child in part.children}
-    for part in structure.root.walk():
-        is_inline = part.content_id and id(part) in shown and part.disposition != "attachment"
-        if part.children or part.is_multipart or is_inline:
-            continue
-        content = decode_body(raw, part, CONTENT_BYTES_MAX)
-        media_type = filetypes.sniff(content)
-        if media_type in LOOSE_TYPES:
-            yield LoosePart(part.path, part.filename or f"piece-{part.path}", media_type, content)
-
-
-def is_archive(filename: str, content: bytes) -> bool:
-    """Named IHE_XDM, or a ZIP that names a METADATA.XML, behind whatever bytes. The archive itself is not opened."""
-    if _ARCHIVE_NAME.match(filename):
-        return True
-    return _ZIP_MEMBER in content and _METADATA_NAME.search(content) is not None
-
-
-def is_cda(content: bytes) -> bool:
-    """XML with a ClinicalDocument in it, in any usual encoding. The XML is not parsed."""
-    if filetypes.sniff(content) != "text/xml":
-        return False
-    return bool(_CDA_ROOT.search(content) or (b"\0" in content and _CDA_ROOT.search(content.replace(b"\0", b""))))
 
 
 def completed(entry: DocumentEntry, header: CdaHeader) -> DocumentEntry:

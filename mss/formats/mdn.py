@@ -77,6 +77,7 @@ CODES: dict[Reason, ErrorCode] = {
     Reason.ARCHIVE_UNSAFE: ErrorCode.OTHER,
     Reason.METADATA_BROKEN: ErrorCode.OTHER,
     Reason.CDA_BROKEN: ErrorCode.OTHER,
+    Reason.DICOM_BROKEN: ErrorCode.OTHER,
     Reason.HASH_MISMATCH: ErrorCode.OTHER,
     Reason.DOCUMENT_CONFLICT: ErrorCode.OTHER,
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: ErrorCode.OTHER,

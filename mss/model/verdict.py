@@ -83,6 +83,7 @@ class Reason(StrEnum):
     ARCHIVE_UNSAFE = "archive-unsafe"  # 906: ZIP guard
     METADATA_BROKEN = "metadata-broken"  # 906
     CDA_BROKEN = "cda-broken"  # 906
+    DICOM_BROKEN = "dicom-broken"  # 906
     HASH_MISMATCH = "hash-mismatch"  # 906
     DOCUMENT_CONFLICT = "document-conflict"  # 906: same uniqueId, other content
     KEPT_BACK_UNTIL_ANNOUNCED = "kept-back-until-announced"  # INVISIBLE_PATIENT

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mss.formats.cda import CdaHeader
 from mss.formats.cdafiles import EmbeddedFile
+from mss.formats.dicomstudy import Image, Study
 from mss.formats.filetypes import PdfFacts
 from mss.formats.xdm import XdmPackage
 from mss.sandbox.images import ImageFacts
@@ -33,6 +34,21 @@ async def cda_files(sandbox: Sandbox, data: bytes, *, owner: int | None = None) 
 async def render_cda(sandbox: Sandbox, data: bytes, *, owner: int | None = None) -> str:
     """A CDA document as an HTML fragment, sanitised."""
     return await _text(sandbox, "cda.render", data, owner)
+
+
+async def read_image(sandbox: Sandbox, data: bytes, *, owner: int | None = None) -> Image:
+    """What the header of a DICOM file says."""
+    return await sandbox.ask(Image, "dicom.file", [data], owner=owner)
+
+
+async def read_images(sandbox: Sandbox, data: bytes, *, owner: int | None = None) -> tuple[Study, ...]:
+    """The studies of a ZIP with DICOM files; none when there are no images in it."""
+    return await sandbox.ask(tuple[Study, ...], "dicom.archive", [data], owner=owner)
+
+
+async def image_pdfs(sandbox: Sandbox, data: bytes, *, owner: int | None = None) -> tuple[EmbeddedFile, ...]:
+    """The PDF files inside a DICOM file, or inside those of a ZIP."""
+    return await sandbox.ask(tuple[EmbeddedFile, ...], "dicom.pdfs", [data], owner=owner)
 
 
 async def check_pdf(sandbox: Sandbox, data: bytes, *, owner: int | None = None) -> PdfFacts:

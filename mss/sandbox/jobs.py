@@ -8,12 +8,13 @@ workers only; the house knows the names and asks through `client`.
 from __future__ import annotations
 
 import codecs
+import struct
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from encodings.aliases import aliases
 from typing import Any
 
-from mss.formats import cda, cdafiles, cdarender, filetypes, xdm
+from mss.formats import cda, cdafiles, cdarender, dicomstudy, filetypes, xdm
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
 from mss.sandbox import html, images, wire
@@ -56,6 +57,9 @@ JOBS: Mapping[str, Job] = {
     "cda.header": _of_bytes(cda.read_header),
     "cda.files": _of_bytes(cdafiles.embedded_files),
     "cda.render": _of_bytes(_render),
+    "dicom.file": _of_bytes(dicomstudy.read_file),
+    "dicom.archive": _of_bytes(dicomstudy.read_archive),
+    "dicom.pdfs": _of_bytes(dicomstudy.embedded_pdfs),
     "pdf.check": _of_bytes(filetypes.check_pdf),
     "image.check": _of_bytes(images.check_image),
     "html.sanitise": _of_text(html.clean_body, html.CHARS_MAX),
@@ -72,6 +76,7 @@ def warm_up() -> None:
         ("cda.render", _SMALLEST_CDA),
         ("html.sanitise", b'<p>a<a href="https://a.example/">b</a>'),
         ("html.to_safe_text", b"<p>a"),
+        ("dicom.file", _SMALLEST_DICOM),
     ):
         JOBS[job]({}, (data,))
     for job in ("pdf.check", "xdm.read"):
@@ -90,6 +95,22 @@ def _load_codecs() -> None:
             continue  # of another operating system
 
 
+def _element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """Explicit VR, little endian, a short length (PS3.5 §7.1.2)."""
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+
+
+_META = _element(0x00020010, b"UI", b"1.2.840.10008.1.2.1\0")
+_SMALLEST_DICOM = b"".join(
+    (
+        b"\0" * 128 + b"DICM",
+        _element(0x00020000, b"UL", struct.pack("<I", len(_META))) + _META,
+        _element(0x00080005, b"CS", b"ISO_IR 100"),
+        *(_element(tag, b"UI", b"1.2.3\0") for tag in (0x00080016, 0x00080018)),
+        _element(0x00100010, b"PN", b"A^B "),
+        *(_element(tag, b"UI", b"1.2.3\0") for tag in (0x0020000D, 0x0020000E)),
+    )
+)
 _SMALLEST_CDA = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"/><effectiveTime value="20260105"/>
 <recordTarget><patientRole><id root="1.2.3" extension="1"/></patientRole></recordTarget>

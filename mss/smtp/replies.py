@@ -117,6 +117,7 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.ARCHIVE_UNSAFE,
         Reason.METADATA_BROKEN,
         Reason.CDA_BROKEN,
+        Reason.DICOM_BROKEN,
         Reason.HASH_MISMATCH,
         Reason.DOCUMENT_CONFLICT,
         Reason.KEPT_BACK_UNTIL_ANNOUNCED,

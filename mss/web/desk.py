@@ -54,6 +54,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.ARCHIVE_UNSAFE: N_("L’archive se déploierait hors d’elle-même, ou démesurément."),
     Reason.METADATA_BROKEN: N_("METADATA.XML manque ou est illisible."),
     Reason.CDA_BROKEN: N_("Le document n’est pas un CDA lisible."),
+    Reason.DICOM_BROKEN: N_("L’image n’est pas un fichier DICOM lisible sans ambiguïté."),
     Reason.HASH_MISMATCH: N_("Un document n’est pas celui que METADATA.XML décrit."),
     Reason.DOCUMENT_CONFLICT: N_("Un document de même identifiant et d’autre contenu est connu."),
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: N_(

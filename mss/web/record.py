@@ -22,6 +22,7 @@ from mss.web.words import N_
 PAGE_LINES = 50
 FOR_EVER_MS = 10**15
 CDA_TYPES = frozenset({"text/xml", "application/xml"})
+IMAGE_TYPES = frozenset({"application/dicom", "application/zip"})
 _SECTION = 'class="cda-section"'  # without one, the CDA is only a cover for its file (level 1)
 PDF_POLICY = "object-src 'self'; frame-src 'self'"
 
@@ -86,12 +87,14 @@ async def _opened(visit: Visit, view: DocumentView) -> DocumentPage:
         return DocumentPage(pdf=own)
     if view.entry.mime_type in files.PICTURE_TYPES:
         return DocumentPage(picture=own)
+    if view.entry.mime_type in IMAGE_TYPES:
+        return await _images(visit, view)
     if view.entry.mime_type not in CDA_TYPES:
         return DocumentPage()
     _, data = await visit.rooms.records.open(await visit.keys(), view.number, await visit.viewer())
     try:
         html = await client.render_cda(visit.rooms.sandbox, data, owner=(await visit.keys()).owner)
-        inner = tuple(_inner(place, file) for place, file in enumerate(await _inner_files(visit, data), 1))
+        inner = tuple(_inner(place, file) for place, file in enumerate(await _inner_files(visit, view, data), 1))
     except (Malformed, SandboxFailed):
         return DocumentPage(is_unreadable=True)
     copies = [f"/record/{view.number}/file/{file.number}" for file in inner if file.is_copy and file.is_shown]
@@ -103,8 +106,25 @@ async def _opened(visit: Visit, view: DocumentView) -> DocumentPage:
     return replace(page, copy=copies[0]) if _SECTION in html else replace(page, pdf=copies[0])
 
 
-async def _inner_files(visit: Visit, data: bytes) -> tuple[EmbeddedFile, ...]:
-    return await client.cda_files(visit.rooms.sandbox, data, owner=(await visit.keys()).owner)
+async def _images(visit: Visit, view: DocumentView) -> DocumentPage:
+    """Of images the PDF that they may carry; the images themselves are for software that shows them."""
+    _, data = await visit.rooms.records.open(await visit.keys(), view.number, await visit.viewer())
+    try:
+        inner = tuple(_inner(place, file) for place, file in enumerate(await _inner_files(visit, view, data), 1))
+    except (Malformed, SandboxFailed):
+        return DocumentPage()
+    copy = next((file.number for file in inner if file.is_copy), None)
+    return DocumentPage(pdf=f"/record/{view.number}/file/{copy}") if copy else DocumentPage(inner=inner)
+
+
+async def _inner_files(visit: Visit, view: DocumentView, data: bytes) -> tuple[EmbeddedFile, ...]:
+    """What a CDA or images carry; nothing of other documents. Raises Malformed, SandboxFailed."""
+    owner = (await visit.keys()).owner
+    if view.entry.mime_type in CDA_TYPES:
+        return await client.cda_files(visit.rooms.sandbox, data, owner=owner)
+    if view.entry.mime_type in IMAGE_TYPES:
+        return await client.image_pdfs(visit.rooms.sandbox, data, owner=owner)
+    return ()
 
 
 def _inner(place: int, file: EmbeddedFile) -> InnerFile:
@@ -123,7 +143,7 @@ async def inner_file(visit: Visit) -> web.StreamResponse:
     """A file that a CDA carries."""
     view, data = await visit.rooms.records.open(await visit.keys(), visit.number("document"), await visit.viewer())
     try:
-        inside = await _inner_files(visit, data) if view.entry.mime_type in CDA_TYPES else ()
+        inside = await _inner_files(visit, view, data)
     except Malformed:
         inside = ()
     place = visit.number("place")

@@ -31,6 +31,8 @@ _EXTENSIONS = {
     "text/plain": (".txt", ".csv", ".md"),
     "application/rtf": (".rtf",),
     "text/xml": (".xml",),
+    "application/dicom": (".dcm",),
+    "application/zip": (".zip",),
 }
 
 

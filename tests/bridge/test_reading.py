@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mss.bridge import reading
-from mss.bridge.reading import is_archive, is_cda
+from mss.bridge.attachments import is_archive, is_cda
 from mss.formats.xdm import XdmDocument
 from mss.formats.xdmwrite import PackageToWrite, write_package
 from mss.formats.xdsvalues import Association, SubmissionSet

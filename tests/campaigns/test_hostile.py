@@ -15,7 +15,7 @@ import pytest
 
 from mss.formats import mime
 from mss.model.errors import Malformed
-from tests.kit.attacks import ARCHIVE, CDA, MAIL, attacks
+from tests.kit.attacks import ARCHIVE, CDA, IMAGE, MAIL, attacks
 from tests.kit.documents import HUGO, OUR_OID, ZOE, make_cda
 from tests.kit.house import LABORATORY, House
 from tests.kit.rooms import house, sandbox
@@ -25,7 +25,7 @@ __all__ = ["house", "sandbox"]
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1800)]
 
 SEED = 20260105
-DOCUMENTS_FLOOR, MAILS_FLOOR = 150, 200
+DOCUMENTS_FLOOR, MAILS_FLOOR, IMAGES_FLOOR = 150, 200, 60
 CPU_S_MAX = 5.0
 MEMORY_MIB_MAX = 300
 SHARE = {"small": 16, "full": 1}
@@ -67,6 +67,7 @@ def test_every_attack_is_answered_cheaply_and_touches_nothing() -> None:
     assert campaign.is_clean, campaign
     assert number[ARCHIVE] + number[CDA] >= DOCUMENTS_FLOOR
     assert number[MAIL] >= MAILS_FLOOR
+    assert number[IMAGE] >= IMAGES_FLOOR
     assert all(campaign.outcomes[kind, "read"] for kind in number), "some attacks must come through to the judge"
 
 
@@ -98,7 +99,8 @@ async def test_no_attack_is_filed_and_honest_mail_passes_between_them(house: Hou
         elif attack.kind == ARCHIVE:
             await house.send_documents(zoe, archive=data)
         else:
-            await house.send_documents(zoe, pdfs=(("cr.xml", data),))
+            name = "image.dcm" if attack.kind == IMAGE else "cr.xml"
+            await house.send_documents(zoe, pdfs=((name, data),))
         sent["sent"] += 1
         if number % 10 == 0:
             honest += 1

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from tests.kit import hostile
+from tests.kit import dicoms, hostile
 from tests.kit.dirtyzip import members, pack
 from tests.kit.documents import HUGO, describe, make_cda, make_package
 
-ARCHIVE, CDA, MAIL = "archive", "cda", "mail"
+ARCHIVE, CDA, MAIL, IMAGE = "archive", "cda", "mail", "image"
 METADATA = "IHE_XDM/SUBSET01/METADATA.XML"
 MIB = 1024 * 1024
 
@@ -35,7 +35,17 @@ def attacks(seed: int) -> list[Attack]:
     """All of them, in the same order for the same seed."""
     found = [Attack(ARCHIVE, name, build) for name, (build, _) in hostile.ARCHIVES.items()]
     found += [Attack(CDA, name, build) for name, (build, _) in hostile.DOCUMENTS.items()]
-    return [*found, *_archives(seed), *_documents(seed), *_mails(seed)]
+    return [*found, *_archives(seed), *_documents(seed), *_mails(seed), *_images(seed)]
+
+
+def _images(seed: int) -> Iterator[Attack]:
+    good = dicoms.make_image(HUGO)
+    for name, build in dicoms.HOSTILE.items():
+        yield Attack(IMAGE, name, build)
+    for number in range(30):
+        yield Attack(IMAGE, f"bits {number}", partial(_flipped, good, seed + number))
+    for part in range(1, 10):
+        yield Attack(IMAGE, f"cut at {part}/20", partial(_cut, good, 2 * part))
 
 
 def _archive() -> bytes:

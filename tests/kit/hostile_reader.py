@@ -16,14 +16,15 @@ import time
 import zipfile
 from typing import Any
 
-from mss.bridge.reading import find_attachments
+from mss.bridge.attachments import Kind, find_attachments
 from mss.formats import cdarender, mime
 from mss.formats.cda import read_header
+from mss.formats.dicomstudy import embedded_pdfs, read_file
 from mss.formats.summary import summarise
 from mss.formats.xdm import read_package
 from mss.model.errors import Malformed
 from mss.sandbox import jobs
-from tests.kit.attacks import ARCHIVE, CDA, Attack, attacks
+from tests.kit.attacks import ARCHIVE, CDA, IMAGE, Attack, attacks
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _OUTSIDE = (
@@ -47,11 +48,16 @@ def read(attack: Attack, data: bytes) -> None:
     elif attack.kind == CDA:
         read_header(data)
         cdarender.render(data)
+    elif attack.kind == IMAGE:
+        read_file(data)
+        embedded_pdfs(data)
     else:
         structure = mime.scan(data)
         summarise(data, structure)
         for found in find_attachments(data, structure):
-            read(Attack(ARCHIVE if found.is_archive else CDA, attack.name, attack.build), found.content)
+            kind = {Kind.ARCHIVE: ARCHIVE, Kind.CDA: CDA, Kind.IMAGE: IMAGE}.get(found.kind)
+            if kind is not None:
+                read(Attack(kind, attack.name, attack.build), found.content)
 
 
 def unpack_first(attack: Attack, data: bytes) -> None:

@@ -10,6 +10,7 @@ from mss.formats.pdfwrite import write_pdf
 from mss.model.document import Author, Coded
 from mss.record.service import Actor
 from mss.web.record import PAGE_LINES
+from tests.kit.dicoms import make_image, make_zip
 from tests.kit.documents import ZOE
 from tests.web.scene import ANNE, laboratory_report
 from tests.web.site import Site
@@ -152,3 +153,20 @@ async def test_the_profile_is_her_identity_card(site: Site) -> None:
     spaced = f"{claire.ins.value[:13]} {claire.ins.value[13:]}"
     for word in ("MARTIN", "Claire", "28 mars 1979", "féminin", "51215", spaced, "INS qualifiée", claire.address):
         assert word in page.shown
+
+
+async def test_the_pdf_in_an_image_file_is_shown(site: Site) -> None:
+    """Encapsulated PDF: in the page as any PDF; the DICOM file is the original; an image alone is a download."""
+    claire = await site.house.enrol()
+    boxed = make_image(pdf=PDF)
+    number = await site.file(claire, boxed, title="Compte rendu", mime_type="application/dicom")
+    image = await site.file(claire, make_image(), title="Scanner", mime_type="application/dicom")
+    study = await site.file(claire, make_zip(make_image(), boxed), title="Étude", mime_type="application/zip")
+    browser = await site.signed_in(claire)
+    assert f'<object data="/record/{number}/file/1#' in (await browser.get(f"/record/{number}")).text
+    assert (await browser.get(f"/record/{number}/file/1")).body == PDF
+    assert (await browser.get(f"/record/{number}/file")).body == boxed
+    assert "ne s’affiche pas dans le navigateur" in (await browser.get(f"/record/{image}")).shown
+    assert f'href="/record/{study}/file/1"' in (await browser.get(f"/record/{study}")).text
+    download = await browser.get(f"/record/{image}/file?download=1")
+    assert 'filename="Scanner.dcm"' in download.headers["Content-Disposition"]
