@@ -7,18 +7,20 @@ are asked to finish, and after a limit they are ended. Holds no key and opens no
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
 import stat
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
+
+from mss.cradle import PARENT, Cradle, CradleFailed, adopt_orphans
 
 RESTART_FIRST_S = 0.2
 RESTART_MAX_S = 30.0
@@ -28,26 +30,10 @@ READY_S = 60.0
 """A process loads in a second or two; a machine that is busy may take many times that."""
 STOP_S = 8.0
 """Children finish what they answer within this; the demo promises ten seconds in all."""
-
-PARENT = "MSS_PARENT_PID"
-"""Set for children: end when that process is gone, so that nothing is left behind that nobody watches."""
 OPENSSL_CONF = Path(__file__).parent / "crypto" / "openssl.cnf"
 """Read by OpenSSL when a child starts: the only way to limit key exchange groups on Python 3.11."""
-READY_FD = "MSS_READY_FD"
-"""Where a child writes one byte when it answers."""
-_PR_SET_PDEATHSIG = 1
 
 log = structlog.get_logger("supervisor")
-
-
-def die_with_parent() -> None:
-    """Be asked to finish (SIGTERM) when the process that started us dies. Linux; elsewhere nothing happens."""
-    parent = os.environ.get(PARENT)
-    if parent is None or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != int(parent):  # it died before we could ask
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _make_private(directory: Path) -> None:
@@ -63,37 +49,43 @@ class Child:
     """A process of ours."""
 
     name: str
-    command: list[str]
-    process: asyncio.subprocess.Process | None = None
+    roles: list[str]
+    pid: int | None = None
+    """While it lives, or is not buried: until then the number is its own."""
+    code: asyncio.Future[int] | None = None
     started_s: float = 0.0
     pause_s: float = RESTART_FIRST_S
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def running(self) -> asyncio.subprocess.Process | None:
-        """Its process, while it lives."""
-        return self.process if self.process is not None and self.process.returncode is None else None
-
     def signal(self, number: signal.Signals) -> None:
         """To its process, if it lives."""
-        if (process := self.running) is not None:
-            with suppress(ProcessLookupError):  # it ended just now
-                process.send_signal(number)
+        if self.pid is not None:
+            os.kill(self.pid, number)
+
+    def died(self, code: int) -> None:
+        """Its process was buried."""
+        self.pid = None
+        if self.code is not None and not self.code.done():
+            self.code.set_result(code)
 
 
 class Supervisor:
     """Keeps the named parts of one operator running."""
 
-    def __init__(self, config: Path, parts: dict[str, list[str]], run_directory: Path) -> None:
-        """`parts`: process name → roles in it. `run_directory`: where `pids.json` tells who runs."""
+    def __init__(
+        self, config: Path, parts: dict[str, list[str]], run_directory: Path, cradle: Sequence[str] = ()
+    ) -> None:
+        """`parts`: process name → roles in it. `run_directory`: where `pids.json` tells who runs. `cradle`: another
+        command for the process that all others come from."""
         self._pids_file = run_directory / "pids.json"
         self._ready_file = run_directory / "ready"
         self._stopping = asyncio.Event()
         self._watchers: list[asyncio.Task[None]] = []
-        self.children = {
-            name: Child(name, [sys.executable, "-m", "mss.assembly", str(config), name, *roles])
-            for name, roles in parts.items()
-        }
+        self.children = {name: Child(name, roles) for name, roles in parts.items()}
+        self._cradle = Cradle(
+            cradle or [sys.executable, "-m", "mss.assembly", str(config)],
+            {"OPENSSL_CONF": str(OPENSSL_CONF)} | os.environ | {PARENT: str(os.getpid())},
+        )
 
     async def start(self) -> None:
         """Start every child and wait until each says that it is ready, or until a signal. Raises RuntimeError when
@@ -102,6 +94,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGCHLD, self._bury)
+        adopt_orphans(True)
         _make_private(self._pids_file.parent)
         self._ready_file.unlink(missing_ok=True)  # of an earlier run
         for child in self.children.values():
@@ -131,6 +125,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Ask every child to finish, end those that do not, and wait for all."""
         self._stopping.set()
+        self._cradle.close()
         for child in self.children.values():
             child.signal(signal.SIGTERM)
         if self._watchers:
@@ -138,6 +133,8 @@ class Supervisor:
             for child in self.children.values():
                 child.signal(signal.SIGKILL)
             await asyncio.gather(*self._watchers, return_exceptions=True)
+        adopt_orphans(False)
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         for file in (self._ready_file, self._pids_file):
             file.unlink(missing_ok=True)
 
@@ -154,8 +151,8 @@ class Supervisor:
     def _write_pids(self) -> None:
         """Tell who runs, for people and tools; replaced whole. Who does not run is left out."""
         temporary = self._pids_file.with_suffix(".new")
-        running = {name: child.running for name, child in self.children.items()}
-        pids = {"supervisor": os.getpid()} | {name: one.pid for name, one in running.items() if one is not None}
+        running = {name: child.pid for name, child in self.children.items() if child.pid is not None}
+        pids = {"supervisor": os.getpid()} | running
         temporary.write_text(json.dumps(pids))
         temporary.replace(self._pids_file)
 
@@ -163,38 +160,55 @@ class Supervisor:
         first = True
         while not self._stopping.is_set():
             child.started_s = time.monotonic()
-            code = await self._live(child)
+            ended = await self._live(child)
             if self._stopping.is_set():
                 return
             self._write_pids()
             if first and not child.ready.is_set():
-                raise RuntimeError(f"{child.name} ended with {code} before it was ready: its lines above say why")
+                raise RuntimeError(f"{child.name} {ended} before it was ready: its lines above say why")
             first = False
             if time.monotonic() - child.started_s > STEADY_S:
                 child.pause_s = RESTART_FIRST_S
-            log.warning("process.died", name=child.name, code=code, restart_in_s=child.pause_s)
+            log.warning("process.died", name=child.name, how=ended, restart_in_s=child.pause_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(child.pause_s):
                     await self._stopping.wait()
             child.pause_s = min(RESTART_MAX_S, child.pause_s * 2)
 
-    async def _live(self, child: Child) -> int:
-        """Run a child until it ends. It says `ready` on a pipe of its own."""
-        reading, writing = os.pipe()
-        child.process = await asyncio.create_subprocess_exec(
-            *child.command,
-            env={"OPENSSL_CONF": str(OPENSSL_CONF)} | os.environ | {READY_FD: str(writing), PARENT: str(os.getpid())},
-            pass_fds=(writing,),
-        )
-        os.close(writing)
-        self._write_pids()
+    async def _live(self, child: Child) -> str:
+        """Run a child until it ends, and tell how. It says `ready` on a channel of its own."""
         loop = asyncio.get_running_loop()
+        child.code = loop.create_future()
+
+        def born(pid: int) -> None:
+            child.pid = pid
+            self._write_pids()
+
+        try:
+            channel = await self._cradle.birth(child.name, child.roles, born)
+        except CradleFailed:
+            return "could not be started"
+        if self._stopping.is_set():
+            child.signal(signal.SIGTERM)
 
         def on_ready() -> None:
-            loop.remove_reader(reading)
-            if os.read(reading, 16):
-                child.ready.set()
-            os.close(reading)
+            loop.remove_reader(channel)
+            with channel, suppress(ConnectionError):
+                if channel.recv(1):
+                    child.ready.set()
 
-        loop.add_reader(reading, on_ready)
-        return await child.process.wait()
+        loop.add_reader(channel, on_ready)
+        return f"ended with {await child.code}"
+
+    def _bury(self) -> None:
+        """Learn who has ended. Orphans that became ours are buried too."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for child in self.children.values():
+                if child.pid == pid:
+                    child.died(os.waitstatus_to_exitcode(status))

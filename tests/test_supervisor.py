@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from mss import supervisor
+from mss import cradle, supervisor
+from mss.cradle import Cradle, CradleFailed
 from mss.supervisor import Supervisor
-from tests.kit.child import commands
+from tests.kit.child import supervisor_of
+from tests.kit.memory import children
 from tests.kit.reading import CHECKOUT
 
 WAIT_S = 20.0
@@ -50,10 +53,7 @@ class Place:
         return told
 
     def new(self, *kinds: str) -> Supervisor:
-        made = Supervisor(Path("unused"), {kind: [] for kind in kinds}, self.folder / "run")
-        for name, command in commands(*kinds, folder=self.folder).items():
-            made.children[name].command = command
-        return made
+        return supervisor_of(self.folder, *kinds)
 
     @asynccontextmanager
     async def running(self, *kinds: str) -> AsyncIterator[Supervisor]:
@@ -100,6 +100,20 @@ def lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def name_of(pid: int) -> str:
+    """The short name that lists of processes show."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def cradles() -> list[int]:
+    """Ours; more than one for a moment while it forks."""
+    return [pid for pid in children(os.getpid()) if name_of(pid) == "mss-cradle"]
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def test_pids_json_tells_who_runs(place: Place) -> None:
@@ -206,6 +220,55 @@ def test_a_signal_during_the_start_ends_the_start(place: Place) -> None:
         assert not any(map(lives, place.started("mute") + place.started("good")))
 
 
+async def test_nobody_misses_a_cradle_that_died(place: Place) -> None:
+    """Those that were born live on, and the next birth finds a new one."""
+    async with place.running("good", "deaf") as made:
+        (old,) = cradles()
+        os.kill(old, signal.SIGKILL)
+        made.children["deaf"].signal(signal.SIGKILL)
+        await until(lambda: len(place.started("deaf")) == 2)
+        await until(lambda: len(cradles()) == 1)
+        assert cradles() != [old]
+        assert [made.children["good"].pid] == place.started("good")
+        assert all(parent_of(child.pid) == os.getpid() for child in made.children.values() if child.pid)
+
+
+def test_the_cradle_holds_nothing_that_must_not_be_shared() -> None:
+    """One thread, no connection, no file: only then is a fork of it a clean start."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-m", "mss.assembly", "unused", str(theirs.fileno())]
+    with ours, theirs, subprocess.Popen(command, cwd=CHECKOUT, pass_fds=[theirs.fileno()]) as process:
+        wait(lambda: name_of(process.pid) == "mss-cradle")
+        held = {int(entry.name) for entry in Path(f"/proc/{process.pid}/fd").iterdir()}
+        assert held == {0, 1, 2, theirs.fileno()}
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
+        theirs.close()
+        ours.close()
+        assert process.wait(WAIT_S) == 0
+
+
+async def test_who_is_not_known_to_the_supervisor_does_not_run(place: Place) -> None:
+    """A process whose birth was never answered ends before its first act."""
+    environment = os.environ | {cradle.PARENT: str(os.getpid())}
+    made = Cradle([sys.executable, "-m", "tests.kit.child", "cradle", str(place.folder)], environment)
+    cradle.adopt_orphans(True)
+    born: list[int] = []
+
+    def forgets(pid: int) -> None:
+        born.append(pid)
+        raise ConnectionError
+
+    try:
+        with pytest.raises(CradleFailed):
+            await made.birth("good", [], forgets)
+    finally:
+        made.close()
+        cradle.adopt_orphans(False)
+    assert len(born) == cradle.BIRTHS_MAX
+    await until(lambda: not any(map(lives, born)))
+    assert place.started("good") == []
+
+
 async def test_children_are_told_to_read_again(place: Place) -> None:
     """Certificates and lists, on SIGHUP."""
     async with place.running("good"):
@@ -243,7 +306,7 @@ async def test_a_directory_that_others_may_write_is_refused(place: Place) -> Non
 
 def test_a_child_whose_parent_is_gone_already_ends(tmp_path: Path) -> None:
     """It asked too late to be told: the parent died in between."""
-    told = os.environ | {supervisor.PARENT: "1" if os.getpid() != 1 else "2"}
-    code = "from mss.supervisor import die_with_parent; die_with_parent(); import time; time.sleep(30)"
+    told = os.environ | {cradle.PARENT: "1" if os.getpid() != 1 else "2"}
+    code = "from mss.cradle import die_with_parent; die_with_parent(); import time; time.sleep(30)"
     ended = subprocess.run([sys.executable, "-c", code], env=told, cwd=CHECKOUT, timeout=20, check=False)
     assert ended.returncode == -signal.SIGTERM

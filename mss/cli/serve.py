@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mss.assembly.log import log_to_stderr
 from mss.config import Config, run_directory
+from mss.cradle import die_with_parent
 from mss.model.errors import BadValue
-from mss.supervisor import Supervisor, die_with_parent
+from mss.supervisor import Supervisor
 
 PARTS = {
     "edge": ("relay-in", "submission"),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mss import config as settings
 from mss.config import Config, run_directory
+from mss.cradle import PARENT
 from mss.demo import papers as paper
 from mss.demo.connection import connection, for_people
 from mss.demo.firstmail import send_first_mail
@@ -26,7 +27,6 @@ from mss.demo.papers import Papers
 from mss.demo.seed import seed
 from mss.model.clock import SystemClock
 from mss.model.errors import BadValue
-from mss.supervisor import PARENT
 
 READY_S = 60.0
 SIGN_AGAIN_S = 3600.0

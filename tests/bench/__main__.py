@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.bench import imap, intake, listing, peers, postfix, strain
-from tests.bench.processes import NAMES, cpu_of, memory_of, start_up_cpu
+from tests.bench.processes import STARTED, cpu_of, cpu_s, memory_of, pids_of, start_up_cpu
 from tests.kit.demo import Demo
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,8 @@ def main() -> None:
         row("start of the demo, two operators", f"{time.monotonic() - began:.1f} s")
         for name, seconds in cpu_of(demo).items():
             row(f"CPU until the demo stands, {name}", f"{seconds:.2f} s")
-        for name in NAMES[1:]:
+        row("start-up CPU of the common ground, once for all", f"{cpu_s(pids_of(demo)['cradle']):.2f} s")
+        for name in STARTED:
             row(f"start-up CPU until ready, {name} alone", f"{start_up_cpu(demo, name):.2f} s")
         for name, mib in memory_of(demo).items():
             row(f"memory when idle (PSS), {name}", f"{mib:.0f} MiB")

@@ -13,7 +13,8 @@ from tests.kit.demo import Demo, until
 from tests.kit.memory import children
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-NAMES = ("supervisor", "edge", "desk", "works")
+NAMES = ("supervisor", "cradle", "edge", "desk", "works")
+STARTED = ("edge", "desk", "works")
 
 
 def cpu_s(pid: int) -> float:
@@ -26,14 +27,26 @@ def cpu_below(pid: int) -> float:
     """The same of a process with everything below it, those that have ended and been waited for included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = sum(map(int, fields[11:15])) / TICKS_PER_S
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(cpu_below(int(child)) for child in below)
+    return own + sum(map(cpu_below, direct_children(pid)))
 
 
 def cpu_of(demo: Demo, names: tuple[str, ...] = NAMES) -> dict[str, float]:
     """CPU so far of operator A's processes, those of their sandboxes included."""
-    pids = demo.pids()
+    pids = pids_of(demo)
     return {name: cpu_s(pids[name]) + _below(name, pids[name], cpu_s) for name in names}
+
+
+def pids_of(demo: Demo) -> dict[str, int]:
+    """Operator A's processes, the cradle of three of them included."""
+    pids = demo.pids()
+    (cradle,) = {
+        pid for pid in direct_children(pids["supervisor"]) if "cradle" in Path(f"/proc/{pid}/comm").read_text()
+    }
+    return pids | {"cradle": cradle}
+
+
+def direct_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def start_up_cpu(demo: Demo, name: str) -> float:
@@ -62,7 +75,7 @@ def pss_mib(pid: int) -> float:
 
 def memory_of(demo: Demo) -> dict[str, float]:
     """MiB of operator A's processes, those of their sandboxes included."""
-    pids = demo.pids()
+    pids = pids_of(demo)
     return {name: pss_mib(pids[name]) + _below(name, pids[name], pss_mib) for name in NAMES}
 
 

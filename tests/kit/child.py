@@ -1,6 +1,7 @@
-"""A process that a supervisor may watch, doing what its first argument says: `python -m tests.kit.child WHAT FILE`.
+"""Processes that a supervisor may watch, doing what their names say. Each appends a line to a file of its name at
+each thing that happens to it.
 
-It appends a line to FILE at each thing that happens to it. `supervise` is a supervisor of two such children.
+`python -m tests.kit.child supervise FOLDER KIND…` supervises such children, `… cradle FOLDER N` is their cradle.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from mss.supervisor import READY_FD, Supervisor, die_with_parent
+from mss.cradle import READY_FD, rock
+from mss.supervisor import Supervisor
 
 
 def say_ready() -> None:
@@ -29,7 +31,6 @@ def note(file: Path, *words: object) -> None:
 def live(what: str, file: Path) -> None:
     """`good`: until SIGTERM. `deaf`: whatever SIGTERM says. `mute`: never ready. `dies`: ready, then ends with 3.
     `refuses`: ends with 4 before it is ready."""
-    die_with_parent()
     note(file, "started", os.getpid(), os.environ.get("OPENSSL_CONF", ""))
     signal.signal(signal.SIGHUP, lambda *_: note(file, "reloads"))
     if what == "deaf":
@@ -44,21 +45,21 @@ def live(what: str, file: Path) -> None:
         time.sleep(0.05)
 
 
-def commands(*kinds: str, folder: Path) -> dict[str, list[str]]:
-    """A command for each kind of child."""
-    return {kind: [sys.executable, "-m", "tests.kit.child", kind, str(folder / kind)] for kind in kinds}
+def supervisor_of(folder: Path, *kinds: str) -> Supervisor:
+    """A supervisor of a child of each kind."""
+    cradle = [sys.executable, "-m", "tests.kit.child", "cradle", str(folder)]
+    return Supervisor(Path("unused"), {kind: [] for kind in kinds}, folder / "run", cradle)
 
 
 async def supervise(folder: Path, *kinds: str) -> None:
-    supervisor = Supervisor(Path("unused"), {kind: [] for kind in kinds}, folder / "run")
-    for name, command in commands(*kinds, folder=folder).items():
-        supervisor.children[name].command = command
+    supervisor = supervisor_of(folder, *kinds)
     await supervisor.start()
     await supervisor.run()
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "supervise":
-        asyncio.run(supervise(Path(sys.argv[2]), *sys.argv[3:]))
+    what, where, *more = sys.argv[1:]
+    if what == "supervise":
+        asyncio.run(supervise(Path(where), *more))
     else:
-        live(sys.argv[1], Path(sys.argv[2]))
+        rock(int(more[0]), lambda kind, _: live(kind, Path(where) / kind))

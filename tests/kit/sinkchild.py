@@ -13,6 +13,7 @@ from mss.bridge.dossier import Dossiers
 from mss.bridge.mllp import MllpPlace, MllpSink
 from mss.bridge.settling import Settling
 from mss.bridge.sinks import SinkWorker
+from mss.cradle import die_with_parent
 from mss.crypto.keys import load_private, load_public
 from mss.crypto.tls import sink_client_context
 from mss.formats.mdm import Ends
@@ -23,7 +24,6 @@ from mss.store.blobs import LocalBodies
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.workers import free_leases_of_the_dead, worker_name
-from mss.supervisor import die_with_parent
 from mss.vault.opener import Opener
 
 HOSPITAL, PATIENTS = "chu.mssante.example", "patient.mssante.example"
