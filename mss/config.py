@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Bridge, Imap, Listen, Relay, Sink, Submission, Web
+from mss.sections import Alarms, Antivirus, Bridge, Imap, Ldap, Listen, Relay, Sink, Submission, Web
 
 _SINK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -57,6 +57,7 @@ class Config(BaseModel):
     relay: Relay
     submission: Submission | None = None
     imap: Imap | None = None
+    ldap: Ldap | None = None
     web: Web | None = None
     ops: Listen | None = None
     antivirus: Antivirus | None = None

@@ -209,7 +209,8 @@ def operator_certificates(config: Config) -> tuple[OperatorCertificate, ...]:
 def certificates(config: Config) -> Iterator[tuple[str, Tls]]:
     """Every certificate of every door, with the setting that names it."""
     yield from ((one.where, one.tls) for one in operator_certificates(config))
-    for name, section in (("submission", config.submission), ("imap", config.imap), ("web", config.web)):
+    doors = (("submission", config.submission), ("imap", config.imap), ("ldap", config.ldap), ("web", config.web))
+    for name, section in doors:
         if section is not None and section.tls is not None:
             yield f"{name}.tls", section.tls
             yield from ((f"{name}.more_tls[{number}]", tls) for number, tls in enumerate(section.more_tls, 1))

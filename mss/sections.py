@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from mss.formats.dn import DistinguishedName
 from mss.model.ids import parse_domain
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -171,6 +172,25 @@ class Imap(_Section):
     more_tls: tuple[Tls, ...] = ()
     """As for submission."""
     client_authorities: Path | None = None
+
+
+class Ldap(_Section):
+    """The address book for professionals' mail clients: read-only, TLS, an application password."""
+
+    starttls: Listen | None = None
+    implicit_tls: Listen | None = None
+    tls: Tls
+    more_tls: tuple[Tls, ...] = ()
+    """As for submission."""
+    base: str = "ou=bal,o=mssante,c=fr"
+    """The branch with all entries, as mail clients are set up with it."""
+    connections_per_address_max: int = Field(200, ge=1)
+    """At once; a hospital's people may share one address."""
+
+    @field_validator("base")
+    @classmethod
+    def _name(cls, base: str) -> str:
+        return str(DistinguishedName.parse(base)).lower()
 
 
 class Bridge(_Section):

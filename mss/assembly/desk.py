@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mss import __version__
@@ -10,8 +11,9 @@ from mss.assembly.process import Process
 from mss.config import Config
 from mss.crypto.keys import PrivateKeys
 from mss.model.clock import Clock
+from mss.model.errors import BadValue
 from mss.sandbox.pool import Sandbox
-from mss.sections import Listen
+from mss.sections import Ldap, Listen
 from mss.vault.opener import Opener
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ async def build(process: Process) -> None:
     opener = process.ground.opener(keys)
     if "imap" in process.roles and process.config.imap is not None:
         await _imap(process, opener)
+    if "ldap" in process.roles and process.config.ldap is not None:
+        await _ldap(process, process.config.ldap)
     if sandbox is not None:
         await _web(process, sandbox, keys, opener)
     if process.config.ops is not None:
@@ -58,6 +62,36 @@ async def _imap(process: Process, opener: Opener) -> None:
         review=login.review,
         members=desk,
     )
+    for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
+        if listen is not None:
+            await server.listen(listen.host, listen.port, implicit_tls=is_implicit)
+    ground.bus.on_account(server.look_again)
+    process.stack.push_async_callback(server.close)
+
+
+async def _ldap(process: Process, section: Ldap) -> None:
+    if find_spec("ldaptor") is None:
+        raise BadValue("ldap: the address book wants ldaptor: pip install 'mss-server[ldap]', or take [ldap] out")
+    from mss.accounts.slowdown import Budget
+    from mss.accounts.software import SoftwareLogin
+    from mss.directory.search import Search
+    from mss.ldap.book import Book
+    from mss.ldap.names import Tree
+    from mss.ldap.people import BookLogin
+    from mss.ldap.server import Caps, LdapServer
+    from mss.ldap.session import SEARCH_EVERY_S, SEARCHES_AT_ONCE, Rooms
+
+    ground, tree = process.ground, Tree(section.base)
+    software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+    rooms = Rooms(
+        book=Book(Search(ground.store), tree),
+        login=BookLogin(software, ground.store),
+        tree=tree,
+        clock=ground.clock,
+        budget=Budget(ground.clock, burst=SEARCHES_AT_ONCE, interval_s=SEARCH_EVERY_S),
+    )
+    holder = process.service_tls(section.tls, section.more_tls, None)
+    server = LdapServer(rooms, holder, caps=Caps(connections_per_address_max=section.connections_per_address_max))
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is not None:
             await server.listen(listen.host, listen.port, implicit_tls=is_implicit)

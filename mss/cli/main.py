@@ -26,7 +26,9 @@ SINGLE = ("trace", "stats")
 @app.command()
 def serve(
     config: ConfigOption = DEFAULT_CONFIG,
-    only: Annotated[str, typer.Option(help="Some roles only: relay-in,submission,relay-out,imap,web,runner.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Some roles only: relay-in,submission,relay-out,imap,web,ldap,runner.")
+    ] = "",
 ) -> None:
     """Run this operator: the processes edge, desk and works under one supervisor."""
     from mss.cli.serve import run_operator

@@ -83,6 +83,8 @@ def _operator(papers: Papers, name: str, pids: dict[str, dict[str, int]], host: 
         "submissions": at(465),
         "imap": at(143),
         "imaps": at(993),
+        "ldap": at(389),
+        "ldaps": at(636),
         "metrics": {"url": f"http://{host}:{ports.of(METRICS)}/metrics"},
         "config": str(here / "mss.toml"),
         "pids": pids.get(name, {}),
@@ -145,6 +147,7 @@ The demo runs: two operators, a laboratory's result already delivered.
                    IMAP      {a["imaps"]["host"]}:{a["imaps"]["port"]} (TLS) or {a["imap"]["port"]} (STARTTLS)
                    SMTP      {a["submissions"]["host"]}:{a["submissions"]["port"]} (TLS) or \
 {a["submission"]["port"]} (STARTTLS)
+                   LDAP      {a["ldaps"]["host"]}:{a["ldaps"]["port"]} (TLS), the address book ou=bal,o=mssante,c=fr
 
   The laboratory   {biologist["address"]}, member of {team["address"]}
   at B             password  {biologist["password"]}

@@ -6,13 +6,15 @@ Certificates and secrets are made once and kept in `keys`; lists are signed afre
 from __future__ import annotations
 
 import hmac
+import re
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
-from mss.crypto.authority import Authority, Fault, Subject, load_issued, write_file
+from mss.crypto.authority import LOOPBACK, Authority, Fault, Subject, load_issued, write_file
 from mss.crypto.certs import load_certificates, name_of
 from mss.crypto.xmlsig import sign_enveloped
 from mss.demo.people import DOMAINS, MAILBOXES, TIERS
@@ -22,6 +24,7 @@ from mss.formats.trustlist import TrustEntry
 from mss.model.clock import SystemChance
 from mss.model.mailbox import MailboxKind
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 SIGNER = Subject("liste.mssante.example", "399900000000014", "AUTORITE DE DEMONSTRATION")
 SIGNER_MAIL = "liste@mssante.example"
 OPERATORS = {
@@ -101,7 +104,8 @@ def _make_certificates(papers: Papers, now: datetime) -> None:
     authority.issue_list_signer(SIGNER, now=now, mail=SIGNER_MAIL).write(papers.keys, "list-signer")
     for name, subject in OPERATORS.items():
         authority.issue(subject, now=now).write(papers.keys, f"relay-{name}")
-        authority.issue(subject, now=now).write(papers.keys, f"service-{name}")
+        names = (*LOOPBACK, *machine_names())
+        authority.issue(subject, now=now, names=names).write(papers.keys, f"service-{name}")
     for fault in PEER_FAULTS:
         authority.issue_faulty(fault, OPERATORS["C"], now=now).write(papers.keys, f"peer-{fault.value}")
     for box in MAILBOXES:
@@ -109,6 +113,12 @@ def _make_certificates(papers: Papers, now: datetime) -> None:
             subject = application_subject(box.address, box.name)
             issued = authority.issue_client(subject, now=now, mail=box.address)
             issued.write(papers.keys, application_name(box.address))
+
+
+def machine_names() -> tuple[str, ...]:
+    """This machine's own: OpenLDAP's client puts it in the place of 127.0.0.1 and localhost, and looks for it in our
+    certificate."""
+    return tuple(name for name in (socket.gethostname(),) if _HOST_NAME.fullmatch(name))
 
 
 def sign_lists(papers: Papers, now: datetime) -> None:
@@ -225,6 +235,7 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
     for section, starttls, implicit in (("submission", 587, 465), ("imap", 143, 993)):
         lines += [f"[{section}]", f"starttls = {listen(starttls)}", f"implicit_tls = {listen(implicit)}"]
         lines += [f"tls = {tls('service')}", 'client_authorities = "../keys/ca.pem"']
+    lines += ["[ldap]", f"starttls = {listen(389)}", f"implicit_tls = {listen(636)}", f"tls = {tls('service')}"]
     if operator == "A":
         lines += [
             "[web]",

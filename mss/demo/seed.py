@@ -13,6 +13,7 @@ from mss.accounts.software import SoftwareLogin, verifier_of
 from mss.accounts.staff import StaffAccounts
 from mss.config import Config
 from mss.crypto.keys import create_key_files
+from mss.demo import addressbook
 from mss.demo.papers import Papers, application_name, subject_of
 from mss.demo.people import MAILBOXES, PATIENT_LIST, STAFF_LOGIN, STAFF_NAME, DemoMailbox, DemoPatient
 from mss.foundation import Foundation, lay
@@ -57,6 +58,7 @@ async def seed(config: Config, papers: Papers, operator: str) -> None:
             for patient in PATIENT_LIST:
                 await _patient(ground, service, papers, patient)
             await _staff(ground, papers)
+        await addressbook.fill(ground, config)
     finally:
         await ground.close()
 

@@ -147,8 +147,8 @@ def _by_identifier(typed: str) -> list[Walk]:
 
 
 def _by_name(question: Question, asked: list[str], city: str, department: str, jobs: tuple[str, ...]) -> list[Walk]:
-    """The whole as a family name, the first or last word of it with the rest as given name, the given name first; then
-    what sounds like it."""
+    """The whole as a family name, the first or last word of it with the rest as given name, the given name first (alone
+    only where nothing narrows it); then what sounds like it."""
     if sum(map(len, asked)) < NAME_LETTERS_MIN:
         return []
     where, sounds = "n", "s"
@@ -166,6 +166,8 @@ def _by_name(question: Question, asked: list[str], city: str, department: str, j
             starts += [f"{at}/{''.join(asked[:cut])}/{' '.join(asked[cut:])}" for cut in range(2, len(asked))]
     if len(asked) > 1:
         starts.append(f"g/{asked[0]}/{''.join(asked[1:])}")
+    elif where == "n" and not jobs:
+        starts.append(f"g/{asked[0]}")
     if question.sounds_alike and len(max(asked, key=len)) >= NAME_LETTERS_MIN:
         starts.append(f"{sounds}/{sound(''.join(asked))}/")
         if len(asked) > 1:

@@ -41,6 +41,7 @@ _OID_OF_TYPE = {
     "GIVENNAME": "2.5.4.42",
     "ORGANIZATIONIDENTIFIER": "2.5.4.97",
     "UID": "0.9.2342.19200300.100.1.1",
+    "MAIL": "0.9.2342.19200300.100.1.3",
     "DC": "0.9.2342.19200300.100.1.25",
     "E": "1.2.840.113549.1.9.1",
     "EMAILADDRESS": "1.2.840.113549.1.9.1",
@@ -93,7 +94,8 @@ class DistinguishedName:
         return names[-1] if names else ""
 
     def __str__(self) -> str:
-        return ",".join("+".join(f"{_TYPE_OF_OID.get(k, k)}={_escape(v)}" for k, v in rdn) for rdn in self.rdns[::-1])
+        rdns = ("+".join(f"{_TYPE_OF_OID.get(k, k)}={escape_value(v)}" for k, v in rdn) for rdn in self.rdns[::-1])
+        return ",".join(rdns)
 
 
 def _rdn(attributes: Iterable[tuple[str, str]]) -> Rdn:
@@ -179,7 +181,7 @@ def der_string(der: bytes) -> str:
     return f"#{der.hex()}"
 
 
-def _escape(value: str) -> str:
+def escape_value(value: str) -> str:
     r"""RFC 4514 §2.4: specials behind a backslash; controls, which must not reach a log as they are, in hex."""
     escaped = "".join(_escape_character(character) for character in value)
     return f"\\{escaped}" if value.startswith("#") else escaped

@@ -81,6 +81,7 @@ CASES = [
     (Question("jean martin"), {RENNES, "Martin JEAN", "Jean MARTIN-DUPONT"}),
     (Question("de la tour"), {"DR Zoé DE LA TOUR"}),
     (Question("delatour zoe"), {"DR Zoé DE LA TOUR"}),
+    (Question("camille"), {LYON}),
     (Question("artagnan"), {"DR Zoé D'ARTAGNAN"}),
     (Question("martin", place="Lyon"), {"Jean MARTIN-DUPONT"}),
     (Question("martin", place="35"), {RENNES}),

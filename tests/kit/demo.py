@@ -40,7 +40,7 @@ START_S_MAX = 60.0  # the promise is 30 on two idle cores; other tests may run b
 STOP_S_MAX = 10.0  # the promise
 PATIENCE_S = 20.0
 BASES = range(10_000, 20_000)  # all ports stay below those that the system lends to clients
-SERVICES = (25, 80, 143, 443, 465, 587, 993, 9090)
+SERVICES = (25, 80, 143, 389, 443, 465, 587, 636, 993, 9090)
 SECOND_OPERATOR = 2000
 PEER = 4025
 

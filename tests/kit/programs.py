@@ -19,6 +19,7 @@ PACKAGES = {
     "dovecot": "dovecot-imapd",
     "gpg": "gnupg",
     "initdb": "postgresql",
+    "ldapsearch": "ldap-utils",
     "mbsync": "isync",
     "offlineimap": "offlineimap3",
     "openssl": "openssl",
