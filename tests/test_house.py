@@ -357,7 +357,7 @@ def test_the_journey_names_what_exists() -> None:
 def test_the_package_script_brings_what_the_tests_require() -> None:
     """tests/kit/system-packages.sh and tests/kit/programs.py know the same programs."""
     script = (CHECKOUT / "tests/kit/system-packages.sh").read_text(encoding="utf-8")
-    assert dict(re.findall(r"^([a-z]+)\|([a-z0-9-]+)\|", script, re.MULTILINE)) == programs.PACKAGES
+    assert dict(re.findall(r"^([A-Za-z]+)\|([a-z0-9-]+)\|", script, re.MULTILINE)) == programs.PACKAGES
 
 
 def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from mss.foundation import Foundation
 from mss.mail.counting import REFUSED, CountedJudge, CountedReception, Tally
 from mss.mail.intake import Intake
 from mss.mail.reception import Peer
+from mss.mail.sentcopies import SentCopies
 from mss.mail.submit import Submission
 from mss.model.ids import MailAddress
 from mss.sections import AccountCaps, Listen, PeerCaps
@@ -95,6 +96,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
         ground.chance,
         ground.screening,
         ground.test_mailbox,
+        SentCopies(ground.store, ground.delivery, ground.public.lookup, ground.clock),
     )
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     meter, disk = _meter(process, section.caps), _disk(process)

@@ -13,11 +13,12 @@ from mss.imap.login import ALWAYS, LOGGED_IN
 from mss.imap.mask import REVISION, root, with_dependents
 from mss.model.errors import BadValue
 from mss.model.ids import lane_of
+from mss.model.mailbox import SENT_COPY
 from mss.store import accounts, audit
 from mss.store.sql import Connection
 
 WHO = "staff:command"
-KNOWN = frozenset({root(name) for name in (*ALWAYS, *LOGGED_IN)} - {REVISION})
+KNOWN = frozenset({root(name) for name in (*ALWAYS, *LOGGED_IN, SENT_COPY)} - {REVISION})
 
 
 def mask(
@@ -27,7 +28,10 @@ def mask(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """What an account's mail programs are not offered by IMAP: list it, hide something, offer it again."""
+    """What an account's mail programs are not offered by IMAP: list it, hide something, offer it again.
+
+    SENT-COPY is not of IMAP: without it the server no longer files what the account sends.
+    """
     rows = finish(_mask(settings(config), address, set(hide or ()), set(offer or ())))
     show(rows, as_json=as_json, columns=("hidden", "why"), empty="everything is offered")
 

@@ -1,7 +1,7 @@
 """What was read and opened of messages, so that a folder that is listed again is not opened again.
 
-A uid never means another message, and what is kept of one never changes: nothing here can be stale. Bounded; whole
-folders are forgotten, the least used first. Pure.
+A uid never means another message, and what is kept of one never changes: nothing here can be stale, but for the date
+of sent mail that a client brings again, which is forgotten. Bounded; whole folders go, the least used first. Pure.
 """
 
 from __future__ import annotations
@@ -43,6 +43,14 @@ class FolderCache:
             known = self._folders[key] = KnownFolder()
         self._folders.move_to_end(key)
         return known
+
+    def forget(self, owner: int, folder: int, uid: int) -> None:
+        """Read a message anew when it is asked for."""
+        if (known := self._folders.get((owner, folder))) is not None and uid in known.rows:
+            freed = ROW_BYTES + len(known.summaries.pop(uid, b""))
+            del known.rows[uid]
+            known.size_bytes -= freed
+            self._bytes -= freed
 
     def learn(self, known: KnownFolder, rows: Iterable[Row], opened: Iterable[tuple[Row, bytes]] = ()) -> None:
         """Keep what was read of a folder."""

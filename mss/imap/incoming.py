@@ -10,6 +10,7 @@ from mss.formats.mime import scan
 from mss.formats.summary import summarise
 from mss.imap.backend import Folder, FolderProblem, FolderRefused
 from mss.imap.commands import Flags
+from mss.mail.sentmark import SentMark, mark_of
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import Malformed
 from mss.model.ids import lane_of
@@ -32,6 +33,8 @@ class SealedMessage:
     row: messages.NewMessage
     flags: Flags
     internaldate_ms: int
+    mark: SentMark | None = None
+    """Of one brought to where sent mail is: the server may have filed it already."""
 
 
 class Incoming:
@@ -48,10 +51,11 @@ class Incoming:
     ) -> SealedMessage:
         """A large body is where it survives when this returns. Raises FolderRefused, StorageUnavailable."""
         number, blob = new_id(self._clock, self._chance), new_id(self._clock, self._chance)
+        is_sent = folder.special_use is SpecialUse.SENT
         if len(raw) > SCAN_IN_LOOP_BYTES_MAX:
-            summary, body, message_id = await asyncio.to_thread(_render, keys, number, raw)
+            summary, body, message_id, mark = await asyncio.to_thread(_render, keys, number, raw, is_sent)
         else:
-            summary, body, message_id = _render(keys, number, raw)
+            summary, body, message_id, mark = _render(keys, number, raw, is_sent)
         inline, place = (body, "") if len(body) <= blobs.INLINE_BYTES_MAX else (None, "")
         if inline is None:
             place = blobs.place_of(lane_of(keys.owner), keys.owner, blob)
@@ -71,14 +75,16 @@ class Incoming:
             direction=Direction.OUT if is_own else Direction.IN,
             received_ms=to_ms(self._clock.now()),
         )
-        return SealedMessage(row, flags, internaldate_ms)
+        return SealedMessage(row, flags, internaldate_ms, mark)
 
 
-def _render(keys: OwnerKeys, number: int, raw: bytes) -> tuple[bytes, bytes, str]:
-    """(sealed summary, sealed body, Message-ID). Raises FolderRefused."""
+def _render(keys: OwnerKeys, number: int, raw: bytes, is_sent: bool) -> tuple[bytes, bytes, str, SentMark | None]:
+    """(sealed summary, sealed body, Message-ID, mark of what was sent). Raises FolderRefused."""
     try:
-        summary = summarise(raw, scan(raw))
+        structure = scan(raw)
+        summary = summarise(raw, structure)
+        mark = mark_of(structure, raw) if is_sent else None
     except Malformed:
         raise FolderRefused(FolderProblem.MESSAGE_MALFORMED) from None
     sealed = keys.seal_object(messages.SUMMARY_KIND, number, summary.to_bytes())
-    return sealed, keys.seal_object(messages.BODY_KIND, number, raw), summary.message_id
+    return sealed, keys.seal_object(messages.BODY_KIND, number, raw), summary.message_id, mark

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
 from mss.crypto.keys import Lookup
 from mss.imap.backend import Folder, FolderProblem, FolderRefused
+from mss.imap.takings import ANSWERED_BY
 from mss.mail import keywords as kept
 from mss.mail.keywords import KEYWORD_KIND as KEYWORD_KIND
 from mss.mail.keywords import SealedKeyword as SealedKeyword
@@ -30,6 +32,17 @@ def bits(connection: Connection, folder: Folder, keywords: Iterable[SealedKeywor
             raise FolderRefused(FolderProblem.TOO_MANY_KEYWORDS)
         found[keyword.name] = bit
     return found
+
+
+def add_keywords(connection: Connection, folder: Folder, keywords: Sequence[SealedKeyword]) -> dict[str, int]:
+    """Bits of keywords. Raises FolderRefused when there is no room; for who has answered, room is not insisted upon."""
+    optional = ANSWERED_BY.casefold()
+    known = bits(connection, folder, [one for one in keywords if not one.name.startswith(optional)])
+    for one in keywords:
+        if one.name.startswith(optional):
+            with suppress(FolderRefused):
+                known |= bits(connection, folder, [one])
+    return known
 
 
 def names_at(connection: Connection, keys: OwnerKeys, folder: Folder) -> dict[str, int]:

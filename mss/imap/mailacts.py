@@ -8,7 +8,6 @@ Acts may be run again by the writer, so they contain database work only; names a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -17,10 +16,11 @@ from mss.crypto.keys import Lookup
 from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, allowed_flags
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.incoming import Incoming, SealedMessage
-from mss.imap.keywords import SealedKeyword, bits, mask, names_at, seal_keywords, translate
+from mss.imap.keywords import SealedKeyword, add_keywords, bits, mask, names_at, seal_keywords, translate
 from mss.imap.mailstore import CellarReader, one_folder, told_folder
 from mss.imap.names import DELIMITER, INBOX
-from mss.imap.takings import ANSWERED_BY, Signs, TeamChange, needed
+from mss.imap.takings import Signs, TeamChange, needed
+from mss.imap.twins import Twin
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
@@ -147,10 +147,17 @@ class CellarMailStore(CellarReader):
         keys = await self._keys(folder.box)
         internaldate = message.received_at or self._clock.now()
         sealed = await self._incoming.seal(folder, keys, message.raw, message.flags, to_ms(internaldate))
-        uids = await self._keep(folder, keys, [sealed])
+        twin = None if sealed.mark is None else Twin(self._lookup, sealed, is_dated=message.received_at is not None)
+        uids = await self._keep(folder, keys, [sealed], twin)
+        if twin is not None and twin.is_absorbed:
+            self._cache.forget(folder.box.owner, folder.id, uids[0])
+            if sealed.row.body_place:
+                await self._bodies.delete(sealed.row.body_place)
         return uids[0]
 
-    async def _keep(self, folder: Folder, keys: OwnerKeys, sealed: Sequence[SealedMessage]) -> list[int]:
+    async def _keep(
+        self, folder: Folder, keys: OwnerKeys, sealed: Sequence[SealedMessage], twin: Twin | None = None
+    ) -> list[int]:
         """Rows, entries, quota and audit in one transaction; the uids. Raises FolderRefused, NotFound."""
         owner = folder.box.owner
         names = {name for one in sealed for name in self._wanted(folder, one.flags)}
@@ -159,13 +166,24 @@ class CellarMailStore(CellarReader):
         size = sum(one.row.size_bytes for one in sealed)
 
         def act(connection: Connection) -> list[int]:
+            if twin is not None:
+                owners.add_used(connection, owner, 0)  # locked before folders, as by delivery
             one_folder(connection, owner, folder.id)
             box = owners.mailbox(connection, owner)
             if box is None:
                 raise NotFound("mailbox")
+            if twin is not None and (uid := twin.find(connection, owner, folder, now_ms)):
+                known = add_keywords(connection, folder, keywords)
+                change = FlagChange(twin.flags.system, add_kw=mask(known, twin.flags.keywords), replace=True)
+                marks = _signed(change, self._signs(connection, keys, folder))
+                twin.absorb(connection, owner, folder, uid, marks)
+                self._write_down(
+                    connection, folder, "imap.append-again", 1, twin.standing, sealed[0].row.message_id_hmac
+                )
+                return [uid]
             if box.quota_bytes and box.used_bytes + size > box.quota_bytes:
                 raise FolderRefused(FolderProblem.OVER_QUOTA)
-            known = _add_keywords(connection, folder, keywords)
+            known = add_keywords(connection, folder, keywords)
             signs = self._signs(connection, keys, folder)
             for one in sealed:
                 messages.insert_message(connection, owner, one.row)
@@ -181,6 +199,8 @@ class CellarMailStore(CellarReader):
                 there = dict.fromkeys((appended.first_uid + index for index in read), True)
                 seen.write(connection, owner, folder.id, folder.box.reader, there, {}, appended.modseq)
             owners.add_used(connection, owner, size)
+            if twin is not None:
+                twin.remember(connection, owner, now_ms)
             for one in sealed:
                 self._write_down(connection, folder, "imap.append", 1, one.row.message, one.row.message_id_hmac)
             return list(range(appended.first_uid, appended.first_uid + appended.count))
@@ -206,7 +226,7 @@ class CellarMailStore(CellarReader):
 
         def act(connection: Connection) -> list[int]:
             one_folder(connection, owner, folder.id)
-            now = known if mode is StoreMode.REMOVE else _add_keywords(connection, folder, keywords)
+            now = known if mode is StoreMode.REMOVE else add_keywords(connection, folder, keywords)
             asked = _change(mode, flags.system, mask(now, flags.keywords))
             change = _signed(asked, self._signs(connection, keys, folder))
             return states.change_flags(connection, owner, folder.id, uids, change, unchanged_since, reader)[1]
@@ -361,17 +381,6 @@ def _signed(change: FlagChange, signs: Signs | None) -> Change:
 def _is_news(folder: Folder) -> bool:
     """What a member brings into a team's folder others have not read; what somebody of it wrote is no news to them."""
     return bool(folder.box.reader) and folder.special_use not in (SpecialUse.SENT, SpecialUse.DRAFTS)
-
-
-def _add_keywords(connection: Connection, folder: Folder, keywords: Sequence[SealedKeyword]) -> dict[str, int]:
-    """Bits of keywords. Raises FolderRefused when there is no room; for who has answered, room is not insisted upon."""
-    optional = ANSWERED_BY.casefold()
-    known = bits(connection, folder, [one for one in keywords if not one.name.startswith(optional)])
-    for one in keywords:
-        if one.name.startswith(optional):
-            with suppress(FolderRefused):
-                known |= bits(connection, folder, [one])
-    return known
 
 
 def _batches(entries: dict[int, NewEntry]) -> list[list[int]]:

@@ -15,6 +15,7 @@ from mss.mail.holding import Doubt, Held, Holder
 from mss.mail.parcels import Letter, Parcel
 from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
 from mss.mail.recipients import House, Recipients
+from mss.mail.sentcopies import SentCopy
 from mss.mail.vigil import Vigil
 from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of, matricule_of
@@ -66,7 +67,7 @@ class Dispatch:
         recipients: Sequence[MailAddress],
         *,
         also: Also = nothing_more,
-        own_copy: Parcel | None = None,
+        own_copy: Parcel | SentCopy | None = None,
     ) -> None:
         """Send a letter on behalf of `origin`. `also` and `own_copy` (a Sent copy) are in origin's transaction
         together with its queue rows. Raises StorageUnavailable; a repeat is safe."""
@@ -86,7 +87,7 @@ class Dispatch:
         if self._vigil is not None:
             self._vigil.look(letter, parcels)
         if own_copy is not None:
-            self._delivery.delivered([own_copy])
+            self._delivery.delivered([own_copy.parcel if isinstance(own_copy, SentCopy) else own_copy])
         self._bus.publish(changes.TASK)
 
     async def _prepare_remote(
@@ -103,7 +104,7 @@ class Dispatch:
         origin: OwnerId,
         letter: Letter,
         queued: list[PreparedMail],
-        own_copy: Parcel | None,
+        own_copy: Parcel | SentCopy | None,
         also: Also,
     ) -> None:
         now = self._clock.now()

@@ -60,8 +60,8 @@ class House:
 class Pens:
     """Under which addresses (keys) a login may write."""
 
-    own: set[str] = field(default_factory=set)
-    """Its own, its aliases, and those of teams of which it is a member."""
+    own: dict[str, OwnerId] = field(default_factory=dict)
+    """Of its own mailbox, aliases too, and of teams of which it is a member."""
     lent: dict[str, OwnerId] = field(default_factory=dict)
     """Of mailboxes whose holders let it write in their name."""
 
@@ -145,7 +145,7 @@ class Recipients:
                 if rights.get(owner) == WRITES:
                     pens.lent[key] = owner
                 elif owner == account or SEND_AS_TEAM in letters_of(rights.get(owner, "")):
-                    pens.own.add(key)
+                    pens.own[key] = owner
             return pens
 
         return await self._store.read(ask)

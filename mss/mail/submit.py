@@ -13,7 +13,7 @@ from mss.crypto.keys import Lookup
 from mss.formats import mime
 from mss.formats.parts import Structure
 from mss.formats.summary import summarise
-from mss.mail import letters, policy
+from mss.mail import letters, policy, sentmark
 from mss.mail.contents import Contents, Octets, aside
 from mss.mail.dispatch import Also, Dispatch, nothing_more
 from mss.mail.letters import PARIS
@@ -22,6 +22,7 @@ from mss.mail.policy import SenderFacts
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.screening import NoScreening, Screening
+from mss.mail.sentcopies import SentCopies
 from mss.mail.testmailbox import TestMailbox
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import Malformed, StorageUnavailable
@@ -48,7 +49,10 @@ class Submission:
         chance: Chance,
         screening: Screening | None = None,
         test_mailbox: TestMailbox | None = None,
+        sent_copies: SentCopies | None = None,
     ) -> None:
+        """Without `sent_copies` senders file for themselves."""
+        self._sent_copies = sent_copies
         self._test_mailbox = test_mailbox
         self._screening = screening or NoScreening()
         self._house = house
@@ -80,7 +84,7 @@ class Submission:
         assert peer.account is not None, "the door asks for a login first"
         number = self._chance.token(8).hex()
         try:
-            structure = await raw.look(mime.scan)
+            structure, mark = await raw.look(sentmark.look)
             seen = letters.header_facts(structure)
             pens = await self._recipients.may_write_as(peer.account, (*seen.from_addresses, *seen.senders))
             facts = letters.message_facts(
@@ -106,14 +110,21 @@ class Submission:
             letter = await aside(
                 len(raw), Letter, finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt
             )
+            copy = None
+            if self._sent_copies is not None:
+                named = [one for one in gone if one not in NOT_SENT_ON]
+                kept = await raw.without_fields("Return-Path", *named, before=added)
+                owner = pens.own.get(shown.key, peer.account)  # who writes in another's name files it as her own
+                copy = await self._sent_copies.of(peer, owner, kept, structure, mark, envelope.recipients)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         also = self._trace_of_delegation(peer, letter, pens.lent.get(shown.key))
         to = envelope.recipients if self._test_mailbox is None else self._test_mailbox.others(envelope.recipients)
         if self._test_mailbox is not None and len(to) < len(envelope.recipients):
             await self._test_mailbox.take(peer, letter, structure)
-        if to:
-            await self._dispatch.send(peer.account, letter, to, also=also)
+        if to or copy is not None:
+            origin = peer.account if copy is None else copy.owner  # one lane for queue and copy
+            await self._dispatch.send(origin, letter, to, also=also, own_copy=copy)
         return Receipt(Accept(), int(number, 16))
 
     def _trace(self, peer: Peer, envelope: Envelope, number: str) -> bytes:

@@ -50,6 +50,11 @@ BORN_KEYWORDS = ("$MSSPatient", "$MSSResult", "$MSSReceipt")
 """Keywords that a professional's INBOX is born with, as its bits 0, 1, 2: delivery sets them (mss/mail/labels.py)."""
 
 
+SENT_COPY = "SENT-COPY"
+"""In the mask of an account (beside capabilities of IMAP): the server does not file what it sends
+(mss/mail/sentcopies.py)."""
+
+
 class Flag:
     """System flags as bits of `entry.flags` (RFC 9051 §2.3.2)."""
 

@@ -292,6 +292,21 @@ def expunge(
     return removed
 
 
+_UID_OF = select(E.c.uid).where(owned_by(E), E.c.message == bindparam("which"), E.c.folder == bindparam("within"))
+
+
+def uid_of(connection: Connection, owner: int, folder: int, message: int) -> int:
+    """Where a message stands in a folder, the first time; 0 when it does not."""
+    parameters = own_parameters(owner) | {"which": message, "within": folder}
+    return connection.execute(_UID_OF.order_by(E.c.uid).limit(1), parameters).scalar_one_or_none() or 0
+
+
+def set_date(connection: Connection, owner: int, folder: int, uid: int, internaldate_ms: int) -> None:
+    """Another INTERNALDATE for an entry."""
+    change = update(E).where(owned_by(E), E.c.folder == folder, E.c.uid == uid).values(internaldate_ms=internaldate_ms)
+    connection.execute(change, own_parameters(owner))
+
+
 def messages_of(connection: Connection, owner: int, folder: int) -> list[int]:
     """What stands in a folder."""
     query = select(E.c.message).where(owned_by(E), E.c.folder == folder).distinct()

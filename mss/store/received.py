@@ -37,6 +37,12 @@ def remember(connection: Connection, owner: int, digested: bytes, message: int, 
     return int(kept.message)
 
 
+def standing(connection: Connection, owner: int, digested: bytes, now_ms: int) -> int:
+    """The number under which these bytes stand for this owner; 0 when they are not remembered."""
+    known = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one_or_none()
+    return int(known.message) if known is not None and known.until_ms > now_ms else 0
+
+
 def remember_all(connection: Connection, letters: Sequence[tuple[int, bytes, int]], now_ms: int) -> list[int]:
     """The same for many (owner, digest, message): one statement when none of them was here before."""
     until_ms = now_ms + KEPT_MS

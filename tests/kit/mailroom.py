@@ -28,6 +28,7 @@ from mss.mail.queue import Outgoing, QueuePutter, QueueTaker
 from mss.mail.reception import Peer, Receipt
 from mss.mail.recipients import House, Recipients
 from mss.mail.replies import PatientReplies
+from mss.mail.sentcopies import SentCopies
 from mss.mail.submit import HouseMail, Submission
 from mss.mail.vigil import Alarm, Budget, Vigil
 from mss.model.clock import ManualClock, SeededChance, to_ms
@@ -134,7 +135,14 @@ class MailRoom:
         )
         self.intake = Intake(HOUSE, self.gate, self.recipients, self.delivery, chance, vigil=self.vigil)
         self.submission = Submission(
-            HOUSE, self.recipients, self.dispatch, public.lookup, self.gate.is_trusted, clock, chance
+            HOUSE,
+            self.recipients,
+            self.dispatch,
+            public.lookup,
+            self.gate.is_trusted,
+            clock,
+            chance,
+            sent_copies=SentCopies(store, self.delivery, public.lookup, clock),
         )
         self.house_mail = HouseMail(HOUSE, self.dispatch)
         self.replies = PatientReplies(HOUSE, store, below.opener, self.delivery, self.dispatch, clock, chance)

@@ -21,10 +21,13 @@ PACKAGES = {
     "initdb": "postgresql",
     "ldapsearch": "ldap-utils",
     "mbsync": "isync",
+    "neomutt": "neomutt",
     "offlineimap": "offlineimap3",
     "openssl": "openssl",
     "postfix": "postfix",
     "strace": "strace",
+    "thunderbird": "thunderbird",
+    "Xvfb": "xvfb",
 }
 """Program to Debian package; `tests/kit/system-packages.sh` installs the same (tests/test_house.py compares)."""
 

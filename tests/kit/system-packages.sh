@@ -15,10 +15,13 @@ gpg|gnupg|OpenPGP
 initdb|postgresql|everything on PostgreSQL
 ldapsearch|ldap-utils|the address book asked by OpenLDAP's client
 mbsync|isync|IMAP synchronisation with mbsync
+neomutt|neomutt|mail sent and filed with neomutt
 offlineimap|offlineimap3|IMAP synchronisation with OfflineIMAP
 openssl|openssl|foreign TLS clients and hostile certificates
 postfix|postfix|mail to and from a foreign operator that runs Postfix
 strace|strace|proof that data is synced before the 250
+thunderbird|thunderbird|a professional at her desk, with Thunderbird
+Xvfb|xvfb|the screen that Thunderbird wants
 '
 APT_S_MAX=900 # a slow mirror may take minutes; a dead one must not hold the build for ever
 
