@@ -52,6 +52,7 @@ class Teams:
         now = self._clock.now()
 
         def act(connection: Connection) -> None:
+            owners.lock(connection, team)
             _check(connection, team, account)
             given = dict(owners.members(connection, team))
             word = given.get(account, "")

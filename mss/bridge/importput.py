@@ -147,7 +147,7 @@ class Batch:
         now = keeper.clock.now()
 
         def act(connection: Connection) -> tuple[list[Ready], list[Ready], dict[str, int]]:
-            owners.add_used(connection, owner, 0)  # two runs at once take turns from here
+            owners.lock(connection, owner)  # two runs at once take turns from here
             keep_keys(connection, keys)
             there = imported.standing(connection, owner, self._source, [one.copy for one in waiting])
             wanted = [one for one in waiting if (one.copy.content, one.copy.nth) not in there]

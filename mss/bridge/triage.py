@@ -159,6 +159,7 @@ class Triage:
         prepared = await self._filing.prepare(case, checked_by_human=True)
 
         def act(connection: Connection) -> int:
+            owners.lock(connection, owner)
             verdict = judge(self._cases.facts(connection, case, checked_by_human=True))
             if isinstance(verdict, Hold):
                 raise NotFileable(verdict.reason, verdict.detail)

@@ -88,7 +88,7 @@ class CellarMailStore(CellarReader):
         owner = folder.box.owner
 
         def act(connection: Connection) -> None:
-            owners.add_used(connection, owner, 0)  # locked before folders, as by delivery
+            owners.lock(connection, owner)
             row = one_folder(connection, owner, folder.id)
             leaving = folders.messages_of(connection, owner, folder.id)
             folders.delete_folder(connection, owner, folder.id)
@@ -114,6 +114,7 @@ class CellarMailStore(CellarReader):
                 moves.append((one.id, sealed, self._lookup.folder(owner, new_name)))
 
         def act(connection: Connection) -> None:
+            owners.lock(connection, owner)
             one_folder(connection, owner, folder.id)
             moving = {number for number, _, _ in moves}
             for number, sealed, hashed in moves:
@@ -127,9 +128,8 @@ class CellarMailStore(CellarReader):
 
     async def subscribe(self, folder: Folder, *, subscribed: bool) -> None:
         owner = folder.box.owner
-        await self._store.write(
-            lane_of(owner), lambda c: folders.subscribe(c, owner, folder.id, subscribed=subscribed), lazy=True
-        )
+        act = owners.locked(owner, lambda c: folders.subscribe(c, owner, folder.id, subscribed=subscribed))
+        await self._store.write(lane_of(owner), act, lazy=True)
 
     async def unsubscribe_lost(self, box: Box, name: str) -> bool:
         hashed = self._lookup.folder(box.owner, name)
@@ -139,7 +139,8 @@ class CellarMailStore(CellarReader):
 
     async def claim_recent(self, folder: Folder, uid: int) -> None:
         owner = folder.box.owner
-        await self._store.write(lane_of(owner), lambda c: recent.claim(c, owner, folder.id, uid), lazy=True)
+        act = owners.locked(owner, lambda c: recent.claim(c, owner, folder.id, uid))
+        await self._store.write(lane_of(owner), act, lazy=True)
 
     # --- new messages
 
@@ -166,8 +167,7 @@ class CellarMailStore(CellarReader):
         size = sum(one.row.size_bytes for one in sealed)
 
         def act(connection: Connection) -> list[int]:
-            if twin is not None:
-                owners.add_used(connection, owner, 0)  # locked before folders, as by delivery
+            owners.lock(connection, owner)
             one_folder(connection, owner, folder.id)
             box = owners.mailbox(connection, owner)
             if box is None:
@@ -225,6 +225,7 @@ class CellarMailStore(CellarReader):
             keywords = seal_keywords(self._lookup, keys, folder, set(names))
 
         def act(connection: Connection) -> list[int]:
+            owners.lock(connection, owner)  # one folder only, but the next act of the batch may want more
             one_folder(connection, owner, folder.id)
             now = known if mode is StoreMode.REMOVE else add_keywords(connection, folder, keywords)
             asked = _change(mode, flags.system, mask(now, flags.keywords))
@@ -274,8 +275,9 @@ class CellarMailStore(CellarReader):
             keywords = seal_keywords(self._lookup, await self._keys(target.box), target, names.values())
 
         def act(connection: Connection) -> list[tuple[int, int]]:
-            for number in sorted({folder.id, target.id}):  # rows are always locked in this order
-                one_folder(connection, owner, number)
+            owners.lock(connection, owner)
+            for one in (folder, target):
+                one_folder(connection, owner, one.id)
             found = folders.entries_of(connection, owner, folder.id, uids)
             if not found:
                 return []
@@ -335,7 +337,7 @@ class CellarMailStore(CellarReader):
         owner, now_ms = folder.box.owner, to_ms(self._clock.now())
 
         def act(connection: Connection) -> list[int]:
-            owners.add_used(connection, owner, 0)  # locked before folders, as by delivery
+            owners.lock(connection, owner)
             one_folder(connection, owner, folder.id)
             messages_there = {uid: one.message for uid, one in folders.entries_of(connection, owner, folder.id, uids)}
             gone = folders.expunge(connection, owner, folder.id, uids, now_ms, only_deleted=only_deleted)

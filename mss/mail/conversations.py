@@ -18,7 +18,7 @@ from mss.mail import letters
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress
 from mss.model.mailbox import SpecialUse
-from mss.store import folders, messages, patients
+from mss.store import folders, messages, owners, patients
 from mss.store.ids import new_id
 from mss.store.messages import MessageState, StoredMessage
 from mss.store.patients import ContactRow
@@ -89,6 +89,7 @@ class Conversations:
         """Make a pending message visible, in the caller's transaction. False when it was already."""
         owner = keys.owner
         now_ms = to_ms(self._clock.now())
+        owners.lock(connection, owner)
         current = messages.one_message(connection, owner, stored.message)
         if current is None or current.state == MessageState.VISIBLE:
             return False

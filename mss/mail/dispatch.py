@@ -19,7 +19,7 @@ from mss.mail.sentcopies import SentCopy
 from mss.mail.vigil import Vigil
 from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of, matricule_of
-from mss.store import audit, changes, received, schema, tasks
+from mss.store import audit, changes, owners, received, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.records import HeldWhat
@@ -108,6 +108,8 @@ class Dispatch:
         also: Also,
     ) -> None:
         now = self._clock.now()
+        if own_copy is not None:
+            owners.lock(connection, own_copy.owner)
         message_id_hmac = self._lookup.message_id(letter.message_id)
         for mail in queued:
             sender = str(letter.sender or "")

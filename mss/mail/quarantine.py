@@ -129,6 +129,7 @@ def go_on(connection: Connection, row: HeldRow, clock: Clock, chance: Chance) ->
         tasks.set_row_state(connection, schema.queue, owner, number, RowState.WAITING, "released")
         tasks.put_back(connection, schema.queue, owner, number, now_ms, "released")
         return
+    owners.lock(connection, owner)
     box, stored = owners.mailbox(connection, owner), messages.one_message(connection, owner, number)
     if box is None or stored is None or stored.state != MessageState.HELD:
         raise NotFound("message that waits")

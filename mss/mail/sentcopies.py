@@ -48,7 +48,7 @@ class SentCopy:
     def put(self, connection: Connection) -> None:
         """In the transaction that queues the mail; again changes nothing."""
         owner, lookup = self.owner, self.lookup
-        owners.add_used(connection, owner, 0)  # a client that brings it at this moment waits here
+        owners.lock(connection, owner)  # a client that brings it at this moment waits here
         same = (self.mark, self.mark.bare)
         brought = [received.standing(connection, owner, one.brought(lookup, owner), self.now_ms) for one in same]
         standing = next((number for number in brought if number and _stands(connection, owner, number)), 0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -15,6 +16,8 @@ from mss.store.ids import lane_of_hash
 from mss.store.sql import Hot, insert_ignoring, own, own_parameters, owned_by
 
 L = schema.lookup
+T = TypeVar("T")
+
 B = schema.mailbox
 N = schema.membership
 WRITES = "writes"
@@ -146,6 +149,26 @@ def structure_of(connection: Connection, owner: int) -> str:
 
 def set_state(connection: Connection, owner: int, state: AccountState) -> None:
     connection.execute(update(B).where(owned_by(B)).values(state=state), own_parameters(owner))
+
+
+_LOCK = Hot(select(B.c.owner).where(owned_by(B)).with_for_update())
+
+
+def lock(connection: Connection, owner: int) -> None:
+    """Nobody else changes this mailbox until the caller's transaction ends. An act that changes a folder or a
+    conversation begins with this, before it touches them or the audit: processes on PostgreSQL then wait for each
+    other in one order, and never in a ring (docs/decisions/0002-cellar.md)."""
+    _LOCK.of(connection, own_parameters(owner))
+
+
+def locked(owner: int, work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """An act that begins so."""
+
+    def act(connection: Connection) -> T:
+        lock(connection, owner)
+        return work(connection)
+
+    return act
 
 
 _USE = Hot(update(B).where(owned_by(B)).values(used_bytes=B.c.used_bytes + bindparam("d_bytes")))

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
@@ -34,11 +35,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+log = structlog.get_logger("store")
+
 BATCH_MAX = 512
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """A batch holds the writer this long at most: 512 small acts or 8 MB of bodies."""
 CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
 """The write-ahead log is folded back when it has grown so far."""
+TURNS_MAX = 5
+"""How often an act begins again that PostgreSQL has sent back: each time somebody else has got on."""
+SENT_BACK = ("40001", "40P01")
+"""serialization_failure and deadlock_detected: the transaction is rolled back, and may be begun again (PostgreSQL,
+appendix A). Nothing else is: after a lost connection nobody knows whether the commit stands."""
 _DISK_FULL = ("database or disk is full", "No space left")
 
 
@@ -101,6 +109,11 @@ def as_ours(problem: BaseException) -> BaseException:
     if isinstance(problem, DBAPIError | OSError):
         return StorageUnavailable(type(problem).__name__)
     return problem
+
+
+def is_sent_back(problem: BaseException) -> bool:
+    """PostgreSQL let somebody else go first."""
+    return isinstance(problem, DBAPIError) and getattr(problem.orig, "sqlstate", None) in SENT_BACK
 
 
 class SqliteWriter:
@@ -273,18 +286,25 @@ class LaneWriter:
         return batch
 
     async def _commit(self, batch: list[Work]) -> list[Outcome]:
-        try:
-            return await self._transaction(batch)
-        except Exception as problem:  # noqa: BLE001 — whoever waits must be answered, whatever broke
-            if len(batch) == 1:
-                return [(batch[0], None, as_ours(problem))]
-        outcomes: list[Outcome] = []
-        for work in batch:
+        if len(batch) > 1:
             try:
-                outcomes += await self._transaction([work])
-            except Exception as problem:  # noqa: BLE001 — as above
-                outcomes.append((work, None, as_ours(problem)))
-        return outcomes
+                return await self._transaction(batch)
+            except Exception:  # noqa: BLE001, S110 — each is tried alone below, and answered there
+                pass
+        return [outcome for work in batch for outcome in await self._alone(work)]
+
+    async def _alone(self, work: Work) -> list[Outcome]:
+        """Acts keep one order of locks (store/owners.py: lock), but two batches may have made a ring of it; whom
+        PostgreSQL has then sent back, with nothing done, comes again."""
+        turns = 0
+        while True:
+            turns += 1
+            try:
+                return await self._transaction([work])
+            except Exception as problem:  # noqa: BLE001 — whoever waits must be answered, whatever broke
+                if turns == TURNS_MAX or not is_sent_back(problem):
+                    return [(work, None, as_ours(problem))]
+                log.warning("store.sent-back", lane=work.lane, turns=turns)
 
     async def _transaction(self, batch: list[Work]) -> list[Outcome]:
         async with self._engine.begin() as connection:
