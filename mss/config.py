@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from pydantic_core import ErrorDetails
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Bridge, Imap, Ldap, Listen, Relay, Sink, Submission, Web
+from mss.sections import Alarms, Antivirus, Bridge, Fhir, Imap, Ldap, Listen, Relay, Sink, Submission, Web
 
-_SINK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -59,6 +60,7 @@ class Config(BaseModel):
     imap: Imap | None = None
     ldap: Ldap | None = None
     web: Web | None = None
+    fhir: Fhir | None = None
     ops: Listen | None = None
     antivirus: Antivirus | None = None
     bridge: Bridge = Field(Bridge(), validate_default=True)
@@ -120,10 +122,18 @@ class Config(BaseModel):
     @field_validator("sinks")
     @classmethod
     def _sinks(cls, sinks: dict[str, Sink]) -> dict[str, Sink]:
-        for name in sinks:
-            if not _SINK_NAME.fullmatch(name):
-                raise ValueError(f"{name[:40]!r}: a sink is named with at most 32 of a-z, 0-9 and hyphens")
+        _named(sinks, "sink")
         return sinks
+
+    @field_validator("fhir")
+    @classmethod
+    def _fhir(cls, fhir: Fhir | None, info: ValidationInfo) -> Fhir | None:
+        if fhir is not None:
+            web: Web | None = info.data.get("web")
+            if web is None or web.https is None:
+                raise ValueError("is served on web.https, which is not set")
+            _named(fhir.clients, "client")
+        return fhir
 
     @field_validator("bridge")
     @classmethod
@@ -193,6 +203,12 @@ def _told(error: ErrorDetails) -> str:
     words = {"missing": "is needed", "extra_forbidden": "there is no such setting"}
     said = words.get(error["type"], error["msg"].removeprefix("Value error, "))
     return f"{name}: {said}"
+
+
+def _named(sections: Iterable[str], what: str) -> None:
+    for name in sections:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:40]!r}: a {what} is named with at most 32 of a-z, 0-9 and hyphens")
 
 
 def _ours(domain: str, info: ValidationInfo) -> str:

@@ -234,6 +234,35 @@ class Web(_Section):
         return wanted
 
 
+class FhirClient(_Section):
+    """A software that may ask. With a token file and a certificate it must show both."""
+
+    token_file: Path | None = None
+    """A file with a bearer token of at least 32 characters and nothing else, readable by us only; read anew when it
+    changes."""
+    certificate: str = Field("", validate_default=True)
+    """The subject of its client certificate (RFC 4514)."""
+
+    @field_validator("certificate")
+    @classmethod
+    def _shows_something(cls, subject: str, info: ValidationInfo) -> str:
+        if not subject and info.data.get("token_file") is None:
+            raise ValueError("a client needs token_file, certificate, or both")
+        if subject:
+            DistinguishedName.parse(subject)
+        return subject
+
+
+class Fhir(_Section):
+    """The directory for software, under /fhir on the web ports, https only. Application mailboxes whose certificate
+    signs in may search without being named here."""
+
+    clients: dict[str, FhirClient] = {}
+    """By a name of at most 32 letters, digits, hyphens, which stands in the journal."""
+    client_authorities: Path | None = None
+    """Who issues client certificates; empty: tokens only, and browsers are not asked for a certificate."""
+
+
 class Unit(_Section):
     """A part of the hospital, as its own software numbers it (HL7 v2: PRT-8 of the recipient)."""
 

@@ -17,6 +17,7 @@ from mss.sections import Ldap, Listen
 from mss.vault.opener import Opener
 
 if TYPE_CHECKING:
+    from mss.fhir.server import Application
     from mss.web.discovery import Discovery
 
 
@@ -142,7 +143,8 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
     https = None
     if section.https is not None and section.tls is not None:
-        holder = process.service_tls(section.tls, section.more_tls, None)
+        fhir = process.config.fhir if "fhir" in process.roles else None
+        holder = process.service_tls(section.tls, section.more_tls, fhir.client_authorities if fhir else None)
         https = Listening(section.https.host, section.https.port, holder)
     server = WebServer(
         rooms,
@@ -151,9 +153,32 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         http_also=http_also,
         pages_on_http=section.serve_pages_on_http,
         discovery=discovery_of(process.config, ground.clock),
+        also={} if https is None else _fhir(process),
     )
     await server.start()
     process.stack.push_async_callback(server.stop)
+
+
+def _fhir(process: Process) -> dict[str, Application]:
+    """The directory for software, where the settings name it."""
+    ground, section = process.ground, process.config.fhir
+    if section is None or "fhir" not in process.roles:
+        return {}
+    from mss.accounts.software import SoftwareLogin
+    from mss.directory.entries import Entries
+    from mss.fhir.callers import Callers, Client
+    from mss.fhir.cursor import Cursors
+    from mss.fhir.directory import DirectoryDoor
+    from mss.fhir.server import PREFIX, FhirDoor
+    from mss.formats.dn import DistinguishedName
+
+    clients = [
+        Client(name, one.token_file, DistinguishedName.parse(one.certificate) if one.certificate else None)
+        for name, one in section.clients.items()
+    ]
+    software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+    directory = DirectoryDoor(Entries(ground.store), Cursors(ground.public.lookup))
+    return {PREFIX: FhirDoor(directory, Callers(clients, software), version=__version__).application()}
 
 
 def discovery_of(config: Config, clock: Clock) -> Discovery | None:

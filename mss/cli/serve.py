@@ -12,7 +12,7 @@ from mss.supervisor import Supervisor
 
 PARTS = {
     "edge": ("relay-in", "submission"),
-    "desk": ("imap", "web", "ldap"),
+    "desk": ("imap", "web", "fhir", "ldap"),
     "works": ("relay-out", "runner"),
 }
 """What each process does (docs/floors.md): the edge reads nothing that is stored, the desk serves, the works file."""

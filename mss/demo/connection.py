@@ -92,6 +92,8 @@ def _operator(papers: Papers, name: str, pids: dict[str, dict[str, int]], host: 
     if name == "A":
         found["patient_domain"] = PATIENTS
         found["web"] = {"url": f"http://{host}:{web_port(ports)}", "https_url": f"https://{host}:{ports.of(443)}"}
+        token = papers.fhir_token.read_text(encoding="ascii")
+        found["fhir"] = {"url": f"https://{host}:{ports.of(443)}/fhir", "token": token}
     return found
 
 
@@ -158,6 +160,8 @@ The demo runs: two operators, a laboratory's result already delivered.
                    login     {staff["login"]}
                    password  {staff["password"]}
                    code      mss code {staff["totp_secret"]}
+
+  FHIR at A        {a["fhir"]["url"]}/metadata; its token stands in connection.json
 
   Authority of all certificates   {told["ca"]}
   What the processes write        {papers.directory / "a" / "journal"}

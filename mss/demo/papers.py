@@ -60,6 +60,10 @@ class Papers:
     def revocation_lists(self) -> tuple[Path, Path]:
         return self.keys / "organisations.crl", self.keys / "root.crl"
 
+    @property
+    def fhir_token(self) -> Path:
+        return self.keys / f"fhir-{FHIR_CLIENT}.token"
+
     def certificate(self, name: str) -> Path:
         return self.keys / f"{name}.pem"
 
@@ -93,6 +97,8 @@ def prepare(directory: Path, now: datetime) -> Papers:
     if not made.exists():
         _make_certificates(papers, now)
         write_file(made, b"", mode=0o600)
+    if not papers.fhir_token.exists():
+        write_file(papers.fhir_token, papers.random("fhir token", 24).hex().encode(), mode=0o600)
     sign_lists(papers, now)
     return papers
 
@@ -170,6 +176,8 @@ def ports_of(operator: str, host: str, base: int) -> Ports:
     return Ports(host, base if operator == "A" else base + 2000)
 
 
+FHIR_CLIENT = "software"
+"""Name of the software that may ask operator A; its token lies in a file of that name."""
 PEER_OFFSET = 4025
 METRICS = 9090
 WEB_ALSO = 8080
@@ -247,4 +255,6 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
         lines += ["serve_pages_on_http = true"]
         if ports.of(80) in REFUSED_BY_BROWSERS:
             lines += [f"http_also = {listen(WEB_ALSO)}"]
+        lines += ["[fhir]", 'client_authorities = "../keys/ca.pem"']
+        lines += [f"[fhir.clients.{FHIR_CLIENT}]", f'token_file = "../keys/{papers.fhir_token.name}"']
     return "\n".join(lines) + "\n"

@@ -20,16 +20,17 @@ from pathlib import Path
 
 from mss.directory.comparing import NAMES, Outcome, Staged, Tally, brake, compare
 from mss.directory.facts import CONTENT_BITS, Kind, listing_of
-from mss.directory.keys import jobs_of, keys_of
+from mss.directory.keys import job_key
 from mss.directory.runs import Runs
 from mss.directory.staging import Progress, Read, Reader, Staging, digest_of
+from mss.directory.structurekeys import keys_of_fact
 from mss.model.clock import Clock, from_ms, to_ms
 from mss.model.directory import Source
 from mss.model.errors import BadValue
 from mss.store import directory
 from mss.store.database import Store
 from mss.store.directory import FactRow, ImportRow, SourceRow
-from mss.store.directoryschema import STILL
+from mss.store.directoryschema import CODE_CHARS_MAX, STILL
 from mss.store.sql import Connection
 
 LANE = 0
@@ -227,7 +228,7 @@ class Imports:
     ) -> None:
         added: list[FactRow] = []
         gone: list[int] = []
-        jobs: set[str] = set()
+        jobs: set[tuple[str, str]] = set()
         written, total = 0, sum(report.tally.added.values()) + sum(report.tally.gone.values())
 
         async def flush() -> None:
@@ -242,18 +243,19 @@ class Imports:
             gone += [row.number for row in outcome.gone]
             for one in outcome.added:
                 added.append(FactRow(one.number, standing.source, one.kind, one.text, generation))
-                if one.kind is Kind.LISTING:
-                    self._index(one, keys, jobs)
+                self._index(one, keys, jobs)
             if len(added) + len(gone) >= ROWS_AT_ONCE:
                 await flush()
         await flush()
         keys.flush()
         await self._store.write(LANE, lambda c: directory.add_jobs(c, sorted(jobs)))
 
-    def _index(self, one: Staged, keys: Runs, jobs: set[str]) -> None:
-        listing = listing_of(one.text)
-        jobs.update(jobs_of(listing))
-        for key in keys_of(listing):
+    def _index(self, one: Staged, keys: Runs, jobs: set[tuple[str, str]]) -> None:
+        if one.kind is Kind.LISTING:
+            listing = listing_of(one.text)
+            named = (job for job in (listing.specialty, listing.profession) if job is not None)
+            jobs.update((job_key(job), job.code[:CODE_CHARS_MAX]) for job in named)
+        for key in keys_of_fact(one.kind, one.text):
             if keys.add(f"{key}\t{one.number}"):
                 keys.flush()
 
@@ -297,7 +299,7 @@ def _write_both(connection: Connection, added: list[FactRow], gone: list[int], g
 
 
 def _drop(connection: Connection, rows: list[FactRow]) -> None:
-    keys = [(key, row.number) for row in rows if row.kind == Kind.LISTING for key in keys_of(listing_of(row.text))]
+    keys = [(key, row.number) for row in rows for key in keys_of_fact(Kind(row.kind), row.text)]
     directory.drop_keys(connection, keys)
     directory.drop_facts(connection, [row.number for row in rows])
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mss.directory.conditions import Condition, Field, How, all_hold, letters
 from mss.directory.words import QUERY_CHARS_MAX, fold, parts, sound, words
-from mss.model.directory import Job, Listing
+from mss.model.directory import Job, Listing, Place
 
 KEY_CHARS_MAX = 120
 """Longer keys are cut: what differs behind is told apart by looking at the listing itself."""
 STRUCTURE_WORDS_MAX = 6
 NAME_LETTERS_MIN = 3
 """Of a name that is asked for by its beginning. Fewer letters are a list of everybody."""
+IDENTIFIERS_MAX = 50
+"""Of one question: what a software asks at once of its address book."""
 JOBS_MAX = 12
 """Professions and specialties that one word of a question may mean."""
-_DULL = frozenset(("de", "du", "des", "la", "le", "les", "et", "d", "l", "en", "au", "aux", "a", "sur", "sous"))
+DULL = frozenset(("de", "du", "des", "la", "le", "les", "et", "d", "l", "en", "au", "aux", "a", "sur", "sous"))
 
 
 def keys_of(listing: Listing) -> set[str]:
@@ -64,7 +67,7 @@ def _keys(listing: Listing) -> Iterator[str]:
 def _structure_keys(listing: Listing, city: str, whole: str) -> Iterator[str]:
     """A team is found by its service and description too; a person only by her structure."""
     texts = (listing.structure,) if listing.family else (listing.structure, listing.service, listing.description)
-    plain = [word for text in texts for word in words(text) if word not in _DULL]
+    plain = [word for text in texts for word in words(text) if word not in DULL]
     for word in list(dict.fromkeys(plain))[:STRUCTURE_WORDS_MAX]:
         yield f"o/{word}/{'1' if listing.family else '0'}/{whole}"
         if city:
@@ -74,6 +77,10 @@ def _structure_keys(listing: Listing, city: str, whole: str) -> Iterator[str]:
 def job_key(job: Job) -> str:
     """A profession or specialty as a part of a key: its words."""
     return fold(job.label)
+
+
+def codes_of(listing: Listing) -> list[str]:
+    return [job.code for job in (listing.specialty, listing.profession) if job is not None and job.code]
 
 
 def jobs_of(listing: Listing) -> list[str]:
@@ -93,7 +100,7 @@ class Question:
     structure: str = ""
     """Words of a structure's, service's or team's name."""
     identifier: str = ""
-    """RPPS, IDNPS, FINESS, SIRET, IDNST."""
+    """RPPS, IDNPS, FINESS, SIRET, IDNST; several with commas between them: any of them."""
     address: str = ""
     """An address or its beginning."""
     has_address: bool = True
@@ -101,10 +108,15 @@ class Question:
     kinds: frozenset[str] = frozenset()
     """PER, ORG, APP, CAB; empty: all."""
     sounds_alike: bool = True
+    job_code: str = ""
+    """National code of a profession or specialty, where sources say codes."""
+    conditions: tuple[Condition, ...] = ()
+    """What software asks of single fields, letter by letter."""
 
     @property
     def is_empty(self) -> bool:
-        return not any((self.name, self.job, self.place, self.structure, self.identifier, self.address))
+        said = (self.name, self.job, self.place, self.structure, self.identifier, self.address, self.job_code)
+        return not any(said) and not self.conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,8 @@ def walks(question: Question, jobs: tuple[str, ...]) -> list[Walk]:
     """Where to look, in this order. `jobs`: what `question.job` may mean, as parts of keys. Empty: no way to look it
     up without reading everything (say more)."""
     if question.identifier:
-        return _by_identifier(question.identifier)
+        asked_for = question.identifier.split(",")[:IDENTIFIERS_MAX]
+        return list(dict.fromkeys(walk for one in asked_for for walk in _by_identifier(one)))
     if question.address:
         typed = question.address.strip().lower()[:KEY_CHARS_MAX]
         return [Walk(f"a/{typed}")] if len(typed) >= NAME_LETTERS_MIN else []
@@ -131,10 +144,56 @@ def walks(question: Question, jobs: tuple[str, ...]) -> list[Walk]:
         return _by_name(question, asked, city, department, jobs)
     if question.structure:
         return _by_structure(question.structure, city)
+    if found := _by_condition(question, city, department):
+        return found
     where = f"p/{city}" if city else f"q/{department}" if department else ""
-    if question.job:
+    if question.job or question.job_code:
         return [Walk(f"{where or 'j'}/{job}/") for job in jobs[:JOBS_MAX]]
-    return [Walk(f"c/{city}/" if city else f"d/{department}/")] if where else []
+    if where:
+        return [Walk(f"c/{city}/" if city else f"d/{department}/")]
+    return _reading_through(question)
+
+
+def _by_condition(question: Question, city: str, department: str) -> list[Walk]:
+    """Along what a field begins with, the field that fewest share first."""
+    where = f"c/{city}" if city else f"d/{department}" if department else "n"
+    for field in Field:  # in the order in which they tell people apart
+        for one in question.conditions:
+            if one.field is field and one.how is not How.CONTAINS:
+                starts = [start for text in one.texts if (start := _start_of(field, one.how, text, where, city))]
+                if len(starts) == len(one.texts):
+                    return [Walk(start) for start in dict.fromkeys(starts)]
+    return []
+
+
+def _start_of(field: Field, how: How, text: str, where: str, city: str) -> str:
+    """The beginning of the keys of a text in a field; empty: there is none, or it is a list of everybody."""
+    plain = fold(text)
+    if field is Field.PERSON_NUMBER:
+        return f"h/{text.lower()}/"
+    if field is Field.STRUCTURE_NUMBER:
+        return f"t/{text.lower()}/"
+    if field is Field.FAMILY and how is How.EXACT and plain:
+        return f"{where}/{plain.replace(' ', '')}/"  # Ly, Wu
+    if letters(text) < NAME_LETTERS_MIN:
+        return ""
+    if field is Field.ADDRESS:
+        return f"a/{text.lower()}"
+    if field is Field.FAMILY:
+        return f"{where}/{plain.replace(' ', '')}"
+    if field is Field.GIVEN:
+        return f"g/{plain.split()[0]}"
+    if field is Field.STRUCTURE:
+        return next((walk.start for walk in _by_structure(text, city)), "")
+    return ""
+
+
+def _reading_through(question: Question) -> list[Walk]:
+    """Letters in the middle of a field: every key of it is looked at, a bounded number for each page."""
+    for one in question.conditions:
+        if one.how is How.CONTAINS and all(letters(text) >= NAME_LETTERS_MIN for text in one.texts):
+            return [Walk({Field.ADDRESS: "a/", Field.STRUCTURE: "o/", Field.GIVEN: "g/"}.get(one.field, "n/"))]
+    return []
 
 
 def _by_identifier(typed: str) -> list[Walk]:
@@ -177,7 +236,7 @@ def _by_name(question: Question, asked: list[str], city: str, department: str, j
 
 
 def _by_structure(text: str, city: str) -> list[Walk]:
-    plain = [word for word in words(text[:QUERY_CHARS_MAX]) if word not in _DULL]
+    plain = [word for word in words(text[:QUERY_CHARS_MAX]) if word not in DULL]
     longest = max(plain, key=len, default="")
     if len(longest) < NAME_LETTERS_MIN:
         return []
@@ -203,7 +262,7 @@ ENDING_LETTERS = 3
 def jobs_meant(typed: str, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
     """Which professions and specialties of the vocabulary (folded) a person may mean by what she types."""
     stems = [word[: max(STEM_LETTERS_MIN, len(word) - ENDING_LETTERS)] for word in words(typed[:QUERY_CHARS_MAX])]
-    asked = [stem for stem in stems if stem not in _DULL]
+    asked = [stem for stem in stems if stem not in DULL]
     if not asked:
         return ()
     meant = [job for job in vocabulary if all(any(word.startswith(stem) for word in job.split()) for stem in asked)]
@@ -217,23 +276,31 @@ def fits(question: Question, jobs: tuple[str, ...], listing: Listing) -> bool:
         return False
     if question.kinds and listing.kind not in question.kinds:
         return False
-    if question.place and not _fits_place(question.place, listing):
+    if question.place and not fits_place(question.place, listing.place):
         return False
-    if question.job and not set(jobs) & set(jobs_of(listing)):
+    if (question.job or question.job_code) and not set(jobs) & set(jobs_of(listing)):
         return False
-    return not question.structure or _fits_structure(question.structure, listing)
+    if question.job_code and question.job_code not in codes_of(listing):
+        return False
+    if not all_hold(question.conditions, listing):
+        return False
+    if not question.structure:
+        return True
+    return fits_words(question.structure, f"{listing.structure} {listing.service} {listing.description}")
 
 
-def _fits_place(typed: str, listing: Listing) -> bool:
+def fits_place(typed: str, place: Place) -> bool:
+    """Whether a place is in the city, postal code or department that was typed."""
     city, department = place_of(typed)
     if city:
-        return fold(listing.place.city) == city
+        return fold(place.city) == city
     postal = "".join(typed.split())
     if len(postal) >= 5:
-        return listing.place.postal_code == postal
-    return listing.place.department.lower() == department
+        return place.postal_code == postal
+    return place.department.lower() == department
 
 
-def _fits_structure(typed: str, listing: Listing) -> bool:
-    here = words(f"{listing.structure} {listing.service} {listing.description}")
-    return all(any(word.startswith(asked) for word in here) for asked in words(typed) if asked not in _DULL)
+def fits_words(typed: str, text: str) -> bool:
+    """Whether each word that was typed begins one of the text."""
+    here = words(text)
+    return all(any(word.startswith(asked) for word in here) for asked in words(typed) if asked not in DULL)

@@ -106,7 +106,13 @@ def walk(connection: Connection, start: str, after: tuple[str, int] | None, rows
 
 
 def jobs(connection: Connection) -> tuple[str, ...]:
-    return tuple(connection.execute(select(J.c.job)).scalars())
+    """Professions and specialties that are named, folded."""
+    return tuple(connection.execute(select(J.c.job).distinct()).scalars())
+
+
+def jobs_with_code(connection: Connection, code: str) -> tuple[str, ...]:
+    """What a national code was called."""
+    return tuple(connection.execute(select(J.c.job).where(J.c.code == code).order_by(J.c.job)).scalars())
 
 
 # An import, step by step.
@@ -148,6 +154,12 @@ def imports(connection: Connection, rows_max: int) -> list[ImportRow]:
     return [ImportRow(*row) for row in connection.execute(_IMPORTS.order_by(I.c.generation.desc()).limit(rows_max))]
 
 
+def moments(connection: Connection, generations: Sequence[int]) -> dict[int, int]:
+    """As of when each of these generations was, in milliseconds."""
+    found = connection.execute(select(I.c.generation, I.c.as_of_ms).where(I.c.generation.in_(generations)))
+    return {row.generation: row.as_of_ms for row in found}
+
+
 def next_generation(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(I.c.generation), 0))).scalar_one()) + 1
 
@@ -178,9 +190,10 @@ def add_keys(connection: Connection, rows: Sequence[tuple[str, int]]) -> None:
         insert_ignoring(connection, K, [{"key": key, "number": number} for key, number in rows])
 
 
-def add_jobs(connection: Connection, names: Sequence[str]) -> None:
-    if names:
-        insert_ignoring(connection, J, [{"job": name} for name in names])
+def add_jobs(connection: Connection, jobs: Sequence[tuple[str, str]]) -> None:
+    """Names of professions and specialties, folded, each with its national code (or ""). Safe to repeat."""
+    if jobs:
+        insert_ignoring(connection, J, [{"job": name, "code": code} for name, code in jobs])
 
 
 def take_back(connection: Connection, numbers: Sequence[int], generation: int) -> None:

@@ -13,6 +13,8 @@ from mss.store.columns import Bytes, Id, Word, col, key, metadata
 
 STILL = 2**31 - 1
 """`until` of a fact that nobody has taken back."""
+CODE_CHARS_MAX = 60
+"""Of a national code; the longest known has five."""
 Key = String(120).with_variant(String(120, collation="C"), "postgresql")
 """Compared byte by byte on both engines: a walk along keys is a range."""
 
@@ -72,6 +74,7 @@ directory_job = Table(
     "directory_job",
     metadata,
     Column("job", Key, primary_key=True),
+    Column("code", String(CODE_CHARS_MAX), primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Professions and specialties that were ever named, folded: some hundreds."""
+"""Professions and specialties that were ever named, folded, with the codes they came with: some hundreds."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -85,15 +85,18 @@ class WebServer:
         pages_on_http: bool = False,
         is_ready: Callable[[], bool] = lambda: True,
         discovery: Discovery | None = None,
+        also: Mapping[str, web.Application] | None = None,
     ) -> None:
         """`http_also`: a second port for HTTP, where browsers refuse the first (10080 is on their list). `discovery`:
-        what mail programs are told of their servers."""
+        what mail programs are told of their servers. `also`: applications of other doors on the same ports, by the
+        beginning of their paths; they judge for themselves who asks."""
         self._rooms = rooms
         self._pages = Pages(rooms.site_name, rooms.clock)
         self._listening = [at for at in (http_also, http, https) if at is not None]
         self._pages_on_http = pages_on_http
         self._is_ready = is_ready
         self._discovery = discovery
+        self._also = also or {}
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._uploads_of: Counter[int] = Counter()
         self._connections: Connections | None = None
@@ -135,6 +138,8 @@ class WebServer:
         app.router.add_get(home.STATIC_PATH, home.static)
         for method, path, handler in self._discovery.routes() if self._discovery else ():
             app.router.add_route(method, path, handler)
+        for path, other in self._also.items():
+            app.add_subapp(path, other)
         for route in ROUTES:
             if route.method == "GET":
                 app.router.add_get(route.path, self._bound(route))  # HEAD too

@@ -155,8 +155,8 @@ def test_a_mark_that_is_none_is_refused_in_words(text: str) -> None:
 
 async def test_what_a_page_may_cost_is_bounded(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second word that nobody has ends the page after a fixed number of keys, with a mark to go on."""
-    monkeypatch.setattr("mss.directory.search.KEYS_LOOKED_AT_MAX", 40)
-    monkeypatch.setattr("mss.directory.search.KEYS_AT_ONCE", 10)
+    monkeypatch.setattr("mss.directory.walking.KEYS_LOOKED_AT_MAX", 40)
+    monkeypatch.setattr("mss.directory.walking.KEYS_AT_ONCE", 10)
     search = await fill(store, tmp_path, list(lines(400, seed=3)))
     looked = 0
     walk = directory.walk

@@ -1,0 +1,279 @@
+"""Which people, roles and structures were meant, each of them whole and once? What FHIR asks of the one search.
+
+The same questions, keys and bounds as everywhere (mss/directory/walking.py). A whole is shown where its first listing
+that fits is met, which follows from its own listings: no page has to remember another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mss.directory.facts import Kind, listing_of, numbers_about, structure_of
+from mss.directory.keys import Question, Walk, keys_of, walks
+from mss.directory.structurekeys import fits_structure, keys_of_fact, structure_walks
+from mss.directory.walking import (
+    Mark,
+    Met,
+    Sources,
+    Walker,
+    as_it_was,
+    is_first,
+    is_read,
+    jobs_asked,
+    moment_of,
+    said_better,
+    verified_by,
+)
+from mss.directory.wholes import (
+    Entry,
+    Unit,
+    asks_for_mailbox,
+    matches,
+    number_of_person,
+    numbers_behind,
+    organization_id,
+    person_id,
+    person_of_role,
+    place_on,
+    role_id,
+    role_mark,
+)
+from mss.model.clock import from_ms
+from mss.model.directory import Found, Listing, Structure
+from mss.store import directory
+from mss.store.database import Store
+from mss.store.directory import FactRow
+from mss.store.sql import Connection
+
+ENTRIES_MAX = 200
+"""Of one page, whatever is asked for."""
+LISTINGS_OF_PERSON_MAX = 200
+MAILBOXES_OF_STRUCTURE_MAX = 300
+"""Of a large hospital some hundreds: what is cut is said (`Entry.is_cut`), and found by address."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """A part of an answer."""
+
+    entries: tuple[Entry, ...]
+    more: Mark | None
+    as_of: datetime | None
+    generations: dict[int, int]
+    """Of each source, to be given again for the next page."""
+    too_wide: bool = False
+
+
+class Entries:
+    """Answers for FHIR. Holds nothing between two questions."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def search(
+        self,
+        unit: Unit,
+        question: Question,
+        *,
+        page_max: int,
+        after: Mark | None = None,
+        generations: Mapping[int, int] | None = None,
+    ) -> EntryPage:
+        """A page of wholes. `generations`: of the page before. Raises BadValue for a mark of another question, Gone."""
+        most = max(1, min(page_max, ENTRIES_MAX))
+        return await self._store.read(lambda c: _Asking(c, generations).page(unit, question, most, after))
+
+    async def one(self, unit: Unit, name: str) -> Entry | None:
+        """The whole with this id."""
+        return await self._store.read(lambda c: _Asking(c, None).one(unit, name))
+
+    async def roles_of(self, person: str) -> tuple[Entry, ...]:
+        """Every role of the person with this id."""
+        return await self._store.read(lambda c: _Asking(c, None).roles_of(person))
+
+    async def as_of(self) -> datetime | None:
+        return moment_of(await self._store.read(directory.sources))
+
+
+Rows = list[tuple[FactRow, Found]]
+
+
+class _Asking:
+    """One snapshot."""
+
+    def __init__(self, connection: Connection, generations: Mapping[int, int] | None) -> None:
+        self._connection = connection
+        sources = directory.sources(connection)
+        self._sources: Sources = sources if generations is None else as_it_was(sources, generations)
+        self._question = Question()
+        self._jobs: tuple[str, ...] = ()
+        self._ways: list[Walk] = []
+        self._moments: dict[int, datetime] = {}
+
+    # ── many ──
+
+    def page(self, unit: Unit, question: Question, most: int, after: Mark | None) -> EntryPage:
+        self._question, self._jobs = question, jobs_asked(self._connection, question)
+        as_of = moment_of(self._sources)
+        generations = {source: row.current for source, row in self._sources.items()}
+        names_no_job = bool(question.job or question.job_code) and not self._jobs
+        of_structures = structure_walks(question) if unit is Unit.ORGANIZATION else []
+        self._ways = of_structures or walks(question, self._jobs)
+        if not self._ways or names_no_job:
+            return EntryPage((), None, as_of, generations, too_wide=not self._ways and not names_no_job)
+        walker = Walker[Entry](self._connection, self._sources, self._ways, most)
+        if of_structures:
+            met: Met[Entry] = walker.page(after, self._structure_met)
+        else:
+            met = walker.page(after, lambda number, key, row: self._listing_met(unit, number, key, row))
+        return EntryPage(met.hits, met.more, as_of, generations)
+
+    def _listing_met(self, unit: Unit, number: int, key: str, row: FactRow) -> Entry | None:
+        """The whole that a listing belongs to, where it is met first."""
+        if row.kind != Kind.LISTING:
+            return None
+        listing = listing_of(row.text)
+        if not matches(unit, self._question, self._jobs, listing):
+            return None
+        if said_better(self._connection, self._sources, row.source, listing):
+            return None
+        members, is_cut = self._members(unit, row, listing)
+        met = (
+            place_on(self._ways, keys_of(found.listing), found.number)
+            for _, found in members
+            if matches(unit, self._question, self._jobs, found.listing)
+        )
+        if min((one for one in met if one is not None), default=None) != (number, key, row.number):
+            return None
+        return self._entry(unit, members, is_cut)
+
+    def _structure_met(self, number: int, key: str, row: FactRow) -> Entry | None:
+        if row.kind == Kind.LISTING:  # a team whose structure has no number
+            listing = listing_of(row.text)
+            if not fits_structure(self._question, listing.structure, listing.place):
+                return None
+            if said_better(self._connection, self._sources, row.source, listing):
+                return None
+            members, is_cut, structure = [(row, self._found(row))], False, None
+        else:
+            structure = structure_of(row.text)
+            if not fits_structure(self._question, structure.name, structure.place):
+                return None
+            if self._better_structure(row, structure):
+                return None
+            members, is_cut = self._teams(structure.idnst)
+        if not is_first(self._ways, number, key, keys_of_fact(Kind(row.kind), row.text)):
+            return None
+        if asks_for_mailbox(self._question) and not any(
+            matches(Unit.ORGANIZATION, self._question, (), found.listing) for _, found in members
+        ):
+            return None
+        if structure is None:
+            return self._entry(Unit.ORGANIZATION, members, is_cut)
+        return self._structure_entry(row, structure, members, is_cut)
+
+    # ── one ──
+
+    def one(self, unit: Unit, name: str) -> Entry | None:
+        if unit is Unit.ORGANIZATION:
+            return self._organization(name)
+        if unit is Unit.ROLE:
+            return next((one for one in self.roles_of_id(name) if one.id == name), None)
+        members, is_cut = self._person(name)
+        return self._entry(unit, members, is_cut) if members else None
+
+    def roles_of_id(self, name: str) -> Iterable[Entry]:
+        parts = person_of_role(name)
+        return () if parts is None else self.roles_of(parts[0])
+
+    def roles_of(self, person: str) -> tuple[Entry, ...]:
+        members, is_cut = self._person(person)
+        roles: dict[str, Rows] = {}
+        for row, found in members:
+            if matches(Unit.ROLE, Question(has_address=False), (), found.listing):
+                roles.setdefault(role_mark(found.listing), []).append((row, found))
+        return tuple(self._entry(Unit.ROLE, rows, is_cut) for rows in roles.values())
+
+    def _organization(self, name: str) -> Entry | None:
+        if (behind := numbers_behind(name)) is not None:
+            members = [one for one in self._shown(*behind) if not one[1].listing.family and not one[1].listing.idnst]
+            return self._entry(Unit.ORGANIZATION, members, False) if members else None
+        members, is_cut = self._teams(name)
+        for source in sorted(self._sources, reverse=True):
+            for row in directory.facts_about(self._connection, *numbers_about(source, Kind.STRUCTURE, name)):
+                if is_read(self._sources, row):
+                    return self._structure_entry(row, structure_of(row.text), members, is_cut)
+        return self._entry(Unit.ORGANIZATION, members, is_cut) if members else None
+
+    # ── what belongs together ──
+
+    def _members(self, unit: Unit, row: FactRow, listing: Listing) -> tuple[Rows, bool]:
+        found = self._found(row)
+        if unit is Unit.ORGANIZATION:
+            return self._teams(listing.idnst) if listing.idnst else ([(row, found)], False)
+        members, is_cut = self._person(person_id(found))
+        if unit is Unit.ROLE:
+            mark = role_mark(listing)
+            members = [one for one in members if role_mark(one[1].listing) == mark]
+        return members, is_cut
+
+    def _person(self, name: str) -> tuple[Rows, bool]:
+        if (behind := numbers_behind(name)) is not None:
+            return [one for one in self._shown(*behind) if one[1].listing.family], False
+        return self._along(f"h/{number_of_person(name).lower()}/", LISTINGS_OF_PERSON_MAX)
+
+    def _teams(self, idnst: str) -> tuple[Rows, bool]:
+        return self._along(f"t/{idnst.lower()}/0/", MAILBOXES_OF_STRUCTURE_MAX)
+
+    def _along(self, start: str, most: int) -> tuple[Rows, bool]:
+        """What is shown of the listings behind keys that begin so; whether there were more."""
+        rows = [row for _, row in directory.walk(self._connection, start, None, 2 * most)]
+        shown = [one for row in rows if (one := self._one_shown(row)) is not None]
+        return shown[:most], len(shown) > most or len(rows) >= 2 * most
+
+    def _shown(self, first: int, last: int) -> Rows:
+        rows = directory.facts_about(self._connection, first, last)
+        return [one for row in rows if row.kind == Kind.LISTING and (one := self._one_shown(row)) is not None]
+
+    def _one_shown(self, row: FactRow) -> tuple[FactRow, Found] | None:
+        if not is_read(self._sources, row):
+            return None
+        found = self._found(row)
+        if said_better(self._connection, self._sources, row.source, found.listing):
+            return None
+        return row, found
+
+    def _found(self, row: FactRow) -> Found:
+        return Found(row.number, listing_of(row.text), verified_by(self._sources[row.source]))
+
+    def _better_structure(self, row: FactRow, structure: Structure) -> bool:
+        for source in self._sources:
+            if source > row.source:
+                about = numbers_about(source, Kind.STRUCTURE, structure.idnst)
+                if any(is_read(self._sources, one) for one in directory.facts_about(self._connection, *about)):
+                    return True
+        return False
+
+    # ── entries ──
+
+    def _entry(self, unit: Unit, members: Rows, is_cut: bool) -> Entry:
+        rows = sorted(members, key=lambda one: (-one[0].source, one[1].listing.rank or 99, one[1].listing.address))
+        first = rows[0][1]
+        name = {Unit.PRACTITIONER: person_id, Unit.ROLE: role_id, Unit.ORGANIZATION: organization_id}[unit](first)
+        changed = self._changed(row for row, _ in rows)
+        return Entry(unit, name, tuple(found for _, found in rows), changed, None, is_cut)
+
+    def _structure_entry(self, row: FactRow, structure: Structure, members: Rows, is_cut: bool) -> Entry:
+        found = tuple(one for _, one in members)
+        changed = self._changed([row, *(one for one, _ in members)])
+        return Entry(Unit.ORGANIZATION, structure.idnst, found, changed, structure, is_cut)
+
+    def _changed(self, rows: Iterable[FactRow]) -> datetime:
+        """As of when the newest of these facts was first said."""
+        asked = {row.since for row in rows}
+        if missing := asked - self._moments.keys():
+            told = directory.moments(self._connection, sorted(missing))
+            self._moments |= {generation: from_ms(as_of_ms) for generation, as_of_ms in told.items()}
+        return max(self._moments[generation] for generation in asked)

@@ -1,0 +1,172 @@
+"""How is one question answered from one snapshot? A few walks along neighbouring keys, each hit looked at once.
+
+What a page costs is bounded: keys looked at are counted, and where the count ends the page ends too, with a mark where
+to go on. What a hit becomes (a listing, a whole person, a structure) is the matter of whoever walks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from mss.directory.facts import Kind, numbers_about
+from mss.directory.keys import KEY_CHARS_MAX, Question, Walk, jobs_meant
+from mss.model.clock import from_ms
+from mss.model.directory import Listing, Source, Verified
+from mss.model.errors import BadValue
+from mss.store import directory
+from mss.store.directory import FactRow, SourceRow
+from mss.store.sql import Connection
+
+KEYS_LOOKED_AT_MAX = 1_000
+"""Of one page: a second word that excludes almost everybody costs as much as this, and no more."""
+KEYS_AT_ONCE = 150
+CHECKED_AGAIN = timedelta(days=31)
+"""A source that has not spoken for so long has to be asked again: the public files come daily."""
+MARK_CHARS_MAX = 600
+Sources = dict[int, SourceRow]
+Hit = TypeVar("Hit")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a page ended: which walk, and the last key and number seen on it."""
+
+    walk: int
+    key: str
+    number: int
+
+    def __str__(self) -> str:
+        text = json.dumps([self.walk, self.key, self.number], ensure_ascii=False)
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Mark:
+        """Read what `str` wrote. Raises BadValue for anything else."""
+        try:
+            if len(text) > MARK_CHARS_MAX:
+                raise ValueError
+            padded = text + "=" * (-len(text) % 4)
+            walk, key, number = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+        except (ValueError, TypeError, RecursionError):
+            raise BadValue("not a mark of a page: take it from the answer before") from None
+        if not (isinstance(walk, int) and isinstance(key, str) and isinstance(number, int)):
+            raise BadValue("not a mark of a page: take it from the answer before")
+        if not (0 <= walk < 1_000 and len(key) <= KEY_CHARS_MAX and -1 <= number < 2**63):
+            raise BadValue("not a mark of a page: take it from the answer before")
+        return cls(walk, key, number)
+
+
+class Gone(BadValue):
+    """The moment of which an answer was begun is not kept any more: two imports have come since."""
+
+
+def as_it_was(sources: Sources, generations: Mapping[int, int]) -> Sources:
+    """The sources as they were read when these generations were current. Raises Gone."""
+    then: Sources = {}
+    for source, generation in generations.items():
+        row = sources.get(source, SourceRow(source))
+        if row.current == generation:
+            then[source] = row
+        elif row.before == generation:
+            then[source] = replace(row, current=row.before, as_of_ms=row.before_as_of_ms)
+        else:
+            raise Gone("the list has changed twice since it was begun")
+    return then
+
+
+@dataclass(frozen=True, slots=True)
+class Met(Generic[Hit]):
+    """What a page met, and where the next one begins."""
+
+    hits: tuple[Hit, ...]
+    more: Mark | None
+
+
+class Walker(Generic[Hit]):
+    """Goes along the walks of one question in one snapshot."""
+
+    def __init__(self, connection: Connection, sources: Sources, ways: list[Walk], most: int) -> None:
+        self._connection = connection
+        self._sources = sources
+        self._ways = ways
+        self._most = most
+        self._looked_at = 0
+
+    def page(self, after: Mark | None, look: Callable[[int, str, FactRow], Hit | None]) -> Met[Hit]:
+        """`look`: what becomes of a fact met on a walk (its number) at a key. Raises BadValue for a foreign mark."""
+        ways = self._ways
+        if after is not None and (after.walk >= len(ways) or not after.key.startswith(ways[after.walk].start)):
+            raise BadValue("this mark belongs to another question")
+        hits: list[Hit] = []
+        for number in range(after.walk if after else 0, len(ways)):
+            since = (after.key, after.number) if after is not None and after.walk == number else None
+            if (mark := self._walk(number, since, look, hits)) is not None:
+                return Met(tuple(hits), mark)
+        return Met(tuple(hits), None)
+
+    def _walk(
+        self,
+        number: int,
+        since: tuple[str, int] | None,
+        look: Callable[[int, str, FactRow], Hit | None],
+        hits: list[Hit],
+    ) -> Mark | None:
+        """Go along one walk; where it had to stop, or None at its end."""
+        start = self._ways[number].start
+        while rows := directory.walk(self._connection, start, since, KEYS_AT_ONCE):
+            for key, row in rows:
+                if len(hits) >= self._most or self._looked_at >= KEYS_LOOKED_AT_MAX:
+                    return Mark(number, *(since or (start, -1)))
+                since = (key, row.number)
+                self._looked_at += 1
+                if is_read(self._sources, row) and (hit := look(number, key, row)) is not None:
+                    hits.append(hit)
+            if len(rows) < KEYS_AT_ONCE:
+                return None
+        return None
+
+
+def is_read(sources: Sources, row: FactRow) -> bool:
+    source = sources.get(row.source)
+    return source is not None and row.is_read(source.current)
+
+
+def is_first(ways: list[Walk], number: int, key: str, keys: set[str]) -> bool:
+    """Whether a fact with these keys is met first at `key` of this walk: before, it was on none."""
+    if any(one.startswith(way.start) for way in ways[:number] for one in keys):
+        return False
+    return key == min(one for one in keys if one.startswith(ways[number].start))
+
+
+def jobs_asked(connection: Connection, question: Question) -> tuple[str, ...]:
+    """Which professions and specialties of the directory a question means, as parts of keys."""
+    if question.job_code:
+        return directory.jobs_with_code(connection, question.job_code)
+    return jobs_meant(question.job, directory.jobs(connection)) if question.job else ()
+
+
+def said_better(connection: Connection, sources: Sources, source: int, listing: Listing) -> bool:
+    """Whether a source that is believed more speaks of the same address."""
+    for other in sources.values():
+        if other.source <= source or not listing.address:
+            continue
+        rows = directory.facts_about(connection, *numbers_about(other.source, Kind.LISTING, listing.address))
+        if any(row.is_read(other.current) for row in rows):
+            return True
+    return False
+
+
+def verified_by(row: SourceRow) -> Verified:
+    """When and how a source was last asked, and when again."""
+    at = from_ms(row.as_of_ms)
+    return Verified(Source(row.source), at, at + CHECKED_AGAIN)
+
+
+def moment_of(sources: Sources) -> datetime | None:
+    """Of the oldest source that is read; None while nothing was ever imported."""
+    return from_ms(min(row.as_of_ms for row in sources.values())) if sources else None

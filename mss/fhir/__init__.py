@@ -1,0 +1,1 @@
+"""HTTP API for the software of hospitals: the directory in FHIR R4."""
