@@ -140,6 +140,16 @@ class Config(BaseModel):
     def _bridge(cls, bridge: Bridge, info: ValidationInfo) -> Bridge:
         for address in filter(None, (*bridge.application_boxes, *bridge.application_boxes.values())):
             _ours(MailAddress.parse(address).domain, info)
+        fed = {MailAddress.parse(address).key for address in bridge.application_boxes}
+        _named(bridge.sources, "source")
+        for name, source in bridge.sources.items():
+            if MailAddress.parse(source.into).key not in fed:
+                raise ValueError(f"sources.{name}.into: {source.into} is not one of bridge.application_boxes")
+            state: Path | None = info.data.get("state_dir")
+            if state and source.password_file and source.password_file.resolve().is_relative_to(state.resolve()):
+                raise ValueError(
+                    f"sources.{name}.password_file lies outside state_dir: who copies that must not have it"
+                )
         return bridge
 
     @field_validator("keys_dir")

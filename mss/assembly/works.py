@@ -98,6 +98,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     }
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
+    _sources(process)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_certificates(process, mail, House(ground.house.host, writer))
 
@@ -116,6 +117,15 @@ def _sinks(process: Process, records: Records, opener: Opener) -> None:
         client = sinks.client(config, name)
         worker = SinkWorker(client, ground.store, dossiers, settling, ground.clock, worker_name())
         process.keep(worker.run(ground.bus))
+
+
+def _sources(process: Process) -> None:
+    """One loop for each application mailbox at another operator."""
+    if process.config.bridge.sources:
+        from mss.assembly.sources import fetchers
+
+        for fetcher in fetchers(process.ground, process.config):
+            process.keep(fetcher.run(process.ground.bus))
 
 
 def _watch_certificates(process: Process, mail: HouseMail, writes_as: House) -> None:

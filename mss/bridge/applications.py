@@ -28,7 +28,7 @@ from mss.model.clock import Clock, to_ms
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
 from mss.record.service import Records
-from mss.store import changes, messages, records, schema, tasks
+from mss.store import changes, fetched, messages, records, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.records import HeldState, HeldWhat
@@ -67,7 +67,13 @@ class Applications:
         owner, number = OwnerId(task.owner), int(json.loads(task.payload)["message"])
         case = await self._cases.of_application(owner, number, ACTOR)
         if case is None:
-            await self._store.write(lane_of(owner), lambda c: tasks.finish(c, schema.task, owner, [task.id]))
+
+            def leave(connection: Connection) -> None:
+                tasks.finish(connection, schema.task, owner, [task.id])
+                fetched.conclude(connection, owner, number, fetched.LEFT)
+
+            await self._store.write(lane_of(owner), leave)
+            self._bus.publish(changes.TASK)
             return
         announced = await self._announced(case)
         done = announced or await self.file(case, ACTOR)
@@ -114,6 +120,8 @@ class Applications:
         """The answer that is owed, and what waits for a human or an announcement, in the mailbox's transaction."""
         assert case.feed is not None, "only mail of an application mailbox is concluded here"
         owner, number, told = case.feed.owner, case.stored.message, done.told
+        outcomes = {Leave: fetched.LEFT, Hold: fetched.HELD, Deliver: fetched.FILED}
+        fetched.conclude(connection, owner, number, outcomes[type(done.verdict)])
         match done.verdict:
             case Leave():
                 return

@@ -43,6 +43,8 @@ class ExactProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         self._buffer = bytearray()
         self._pieces: list[bytes] = []
         self._literal = -1
+        self.stirred = asyncio.Event()
+        """Something was heard that nobody may have asked for."""
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -56,12 +58,20 @@ class ExactProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     def connection_lost(self, problem: Exception | None) -> None:
         super().connection_lost(problem)
+        self.stirred.set()
         if (pending := self._pending()) is not None:
             pending._exception = aioimaplib.Abort("the connection is gone")
             pending.close(b"", "KO")
         self.pending_sync_command = None
         self.pending_async_commands.clear()
         self.state = aioimaplib.LOGOUT
+
+    def _continuation(self, line: bytes) -> None:
+        pending = self._pending()
+        if pending is not None and pending.name == "AUTHENTICATE":
+            self.transport.write(b"\r\n")  # EXTERNAL, as whoever the certificate names (RFC 4422 appendix A)
+        else:
+            super()._continuation(line)
 
     def forget(self) -> None:
         """What was heard in clear counts for nothing once TLS has begun."""
@@ -105,6 +115,7 @@ class ExactProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 self._handle_line(first, None)
             return
         self.heard.append((first[2:], *pieces[1:]))
+        self.stirred.set()
         if len(self.heard) > ANSWERS_MAX:
             raise ValueError("answers without end")
         if (pending := self._pending()) is not None and pending.name == "CAPABILITY":
@@ -149,6 +160,43 @@ class ExactImap(aioimaplib.IMAP4):  # type: ignore[misc]
         if answer.result != "OK":
             raise SourceTrouble(f"{self.host} lets {user} not in: check user name and password")
         await asyncio.wait_for(self.protocol.capability(), self.timeout)
+
+    async def sign_in_by_certificate(self) -> None:
+        """EXTERNAL: as the mailbox that our certificate names. Raises SourceTrouble when the server says no."""
+        first = ("=",) if "SASL-IR" in self.protocol.capabilities else ()
+        try:
+            await self.ask("AUTHENTICATE", "EXTERNAL", *first)
+        except SourceDeclined:
+            raise SourceTrouble(f"{self.host} lets our certificate not in: see which mailbox it names") from None
+        self.protocol.state = aioimaplib.AUTH
+        await asyncio.wait_for(self.protocol.capability(), self.timeout)
+
+    async def enter(self, wire_name: str) -> list[Answer]:
+        """SELECT: what is done there counts."""
+        heard = await self.ask("SELECT", aioimaplib.quoted(wire_name))
+        self.protocol.state = aioimaplib.SELECTED
+        return heard
+
+    async def idle_until(self, wake: asyncio.Event, seconds: float) -> None:
+        """IDLE (RFC 2177) until the server says something, somebody wakes us, or the time is over."""
+        protocol = self.protocol
+        protocol.stirred.clear()
+        idling = asyncio.ensure_future(protocol.idle())
+        waits = [asyncio.ensure_future(one.wait()) for one in (protocol.stirred, wake)]
+        try:
+            async with asyncio.timeout(self.timeout):  # not DONE before its "+": that would be a command in between
+                accepted = asyncio.ensure_future(protocol.wait_for_idle_response())
+                waits.append(accepted)
+                await asyncio.wait([idling, accepted], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([idling, *waits[:2]], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not idling.done():
+                protocol.idle_done()
+            async with asyncio.timeout(self.timeout):
+                await idling
+        finally:
+            for one in (idling, *waits):
+                one.cancel()
+            await asyncio.gather(idling, *waits, return_exceptions=True)
 
     async def ask(self, name: str, *words: str, prefix: str = "") -> list[Answer]:
         """Run a command; its untagged answers. Raises SourceDeclined when the server says no."""

@@ -17,7 +17,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Secure health messaging: relay, mailboxes, bridge, record, patient's pages.",
 )
-GROUPS = ("config", "trust", "directory", "db", "mailbox", "patient", "queue", "held", "sink", "staff", "audit")
+GROUPS = (
+    "config",
+    "trust",
+    "directory",
+    "db",
+    "mailbox",
+    "patient",
+    "queue",
+    "held",
+    "bridge",
+    "sink",
+    "staff",
+    "audit",
+)
 """Modules of mss/cli with an `app` of their own."""
 SINGLE = ("trace", "stats")
 """Modules of mss/cli with one command, named like them."""

@@ -274,6 +274,26 @@ imported = Table(
 """What was brought from another server (mss/store/imported.py): its folder there, its bytes, which of equal ones, and
 where it lay, all but `nth` as keyed hashes. Kept, so that whoever imports again finds nothing doubled."""
 
+fetched = Table(
+    "fetched",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    _key("owner"),
+    Column("source", Bytes, primary_key=True),
+    _key("validity"),
+    _key("uid"),
+    _col("content", Bytes),
+    _col("message", Id),
+    _col("outcome", Word, ""),
+    _col("marked", Word, ""),
+    _col("at_ms", BigInteger),
+    Index("ix_fetched_content", "lane", "owner", "source", "content"),
+    Index("ix_fetched_message", "lane", "owner", "message"),
+    sqlite_with_rowid=False,
+)
+"""What was fetched from a mailbox at another operator (mss/store/fetched.py): its folder and bytes as keyed hashes, its
+number there, its message here (0: not taken), what became of it, and which mark it bears over there."""
+
 queue = _owned(
     "queue",
     _col("next_hop", String(253)),
