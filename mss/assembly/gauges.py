@@ -13,16 +13,15 @@ from mss.formats import trustlist
 from mss.foundation import Foundation
 from mss.mail.bell import ALARM_ACT
 from mss.mail.counting import PUT_OFF, REFUSED, day_of
+from mss.mail.holding import AGAIN
 from mss.model.clock import to_ms
+from mss.model.workdays import working_hours_before
 from mss.ops.server import Gauge
 from mss.store import handovers, indicators, waiting
 from mss.store.handovers import HandoverState
 from mss.store.records import HeldState
 from mss.store.sql import Connection
 from mss.store.tasks import RowState
-
-OVERDUE_MS = 24 * 3_600_000
-"""From then on sender and staff have been told that it still waits."""
 
 
 def gauges(ground: Foundation) -> Iterator[Gauge]:
@@ -76,7 +75,8 @@ def _of_what_is_held(asker: _Asker) -> Iterator[Gauge]:
     waits, kept_back = HeldState.WAITING, HeldState.KEPT_BACK
 
     def overdue(connection: Connection) -> float:
-        return waiting.held(connection, waits, asker.now_ms() - OVERDUE_MS)
+        since = working_hours_before(asker.ground.clock.now(), AGAIN)  # sender and staff have been told again
+        return waiting.held(connection, waits, to_ms(since))
 
     def not_scanned(connection: Connection) -> float:
         return waiting.held_by_reason(connection).get("not-scanned", 0.0)
@@ -84,7 +84,7 @@ def _of_what_is_held(asker: _Asker) -> Iterator[Gauge]:
     yield asker.number("held_messages", "Messages that wait for a human.", lambda c: waiting.held(c, waits))
     yield asker.numbers("held_reason_messages", "The same by reason.", "reason", waiting.held_by_reason)
     yield asker.age("held_oldest_seconds", "Age of the oldest of them.", lambda c: waiting.oldest_held_ms(c, waits))
-    yield asker.number("held_overdue_messages", "Those that wait for more than 24 hours.", overdue)
+    yield asker.number("held_overdue_messages", "Those that wait for more than 24 hours of working days.", overdue)
     yield asker.number("antivirus_waiting_messages", "Held because the antivirus could not look.", not_scanned)
     yield asker.number(
         "kept_back_messages", "Waiting for their author's announcement.", lambda c: waiting.held(c, kept_back)

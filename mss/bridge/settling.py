@@ -11,10 +11,11 @@ from mss.bridge.dossier import ACTOR, Dossiers
 from mss.bridge.sink import NotNow, Refused, Taken
 from mss.mail import answers
 from mss.mail.answers import Answer, Fate
-from mss.mail.holding import AGAIN, CODE_OTHER, FIRST, HOUR_MS, SENTENCES, Explanation, Held, Holder, PreparedHold
+from mss.mail.holding import AGAIN, CODE_OTHER, FIRST, SENTENCES, Explanation, Held, Holder, PreparedHold
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import lane_of
 from mss.model.verdict import Reason
+from mss.model.workdays import working_hours_before
 from mss.store import audit, changes, handovers, records, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
@@ -22,7 +23,6 @@ from mss.store.handovers import Handover, HandoverState
 from mss.store.records import HeldWhat
 from mss.store.sql import Connection
 
-OVERDUE_MS = AGAIN * HOUR_MS
 HELD_AT_ONCE_MAX = 200
 
 
@@ -88,8 +88,8 @@ class Settling:
         await self._store.write(lane_of(row.owner), lambda c: handovers.put_back(c, row, when_ms, outcome.why))
 
     async def overdue(self) -> list[Handover]:
-        """What has waited for a day and is not held yet."""
-        before_ms = to_ms(self._clock.now()) - OVERDUE_MS
+        """What has waited for a working day and is not held yet."""
+        before_ms = to_ms(working_hours_before(self._clock.now(), AGAIN))
         return await self._store.read(lambda c: handovers.overdue(c, before_ms, HELD_AT_ONCE_MAX))
 
     async def hold_overdue(self, row: Handover) -> None:

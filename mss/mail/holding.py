@@ -15,8 +15,9 @@ from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
 from mss.mail.answers import Fate, task_context
-from mss.model.clock import Chance, Clock, to_ms
+from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.verdict import Reason
+from mss.model.workdays import working_hours_after
 from mss.store import records, schema, tasks
 from mss.store.ids import new_id
 from mss.store.records import HeldRow, HeldState, HeldWhat
@@ -28,9 +29,8 @@ TASK_STILL_HELD = "still-held"
 TASK_SCAN = "scan"
 """Look again with the antivirus: payload {"held": number}."""
 FIRST, AGAIN, LAST = 0, 24, 72
-"""Hours after which it is told. FIRST: within the hour, by whoever holds it for the first time."""
+"""Hours of working days after which it is told. FIRST: within the hour, by whoever holds it for the first time."""
 NEXT = {FIRST: AGAIN, AGAIN: LAST}
-HOUR_MS = 3_600_000
 NOT_SCANNED_TOLD_AFTER_MS = 40 * 60_000
 """A daemon that restarts worries nobody; who waits longer is told within the hour."""
 RESCAN_FIRST_MS = 5_000
@@ -216,13 +216,15 @@ class Holder:
         return seal.seal_to(self._public.held, explanation.to_bytes(), held_context(number), self._chance)
 
     def watch(self, watch: Watch, held_ms: int) -> NewTask:
-        """The duty to tell, `watch.hours` after `held_ms`."""
+        """The duty to tell, `watch.hours` of working days after `held_ms`."""
         number = new_id(self._clock, self._chance)
-        after_ms = watch.hours * HOUR_MS
-        if watch.hours == FIRST and watch.reason is Reason.NOT_SCANNED:
-            after_ms = NOT_SCANNED_TOLD_AFTER_MS
+        due_ms = held_ms
+        if watch.hours != FIRST:
+            due_ms = to_ms(working_hours_after(from_ms(held_ms), watch.hours))
+        elif watch.reason is Reason.NOT_SCANNED:
+            due_ms += NOT_SCANNED_TOLD_AFTER_MS
         payload = seal.seal_to(self._public.tasks, watch.to_bytes(), task_context(number), self._chance)
-        return NewTask(number, TASK_STILL_HELD, payload, held_ms + after_ms)
+        return NewTask(number, TASK_STILL_HELD, payload, due_ms)
 
     def _scan(self, held: int, now_ms: int) -> NewTask:
         payload = json.dumps({"held": held}).encode()

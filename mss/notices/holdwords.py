@@ -25,14 +25,21 @@ def still(hours: int) -> str:
     """For a sender of documents."""
     if not hours:
         return "le message est retenu / the message is held"
-    return f"reçu, TOUJOURS PAS intégré après {hours} h / received, still NOT filed after {hours} h"
+    french, english = _after(hours)
+    return f"reçu, TOUJOURS PAS intégré après {french} / received, still NOT filed after {english}"
 
 
 def still_not_integrated(hours: int) -> str:
     """For a sender of a document that the record here has, and the hospital's own software has not."""
     if not hours:
         return "une personne s'en occupe / a person looks after it"
-    return f"TOUJOURS PAS intégré après {hours} h / still NOT integrated after {hours} h"
+    french, english = _after(hours)
+    return f"TOUJOURS PAS intégré après {french} / still NOT integrated after {english}"
+
+
+def _after(hours: int) -> tuple[str, str]:
+    """As hours are counted (mss/model/workdays.py)."""
+    return f"{hours} h (jours ouvrés)", f"{hours} h (working days)"
 
 
 def held(about: DeliveryReport, house: House, message_id: str, at: datetime, hours: int) -> bytes:
@@ -40,9 +47,10 @@ def held(about: DeliveryReport, house: House, message_id: str, at: datetime, hou
     told = Dsn(house.host, about.recipients, about.arrival)
     subject = STILL_HELD_SUBJECT if hours else HELD_SUBJECT
     heading = Heading(message_id, at, house.sender, SENDER_NAME, about.to, subject, about.message_id)
+    french, english = _after(hours)
     opening = (
-        f"Votre message est reçu, mais n'est TOUJOURS PAS remis après {hours} h. Il est conservé. Destinataires :",
-        f"Your message was received, but is still NOT delivered after {hours} h. It is kept. Recipients:",
+        f"Votre message est reçu, mais n'est TOUJOURS PAS remis après {french}. Il est conservé. Destinataires :",
+        f"Your message was received, but is still NOT delivered after {english}. It is kept. Recipients:",
     )
     first = (
         "Votre message est reçu, mais NON remis. Il est conservé. Destinataires concernés :",

@@ -7,7 +7,6 @@ and each decision is written down under the number of the person who signs in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from aiohttp import web
 from markupsafe import Markup
@@ -20,6 +19,7 @@ from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, OpenedItem
 from mss.mail.holding import AGAIN, LAST
 from mss.model.errors import Malformed, NotFound, SandboxFailed
 from mss.model.verdict import Reason
+from mss.model.workdays import working_hours_before
 from mss.sandbox import client
 from mss.store.records import HeldState
 from mss.web import files, guard, texts
@@ -90,7 +90,7 @@ DONE = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the list. `urgency`: 0 new, 1 after 24 hours, 2 after 72."""
+    """A line of the list. `urgency`: 0 new, 1 after 24 hours of working days, 2 after 72."""
 
     item: HeldItem
     sentence: str
@@ -149,9 +149,10 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def _line(visit: Visit, item: HeldItem) -> Line:
-    age: timedelta = visit.rooms.clock.now() - item.held_at
-    hours = int(age.total_seconds() // 3600)
-    return Line(item, _sentence(item.reason), hours, (hours >= AGAIN) + (hours >= LAST))
+    now = visit.rooms.clock.now()
+    hours = int((now - item.held_at).total_seconds() // 3600)
+    urgency = sum(item.held_at <= working_hours_before(now, told) for told in (AGAIN, LAST))
+    return Line(item, _sentence(item.reason), hours, urgency)
 
 
 def _sentence(reason: str) -> str:

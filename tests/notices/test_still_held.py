@@ -60,6 +60,17 @@ async def test_a_held_document_is_told_again_after_a_day_and_after_three(house: 
     assert item.told_at is not None
 
 
+async def test_a_weekend_does_not_count(house: House) -> None:
+    """Held on Friday morning: nobody is at work before Monday, and then it is a working day that it has waited."""
+    house.clock.forward(4 * 24 * HOUR_S)
+    await held_at_the_bridge(house)
+    for hours, told in ((71, 1), (2, 2), (46, 2), (2, 3)):
+        house.clock.forward(hours * HOUR_S)
+        await house.run_tasks()
+        assert len(await house.sent()) == told
+    assert "still NOT filed after 72 h (working days)" in words_of((await house.sent())[2])
+
+
 async def test_a_decision_ends_it(house: House) -> None:
     """Who decided an hour before hears no reproach, and neither does the sender."""
     staff = await house.professional(str(POSTMASTER))
