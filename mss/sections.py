@@ -236,6 +236,8 @@ class Bridge(_Section):
 
     loose: Literal["offer", "file", "hold"] = "offer"
     """A PDF, picture or RTF file without archive: its addressee may keep it, it is filed for her at once, or held."""
+    four_eyes: bool = False
+    """A second, different person of the staff confirms filing by hand, re-filing, putting back and merging records."""
     application_boxes: dict[str, str] = {}
     """Application mailbox that feeds records = who of its structure gets a copy when nothing is filed (or "")."""
     sources: dict[str, Source] = {}

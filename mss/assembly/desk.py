@@ -105,13 +105,12 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     from mss.accounts.passwords import Passwords
     from mss.accounts.profiles import Profiles
     from mss.accounts.sessions import Sessions
-    from mss.accounts.staff import StaffAccounts
-    from mss.assembly.triage import triage_of
+    from mss.assembly.triage import staff_desk
     from mss.directory.search import Search
     from mss.mail.mailboxes import PatientInbox
     from mss.mail.replies import PatientReplies
     from mss.record.service import Records
-    from mss.web.rooms import Desk, Rooms
+    from mss.web.rooms import Rooms
     from mss.web.server import Listening, WebServer
 
     ground, section = process.ground, process.config.web
@@ -134,11 +133,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         chance=chance,
         site_name=section.site_name or process.config.name,
         verified_names=lambda addresses: people.names(addresses, clock.now()),
-        desk=Desk(
-            StaffAccounts(store, lookup, keys.wrapper, clock, chance),
-            triage_of(ground, keys, opener, sandbox),
-            people,
-        ),
+        desk=staff_desk(ground, keys, opener, sandbox),
     )
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
     https = None

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from mss.assembly import sinks
 from mss.assembly.sinks import outbox
 from mss.bridge.applications import Applications
 from mss.bridge.cases import Cases
+from mss.bridge.corrections import Corrections
 from mss.bridge.filing import Filing
+from mss.bridge.mergedesk import MergeDesk
+from mss.bridge.merging import Merging
+from mss.bridge.moving import Mover
 from mss.bridge.reading import Reader
+from mss.bridge.refiling import Refiling
+from mss.bridge.returning import Returning
+from mss.bridge.scope import Scopes
+from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
 from mss.crypto.keys import PrivateKeys
 from mss.foundation import Foundation
@@ -17,6 +27,9 @@ from mss.model.ids import MailAddress
 from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
 from mss.vault.opener import Opener
+
+if TYPE_CHECKING:
+    from mss.web.rooms import Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,9 @@ class Bridge:
     cases: Cases
     filing: Filing
     applications: Applications
+    scopes: Scopes
+    takeout: Takeout
+    refiling: Refiling
 
 
 def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
@@ -38,12 +54,61 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
     fed_by = [MailAddress.parse(box).key for box in settings.application_boxes]
     cases = Cases(store, opener, reader, records, ground.house, clock, fed_by)
     conversations = Conversations(public.lookup, clock, chance)
-    filing = Filing(store, opener, public, cases, records, conversations, ground.bus, clock, chance, outbox(ground))
-    return Bridge(records, cases, filing, Applications(store, cases, filing, records, ground.bus, clock))
+    owes = outbox(ground)
+    filing = Filing(store, opener, public, cases, records, conversations, ground.bus, clock, chance, owes)
+    scopes = Scopes(store, opener, records, public.lookup, ground.house.patient_domain)
+    takeout = Takeout(records, owes, public, clock, chance)
+    mover = Mover(store, opener, ground.bodies, public.lookup, clock, chance)
+    returning = Returning(store, opener, scopes, takeout, ground.bus, clock, chance)
+    merging = Merging(store, opener, records, ground.bodies, mover, takeout, public.lookup, ground.bus, clock, chance)
+    refiling = Refiling(store, opener, cases, filing, mover, takeout, returning, merging, ground.bus, clock)
+    applications = Applications(store, cases, filing, records, ground.bus, clock)
+    return Bridge(records, cases, filing, applications, scopes, takeout, refiling)
+
+
+def corrections_of(ground: Foundation, keys: PrivateKeys, opener: Opener, made: Bridge) -> Corrections:
+    """Needs the house's private keys."""
+    return Corrections(
+        ground.store,
+        ground.public,
+        keys.held,
+        opener,
+        made.records,
+        made.cases,
+        made.scopes,
+        made.takeout,
+        ground.bus,
+        ground.clock,
+        ground.chance,
+        four_eyes=ground.config.bridge.four_eyes,
+    )
 
 
 def triage_of(ground: Foundation, keys: PrivateKeys, opener: Opener, sandbox: Sandbox) -> Triage:
     """Needs the house's private keys."""
     made = bridge_of(ground, opener, sandbox)
     store, public, clock, chance = ground.store, ground.public, ground.clock, ground.chance
-    return Triage(store, public, keys.held, made.cases, made.filing, made.applications, ground.bus, clock, chance)
+    corrects = corrections_of(ground, keys, opener, made)
+    rooms = made.cases, made.filing, made.applications
+    return Triage(store, public, keys.held, *rooms, ground.bus, clock, chance, corrects)
+
+
+def staff_desk(ground: Foundation, keys: PrivateKeys, opener: Opener, sandbox: Sandbox) -> Desk:
+    """What stands behind the pages of the operator's people."""
+    from mss.accounts.staff import StaffAccounts
+    from mss.bridge.sinkdesk import SinkDesk
+    from mss.directory.search import Search
+    from mss.web.rooms import Desk
+
+    store, clock = ground.store, ground.clock
+    made = bridge_of(ground, opener, sandbox)
+    corrects = corrections_of(ground, keys, opener, made)
+    settling = sinks.settling(ground, sinks.dossiers(ground, made.records, opener))
+    return Desk(
+        StaffAccounts(store, ground.public.lookup, keys.wrapper, clock, ground.chance),
+        triage_of(ground, keys, opener, sandbox),
+        Search(store),
+        corrects,
+        MergeDesk(store, opener, corrects),
+        lambda actor: SinkDesk(store, settling, ground.bus, clock, actor),
+    )

@@ -65,6 +65,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.automatic import AutomaticReplies
     from mss.notices.changed import ChangeNotices
     from mss.notices.compose import House
+    from mss.notices.corrected import CorrectionNotices
     from mss.notices.fullness import FullnessWatch
     from mss.notices.send import Notices
     from mss.notices.tested import TestAnswers
@@ -92,9 +93,12 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     alarms = PatientAlarms(house, _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
     changed = ChangeNotices(house, store, opener, bridge.records, lookup, mail, clock)
-    mail_rooms = (notices, quarantine, watch, automatic, alarms, changed, tested)
+    corrected = CorrectionNotices(house, _staff(process), store, opener, lookup, mail, clock)
+    mail_rooms = (notices, corrected, quarantine, watch, automatic, alarms, changed, tested)
     handlers = {
-        name: act for one in (bridge.filing, bridge.applications, *mail_rooms) for name, act in one.handlers.items()
+        name: act
+        for one in (bridge.filing, bridge.applications, bridge.refiling, *mail_rooms)
+        for name, act in one.handlers.items()
     }
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())

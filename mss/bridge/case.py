@@ -45,6 +45,8 @@ class Case:
     """Entry ids of documents of the record that archives name, with their numbers."""
     feed: Feed | None = None
     """None: it came to the patient herself."""
+    corrected: bool = False
+    """Two people chose this record for it, though its INS is another's (mss/bridge/correcting.py)."""
 
     @property
     def box(self) -> str:
@@ -55,6 +57,11 @@ class Case:
     def mailbox_owner(self) -> OwnerId:
         """In whose mailbox the message lies."""
         return self.feed.owner if self.feed else self.keys.owner
+
+    @property
+    def fed(self) -> tuple[int, int]:
+        """(owner, message) of the application mailbox that it came to; noughts when it came to the patient herself."""
+        return (self.feed.owner, self.stored.message) if self.feed else (0, 0)
 
     @property
     def own_message(self) -> int:

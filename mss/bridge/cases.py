@@ -88,9 +88,23 @@ class Cases:
         reading = await self._reader.read(keys.owner, raw, structure)
         return await self._gathered(keys, stored, structure, reading)
 
-    async def of_application(self, owner: OwnerId, number: int, actor: str) -> Case | None:
-        """A message of an application mailbox, opened and read. None when it brings nothing for records, or when its
-        mailbox feeds none. Raises SandboxIll, SandboxBusy, SealBroken."""
+    async def for_record(self, owner: OwnerId, number: int, record: OwnerId, actor: str) -> Case | None:
+        """A message of a patient's mailbox, read as if it were for another record. Raises as `open`."""
+        keys = await self._opener.open(owner, actor, "correct")
+        stored = await self._store.read(lambda c: messages.one_message(c, owner, number))
+        if stored is None:
+            return None
+        raw = await self._opener.message_body(keys, stored)
+        structure = await asyncio.to_thread(mime.scan, raw)
+        reading = await self._reader.read(owner, raw, structure)
+        return await self._gathered(await self._opener.open(record, actor, "correct"), stored, structure, reading)
+
+    async def of_application(
+        self, owner: OwnerId, number: int, actor: str, record: OwnerId | None = None
+    ) -> Case | None:
+        """A message of an application mailbox, opened and read; for the record that it names, or for `record`. None
+        when it brings nothing for records, or when its mailbox feeds none. Raises SandboxIll, SandboxBusy, SealBroken.
+        """
         keys = await self._opener.open(owner, actor, "feed")
         stored, box = await self._store.read(
             lambda c: (messages.one_message(c, owner, number), owners.mailbox(c, owner))
@@ -110,10 +124,10 @@ class Cases:
             return None  # nobody to answer, a patient's own files, a report, an absence, our own document come back
         of_the_house = await self._is_colleague(sender, address)
         reading = await self._reader.read(owner, raw, structure, by_application=True, opens_forwarded=of_the_house)
-        found = await self._store.read(lambda c: self._record_named(c, reading))
-        record = keys if found is None else await self._opener.open(found, actor, "file")
+        found = record or await self._store.read(lambda c: self._record_named(c, reading))
+        of_record = keys if found is None else await self._opener.open(found, actor, "file")
         feed = Feed(owner, address)
-        case = await self._gathered(record, stored, structure, reading, feed)
+        case = await self._gathered(of_record, stored, structure, reading, feed)
         return case if found is not None else replace(case, addressee=(), former=())
 
     async def _is_colleague(self, sender: MailAddress, address: MailAddress) -> bool:
@@ -194,7 +208,9 @@ class Cases:
         )
         documents = tuple(self._document(connection, case, index, row, flags) for index, row in enumerate(standing))
         is_loose = case.reading.has_loose_files
-        return MessageFacts(documents, None, checked_by_human, case.labels, case.called, is_loose, announces)
+        return MessageFacts(
+            documents, None, checked_by_human, case.corrected, case.labels, case.called, is_loose, announces
+        )
 
     def _announceable(self, connection: Connection, cases: Sequence[Case]) -> tuple[int, ...]:
         """Of messages kept back those that still are, and whose hidden documents came with them: a document that

@@ -32,6 +32,7 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.CDA_BROKEN: "The document is no readable CDA.",
     Reason.DICOM_BROKEN: "The image is no readable DICOM file, or can be read in two ways.",
     Reason.HASH_MISMATCH: "A document is not the one that METADATA.XML describes.",
+    Reason.TAKEN_OUT: "Staff took it out of this record as somebody else's, and it is sent again.",
     Reason.DOCUMENT_CONFLICT: "A document of the same id with other content is known.",
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: "Filed hidden; the message waits until the sender announces it to the patient.",
     Reason.FLAG_UNKNOWN: "A visibility flag that we do not know, or two that contradict each other.",

@@ -102,6 +102,8 @@ class MessageFacts:
     documents: tuple[DocumentFacts, ...] = ()
     problem: Problem | None = None
     checked_by_human: bool = False
+    corrected: bool = False
+    """Two people say that the INS is wrong and the record right; its traits are equal to the document's."""
     labels: tuple[Label, ...] = ()
     called: tuple[Called, ...] = ()
     """What the addressee may be called in them."""

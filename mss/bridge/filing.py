@@ -185,15 +185,29 @@ class Filing:
                 continue
             made.append(
                 await self._records.prepare(
-                    case.keys, document.entry, document.content, case.own_message, verdict.visibility, case.sent_by
+                    case.keys,
+                    document.entry,
+                    document.content,
+                    case.own_message,
+                    verdict.visibility,
+                    case.sent_by,
+                    case.fed,
                 )
             )
         return Prepared(tuple(made), verdict.visibility)
 
     def deliver(
-        self, connection: Connection, case: Case, prepared: Prepared | None, verdict: Deliver, actor: str
+        self,
+        connection: Connection,
+        case: Case,
+        prepared: Prepared | None,
+        verdict: Deliver,
+        actor: str,
+        *,
+        answers: bool = True,
     ) -> None:
-        """File every document and reveal the message, or keep it back. Raises RecordChanged."""
+        """File every document and reveal the message, or keep it back. Raises RecordChanged. Without `answers` the
+        caller tells the sender."""
         told = self.file_documents(connection, case, prepared, verdict)
         number = case.stored.message
         if verdict.takes_back:
@@ -212,13 +226,14 @@ class Filing:
             self._conversations.reveal(connection, case.keys, case.stored, case.structure)
             answer = Answer(number, Fate.FILED, None, told)
             self.note(connection, case, "bridge.filed", actor, number, str(len(told)))
-        self.owe(connection, case.keys.owner, replace(answer, is_first=actor == ACTOR))
+        if answers:
+            self.owe(connection, case.keys.owner, replace(answer, is_first=actor == ACTOR))
 
-    def leave(self, connection: Connection, case: Case, actor: str) -> None:
+    def leave(self, connection: Connection, case: Case, actor: str, *, answers: bool = True) -> None:
         """Nothing for the record: show the message. A sender who was told that it is held hears that it is not."""
         number = case.stored.message
         self._conversations.reveal(connection, case.keys, case.stored, case.structure)
-        if actor != ACTOR:
+        if answers and actor != ACTOR:
             self.owe(connection, case.keys.owner, Answer(number, Fate.SHOWN, is_first=False))
         self.note(connection, case, "bridge.left", actor, number)
 

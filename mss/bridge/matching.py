@@ -38,6 +38,10 @@ A_HUMAN_MAY_SAY_YES = frozenset(
 """What somebody who looked may decide otherwise. Never an INS that was never hers: that would be somebody else's."""
 
 
+A_CORRECTION_MAY_SAY_YES = frozenset({Reason.INS_MISMATCH, Reason.PATIENT_UNKNOWN})
+"""And what two people may, once the judge of corrections (correcting.py) found all traits equal."""
+
+
 Rule = Callable[[DocumentFacts], Hold | None]
 
 
@@ -203,8 +207,10 @@ def judge(facts: MessageFacts) -> Verdict:
     if facts.problem is not None:
         return Hold(facts.problem.reason, facts.problem.detail)
     objections = (rule(document) for document in facts.documents for rule in _rules(document))
+    excused = A_HUMAN_MAY_SAY_YES if facts.checked_by_human else frozenset()
+    excused |= A_CORRECTION_MAY_SAY_YES if facts.corrected else frozenset()
     for hold in (*objections, *(rule(facts) for rule in MESSAGE_RULES)):
-        if hold is not None and not (facts.checked_by_human and hold.reason in A_HUMAN_MAY_SAY_YES):
+        if hold is not None and hold.reason not in excused:
             return hold
     if not facts.documents:
         return Leave()

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from mss.bridge.applications import Applications
 from mss.bridge.cases import Case, Cases
+from mss.bridge.corrections import Corrections
 from mss.bridge.facts import Hold, Identity, Leave
 from mss.bridge.filing import Filing
 from mss.bridge.matching import judge
@@ -41,6 +42,14 @@ class NotDecidable(MssError):
     """Somebody decided before, or it does not wait for a decision (it is kept back until the announcement)."""
 
 
+class NeedsSecond(MssError):
+    """It was proposed: a second, different person must agree. `proposal`: the correction's number."""
+
+    def __init__(self, proposal: int) -> None:
+        super().__init__(f"proposed as {proposal}")
+        self.proposal = proposal
+
+
 class NotFileable(MssError):
     """A human's word does not help here. `reason` is the objection that stands."""
 
@@ -66,6 +75,7 @@ class HeldItem:
     domain: str = ""
     """Of ours, whose staff decide."""
     state: str = HeldState.WAITING
+    what: str = HeldWhat.MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,10 @@ class Triage:
         bus: ChangeBus,
         clock: Clock,
         chance: Chance,
+        corrections: Corrections | None = None,
     ) -> None:
+        """`corrections`: who asks a second person, where the operator wants four eyes."""
+        self._corrections = corrections
         self._store = store
         self._public = public
         self._held = held
@@ -135,6 +148,13 @@ class Triage:
             return OpenedItem(item, explanation)
         return OpenedItem(item, explanation, case.addressee, case.reading.documents)
 
+    async def handover_of(self, number: int) -> int:
+        """The document owed to a hospital's software that such a case is about. Raises NotFound."""
+        row = await self._row(number)
+        if row.what != HeldWhat.SINK:
+            raise NotFound("case of a sink")
+        return row.message
+
     async def domain_of(self, number: int) -> str:
         """Whose staff decide about it. Raises NotFound."""
         return (await self._row(number)).domain
@@ -144,8 +164,27 @@ class Triage:
 
         What was held on its way goes on, to the bridge, into the inbox or into the queue (0).
 
-        Raises NotFound, NotDecidable, NotFileable (the objection stands), RecordChanged (try again).
+        Raises NotFound, NotDecidable, NotFileable (the objection stands), RecordChanged (try again), NeedsSecond
+        (proposed, where four eyes are wanted), NotCorrectable (proposed already).
         """
+        row = await self._waiting(number)
+        if self._corrections is not None and self._corrections.four_eyes and row.reason not in ON_THE_WAY:
+            await self._objection(row, actor)
+            raise NeedsSecond((await self._corrections.propose_filing(row, actor)).id)
+        return await self.file_confirmed(number, actor)
+
+    async def _objection(self, row: HeldRow, actor: str) -> None:
+        """What stands against filing by hand too, before anybody is asked to agree. Raises NotFound, NotFileable."""
+        read = self._cases.of_application if row.what == HeldWhat.FEED else self._cases.open
+        case = await read(OwnerId(row.owner), row.message, actor)
+        if case is None:
+            raise NotFound("message")
+        verdict = await self._store.read(lambda c: judge(self._cases.facts(c, case, checked_by_human=True)))
+        if isinstance(verdict, Hold):
+            raise NotFileable(verdict.reason, verdict.detail)
+
+    async def file_confirmed(self, number: int, actor: str) -> int:
+        """The same without asking for a second person. Raises as `file`."""
         row = await self._waiting(number)
         if row.reason in ON_THE_WAY:
             await self._let_go(row, actor)
@@ -307,6 +346,7 @@ class Triage:
             sender=explanation.sender,
             domain=row.domain,
             state=row.state,
+            what=row.what,
         )
 
     def _act(self, row: HeldRow, actor: str, act: str, result: str) -> audit.Act:

@@ -29,6 +29,12 @@ def document_is_not_another(facts: DocumentFacts) -> Hold | None:
     return None
 
 
+def document_was_not_taken_out(facts: DocumentFacts) -> Hold | None:
+    """Staff found that it is somebody else's. Sent again it is so still, until a human says otherwise."""
+    is_out = facts.standing is not None and facts.standing.status is DocumentStatus.UNFILED
+    return Hold(Reason.TAKEN_OUT) if is_out else None
+
+
 def change_is_the_authors(facts: DocumentFacts) -> Hold | None:
     """Only its author, or the author's organisation, replaces or withdraws a document."""
     target = _target(facts)
@@ -67,6 +73,7 @@ def withdrawal_fits(facts: DocumentFacts) -> Hold | None:
 RULES: tuple[Callable[[DocumentFacts], Hold | None], ...] = (
     action_is_known,
     document_is_not_another,
+    document_was_not_taken_out,
     change_is_the_authors,
     change_comes_from_the_authors_mailbox,
     replacement_fits,

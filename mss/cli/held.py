@@ -1,4 +1,4 @@
-"""`mss held list|show|file|reject`: documents and messages that wait for a human, and the human's word."""
+"""`mss held list|show|file|reject|redirect`: documents and messages that wait for a human, and the human's word."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from mss.assembly.triage import triage_of
-from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, Triage
+from mss.bridge.corrections import NotCorrectable
+from mss.bridge.triage import HeldItem, NeedsSecond, NotDecidable, NotFileable, Triage
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
 from mss.mail.holding import Explanation
@@ -40,6 +41,13 @@ async def _triage(config: Config) -> AsyncIterator[Triage]:
         raise MssError(f"it does not wait for that decision ({problem})") from problem
     except NotFileable as problem:
         raise MssError(f"nothing was filed, also not after a human's look: {problem}") from problem
+    except NeedsSecond as asked:
+        number = asked.proposal
+        raise MssError(
+            f"proposed as {number}: a second person says mss record confirm {number}, or at the desk"
+        ) from asked
+    except NotCorrectable as problem:
+        raise MssError("it is proposed already: see mss record list") from problem
     finally:
         sandbox.close()
 
@@ -136,3 +144,20 @@ def reject(
 async def _reject(config: Config, number: int, why: str) -> None:
     async with _triage(config) as triage:
         await triage.reject(number, ACTOR, why)
+
+
+@app.command()
+def redirect(
+    number: Number,
+    to: Annotated[str, typer.Option(help="Address of the patient whose it is.")],
+    why: Annotated[str, typer.Option(help="Why, for the incident report: no name, no INS.")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """It is another patient's: into her record, by two people where only her traits are in it."""
+    from mss.cli.record import Desk, at_desk, tell_decided
+    from mss.store.corrections import Correction
+
+    async def work(desk: Desk) -> Correction:
+        return await desk.corrections.redirect(number, await desk.corrections.book.record_at(to), ACTOR, why)
+
+    tell_decided(at_desk(config, work))

@@ -27,6 +27,8 @@ GROUPS = (
     "queue",
     "held",
     "bridge",
+    "record",
+    "incident",
     "sink",
     "staff",
     "audit",

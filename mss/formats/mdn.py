@@ -80,6 +80,7 @@ CODES: dict[Reason, ErrorCode] = {
     Reason.DICOM_BROKEN: ErrorCode.OTHER,
     Reason.HASH_MISMATCH: ErrorCode.OTHER,
     Reason.DOCUMENT_CONFLICT: ErrorCode.OTHER,
+    Reason.TAKEN_OUT: ErrorCode.OTHER,
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: ErrorCode.OTHER,
     Reason.ANNOUNCEMENT_UNMATCHED: ErrorCode.OTHER,
     Reason.FLAG_UNKNOWN: ErrorCode.OTHER,

@@ -37,6 +37,10 @@ class Fate(StrEnum):
     """It stands in the record here, and the hospital's own software does not have it."""
     INTEGRATED = "integrated"
     """That software has it now."""
+    UNFILED = "unfiled"
+    """It stood in the record of somebody else, and was taken out."""
+    REFILED = "refiled"
+    """It was taken out, and stands in the right record now."""
     SHOWN = "shown"
     """It was held and has no document for the record: the patient reads the message now."""
 

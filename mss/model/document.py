@@ -20,11 +20,13 @@ class Visibility(StrEnum):
 
 
 class DocumentStatus(StrEnum):
-    """availabilityStatus: Approved, or superseded by a newer version, or withdrawn by its author."""
+    """availabilityStatus: Approved, or superseded by a newer version, or withdrawn by its author, or taken out by staff
+    because it is somebody else's."""
 
     APPROVED = "approved"
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
+    UNFILED = "unfiled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     DICOM_BROKEN = "dicom-broken"  # 906
     HASH_MISMATCH = "hash-mismatch"  # 906
     DOCUMENT_CONFLICT = "document-conflict"  # 906: same uniqueId, other content
+    TAKEN_OUT = "taken-out"  # 906: staff found that it is somebody else's
     KEPT_BACK_UNTIL_ANNOUNCED = "kept-back-until-announced"  # INVISIBLE_PATIENT
     ANNOUNCEMENT_UNMATCHED = "announcement-unmatched"  # 906
     FLAG_UNKNOWN = "flag-unknown"

@@ -24,6 +24,7 @@ SENDER_NAME = "Ne pas répondre"
 KEPT_BACK_SUBJECT = "[Conservé jusqu'à l'annonce]"
 FILED_LATER_SUBJECT = "[Intégré]"
 MDN_SUBJECT = "[Intégration]"
+UNFILED_SUBJECT = "[Retiré du dossier]"
 TITLE_CHARS_MAX = 120
 DOCUMENTS_TOLD_MAX = 100
 
@@ -45,6 +46,11 @@ _FATES: dict[Fate, tuple[str, str]] = {
     ),
     Fate.WITHDRAWN: ("retiré du dossier du patient", "withdrawn from the patient's record"),
     Fate.ANNOUNCED: ("annoncé : désormais visible du patient", "announced: visible to the patient from now on"),
+    Fate.UNFILED: (
+        "retiré du dossier où il avait été classé par erreur ; il n'est plus intégré",
+        "taken out of the record where it had been filed by mistake; it is filed no longer",
+    ),
+    Fate.REFILED: ("classé dans le dossier du bon patient", "filed in the record of the right patient"),
     Fate.SHOWN: ("remis au patient, sans document à intégrer", "given to the patient, with no document to file"),
     Fate.NOT_INTEGRATED: (
         "présent dans le dossier tenu ici, NON intégré dans le logiciel de l'établissement",
@@ -158,6 +164,8 @@ def _subject(owed: Answer, original: Original, error: str) -> str:
         return mdn.failure_subject(error, original.subject)
     if owed.fate is Fate.KEPT_BACK:
         return f"{KEPT_BACK_SUBJECT} {original.subject}"
+    if owed.fate is Fate.UNFILED:
+        return f"{UNFILED_SUBJECT} {original.subject}"
     return f"{MDN_SUBJECT if owed.is_first else FILED_LATER_SUBJECT} {original.subject}"
 
 

@@ -40,6 +40,11 @@ class AccessFacts:
     status: DocumentStatus
 
 
+def unfiled_is_nobodys(facts: AccessFacts) -> bool | None:
+    """What staff took out as somebody else's exists for nobody; they read it through the correction alone."""
+    return False if facts.status is DocumentStatus.UNFILED else None
+
+
 def withdrawn_is_gone(facts: AccessFacts) -> bool | None:
     """What its author withdrew is shown to staff only."""
     return facts.role is Role.STAFF if facts.status is DocumentStatus.WITHDRAWN else None
@@ -60,6 +65,7 @@ def hidden_from_representatives(facts: AccessFacts) -> bool | None:
 
 
 RULES: tuple[Callable[[AccessFacts], bool | None], ...] = (
+    unfiled_is_nobodys,
     withdrawn_is_gone,
     hidden_from_patient,
     hidden_from_representatives,

@@ -19,8 +19,8 @@ from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry, DocumentStatus, Visibility
 from mss.model.errors import NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.record import entries, loose, versions
-from mss.record.access import Viewer
+from mss.record import access, entries, loose, versions
+from mss.record.access import AccessFacts, Role, Viewer
 from mss.record.loose import LooseFile
 from mss.record.versions import VERSIONS_MAX, as_seen, may_see
 from mss.record.versions import DocumentView as DocumentView
@@ -43,6 +43,10 @@ class EventKind(StrEnum):
     FILED = "filed"
     REPLACED = "replaced"
     WITHDRAWN = "withdrawn"
+    UNFILED = "unfiled"
+    """Taken out by staff: it was somebody else's. The line names nothing."""
+    RETURNED = "returned"
+    """Put back after all."""
     OPENED = "opened"
     ANNOUNCED = "announced"
     """What was hidden until its author's announcement is the patient's now."""
@@ -99,8 +103,10 @@ class Records:
         message: int,
         visibility: frozenset[str],
         sent_by: bytes = b"",
+        fed: tuple[int, int] = (0, 0),
     ) -> PreparedDocument:
-        """Seal a document for a record; `sent_by`: `sender_hmac` of its mailbox. Raises StorageUnavailable."""
+        """Seal a document for a record; `sent_by`: `sender_hmac` of its mailbox; `fed`: the mail of an application
+        mailbox that brought it. Raises StorageUnavailable."""
         owner, number, blob = keys.owner, new_id(self._clock, self._chance), new_id(self._clock, self._chance)
         ciphertext = keys.seal_object(records.DOCUMENT_KIND, number, content)
         inline, place = (ciphertext, "") if len(ciphertext) <= blobs.INLINE_BYTES_MAX else (None, "")
@@ -121,6 +127,8 @@ class Records:
             message=message,
             replaced_by=0,
             filed_ms=to_ms(self._clock.now()),
+            box=fed[0],
+            box_message=fed[1],
         )
         return PreparedDocument(row, StoredBody(blob, len(ciphertext), place, inline))
 
@@ -168,6 +176,18 @@ class Records:
         records.set_document_status(connection, keys.owner, number, DocumentStatus.WITHDRAWN)
         self.note(connection, keys, EventKind.WITHDRAWN, number, actor)
         self._owe(connection, keys.owner, number)
+
+    def unfile(self, connection: Connection, keys: OwnerKeys, rows: Iterable[DocumentRow], actor: Actor) -> None:
+        """Take documents out of a record that is not theirs: nobody sees them any more. One line without their titles
+        tells the patient, if there was one that she could see; who opened one is told."""
+        taken = list(rows)
+        for row in taken:
+            status = DocumentStatus.UNFILED
+            records.set_document_status(connection, keys.owner, row.document, status, row.replaced_by)
+            self._owe(connection, keys.owner, row.document)
+        known = [row for row in taken if _was_shown(Role.PATIENT, row) and row.status != DocumentStatus.WITHDRAWN]
+        for row in known[:1]:
+            self.note(connection, keys, EventKind.UNFILED, row.document, actor)
 
     def _owe(self, connection: Connection, owner: int, number: int) -> None:
         tasks.add_task(connection, owner, versions.owed(number, self._clock, self._chance))
@@ -223,7 +243,7 @@ class Records:
         def write(connection: Connection) -> int:
             row = records.document(connection, keys.owner, number)
             assert row is not None, "documents are never deleted"
-            came_with = messages.message_id_hmac(connection, keys.owner, row.message)
+            came_with = came_under(connection, keys.owner, row)
             self.note(connection, keys, EventKind.OPENED, number, actor)
             self._trace(connection, keys.owner, number, viewer, came_with)
             return row.blob
@@ -246,6 +266,13 @@ class Records:
         if number not in views or not may_see(viewer, views[number]):
             raise NotFound("document")
         return as_seen(viewer, views[number], views)
+
+    async def evidence(self, keys: OwnerKeys, number: int) -> tuple[DocumentView, DocumentRow]:
+        """A document whatever became of it, for rooms that write down themselves who looks. Raises NotFound."""
+        row = await self._store.read(lambda c: records.document(c, keys.owner, number))
+        if row is None:
+            raise NotFound("document")
+        return self.view(keys, row), row
 
     async def opened_in_message(self, keys: OwnerKeys, message: int, viewer: Viewer) -> None:
         """Somebody opens what a message brought: for each document that he may see this is an opening of it. To be
@@ -286,21 +313,33 @@ class Records:
         length would tell of them; and some more rather than cut a moment in two, since the next page begins before it.
         """
         visible = {view.number: view for view in await self.documents(keys, viewer)}
+        everything = await self._store.read(lambda c: records.documents(c, keys.owner))
+        known = {row.document for row in everything if _was_shown(viewer.role, row)}
         asked = limit
         while True:
             rows = await self._store.read(partial(records.events, owner=keys.owner, before_ms=before_ms, limit=asked))
-            shown = [row for row in rows if row.document in visible]
+            shown = [row for row in rows if row.document in (known if row.kind == EventKind.UNFILED else visible)]
             last_ms = shown[limit - 1].at_ms if len(shown) >= limit else None
             if len(rows) < asked or (last_ms is not None and rows[-1].at_ms < last_ms):
                 break
             asked *= 2
         return [
-            self._line(keys, row, visible[row.document]) for row in shown if last_ms is None or row.at_ms >= last_ms
+            self._line(keys, row, visible.get(row.document)) for row in shown if last_ms is None or row.at_ms >= last_ms
         ]
 
-    def _line(self, keys: OwnerKeys, row: EventRow, view: DocumentView) -> HistoryLine:
-        actor = self._actor(keys, row)
+    async def removals(self, keys: OwnerKeys, viewer: Viewer) -> list[datetime]:
+        """When a document that the viewer could see was taken out as somebody else's, newest first."""
+        rows = await self._store.read(lambda c: records.events_of_kind(c, keys.owner, EventKind.UNFILED))
+        everything = await self._store.read(lambda c: records.documents(c, keys.owner)) if rows else []
+        known = {row.document for row in everything if _was_shown(viewer.role, row)}
+        return [from_ms(row.at_ms) for row in rows if row.document in known]
+
+    def _line(self, keys: OwnerKeys, row: EventRow, view: DocumentView | None) -> HistoryLine:
+        """Of what was taken out the line names nothing, nor who did it."""
         at, kind = from_ms(row.at_ms), EventKind(row.kind)
+        if view is None or kind is EventKind.UNFILED:
+            return HistoryLine(at, "", "", kind, "", 0)
+        actor = self._actor(keys, row)
         return HistoryLine(at, actor.name, actor.role, kind, view.entry.title, row.document)
 
     def _actor(self, keys: OwnerKeys, row: EventRow) -> Actor:
@@ -326,6 +365,17 @@ class Actor:
 
     name: str
     role: str
+
+
+def came_under(connection: Connection, owner: int, row: DocumentRow) -> bytes:
+    """The keyed hash of the Message-ID of the mail that brought a document; empty when there was none."""
+    box, message = (row.box, row.box_message) if row.box else (owner, row.message)
+    return messages.message_id_hmac(connection, box, message) if message else b""
+
+
+def _was_shown(role: Role, row: DocumentRow) -> bool:
+    """Whether its flags let that role see it while it stood here."""
+    return access.may_see(AccessFacts(role, frozenset(row.visibility.split(",")), DocumentStatus.APPROVED))
 
 
 def _with_newer(connection: Connection, owner: int, number: int) -> list[DocumentRow]:

@@ -120,6 +120,7 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.DICOM_BROKEN,
         Reason.HASH_MISMATCH,
         Reason.DOCUMENT_CONFLICT,
+        Reason.TAKEN_OUT,
         Reason.KEPT_BACK_UNTIL_ANNOUNCED,
         Reason.FLAG_UNKNOWN,
         Reason.UNREADABLE,

@@ -35,6 +35,8 @@ class MessageState(StrEnum):
     OBEYED = "obeyed"
     """It took documents back: what it carries is not for reading."""
     REFUSED = "refused"
+    UNFILED = "unfiled"
+    """It brought what is somebody else's: taken out by staff, kept sealed."""
 
 
 class Direction:

@@ -36,6 +36,8 @@ class DocumentRow:
     message: int
     replaced_by: int
     filed_ms: int
+    box: int = 0
+    box_message: int = 0
 
 
 _COLUMNS = tuple(D.c[name] for name in DocumentRow.__slots__)
@@ -110,6 +112,13 @@ def events_of_document(connection: Connection, owner: int, document: int, kind: 
     """What of that kind was done with one document, oldest first."""
     columns = [N.c[name] for name in EventRow.__slots__]
     query = select(*columns).where(owned_by(N), N.c.document == document, N.c.kind == kind).order_by(N.c.at_ms, N.c.id)
+    return [EventRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+def events_of_kind(connection: Connection, owner: int, kind: str) -> list[EventRow]:
+    """What of that kind was done with a record, newest first."""
+    columns = [N.c[name] for name in EventRow.__slots__]
+    query = select(*columns).where(owned_by(N), N.c.kind == kind).order_by(N.c.at_ms.desc(), N.c.id.desc())
     return [EventRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
 
 

@@ -61,11 +61,14 @@ document = _owned(
     _col("message", Id),
     _col("replaced_by", Id, 0),
     _col("filed_ms", BigInteger),
+    _col("box", Id, 0),
+    _col("box_message", Id, 0),
     Index("uq_document_unique_id", "lane", "owner", "unique_id_hmac", unique=True),
     Index("ix_document_message", "lane", "owner", "message"),
     keys=("document",),
 )
-"""A document of a record: its entry (XDS metadata, sealed JSON) and body under the owner's shelf key."""
+"""A document of a record: its entry (XDS metadata, sealed JSON) and body under the owner's shelf key. `box` and
+`box_message`: the mail of an application mailbox that brought it, 0 when it came to the patient's own."""
 
 copy = _owned("copy", Index("ix_copy_document", "lane", "owner", "document"), keys=("message", "document"))
 """Which message brought a copy of which document, the first one and those that repeat it."""
@@ -108,3 +111,26 @@ handover = _owned(
 """A document owed to software of a hospital: one row for each act and sink, in order of `seq` for each owner.
 `earlier`: the document it replaces. `box` and `message`: the mail that brought it. State: waiting, behind (what it
 builds on was refused), refused, done, dropped; rows stay, since they tell a replacement from an original."""
+
+correction = _owned(
+    "correction",
+    _col("kind", Word),
+    _col("state", Word),
+    _col("earlier", Id, 0),
+    _col("other", Id, 0),
+    _col("about", Id, 0),
+    _col("proposed_by", String(200)),
+    _col("confirmed_by", String(200), ""),
+    _col("proposed_ms", BigInteger),
+    _col("expires_ms", BigInteger, 0),
+    _col("settled_ms", BigInteger, 0),
+    _col("domain", String(253), ""),
+    _col("message_id_hmac", Bytes),
+    _col("items", Bytes),
+    _col("detail_sealed", Bytes),
+    Index("ix_correction_state", "state", "proposed_ms"),
+    keys=("id",),
+)
+"""What staff corrected in a record, or propose to (docs/decisions/0011-corrections.md). `earlier`: the correction that
+this one follows; `other`: the other record; `about`: the held thing. Items: ids and states as they were, JSON.
+Detail: why, in the words of staff, sealed to the house's `held` key."""

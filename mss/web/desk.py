@@ -13,19 +13,19 @@ from markupsafe import Markup
 
 from mss.accounts.staff import StaffMember
 from mss.bridge.facts import Identity
-from mss.bridge.prepared import RecordChanged
 from mss.bridge.reading import ReadDocument
-from mss.bridge.triage import HeldItem, NotDecidable, NotFileable, OpenedItem
+from mss.bridge.triage import HeldItem, OpenedItem
 from mss.mail.holding import AGAIN, LAST
 from mss.model.errors import Malformed, NotFound, SandboxFailed
 from mss.model.verdict import Reason
 from mss.model.workdays import working_hours_before
 from mss.sandbox import client
-from mss.store.records import HeldState
+from mss.store.records import HeldState, HeldWhat
 from mss.web import files, guard, texts
+from mss.web.corrections import OBJECTION, WHY_NOT, actor_of
 from mss.web.record import CDA_TYPES, PDF_POLICY
 from mss.web.rooms import Desk
-from mss.web.routing import NUMBER, Access, get, post
+from mss.web.routing import NUMBER, Access, get
 from mss.web.session import Visit
 from mss.web.words import N_
 
@@ -57,6 +57,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.DICOM_BROKEN: N_("L’image n’est pas un fichier DICOM lisible sans ambiguïté."),
     Reason.HASH_MISMATCH: N_("Un document n’est pas celui que METADATA.XML décrit."),
     Reason.DOCUMENT_CONFLICT: N_("Un document de même identifiant et d’autre contenu est connu."),
+    Reason.TAKEN_OUT: N_("Vous l’aviez retiré de ce dossier : il est d’un autre. Son émetteur l’envoie encore."),
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: N_(
         "Classé caché ; le message attend que l’émetteur l’annonce au patient, ou que vous sachiez que c’est fait."
     ),
@@ -79,11 +80,15 @@ FAILURES = {
     "objection": N_("Rien n’a été classé : l’objection demeure aussi après votre contrôle."),
     "changed": N_("Le dossier a changé entre-temps. Réessayez."),
     "why": N_("Écrivez pourquoi : l’émetteur le lira."),
+    "not-now": N_("Il est remis en ce moment, ou il est arrivé entre-temps."),
+    **WHY_NOT,
 }
 DONE = {
     "filed": N_("Classé. L’émetteur en est informé."),
     "let-go": N_("Le message poursuit son chemin."),
     "refused": N_("Refusé. L’émetteur en est informé."),
+    "retried": N_("Il est remis de nouveau, dans un instant."),
+    "dropped": N_("Abandonné pour ce logiciel. L’émetteur en est informé ; notre dossier le garde."),
     "released": N_("Visible par le patient. L’émetteur en est informé."),
 }
 
@@ -123,7 +128,7 @@ class DocumentLine:
     is_shown: bool
 
 
-def _desk(visit: Visit) -> Desk:
+def desk_of(visit: Visit) -> Desk:
     if visit.rooms.desk is None:
         raise NotFound("desk")
     return visit.rooms.desk
@@ -134,7 +139,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     member = await visit.member()
     is_kept_back = visit.request.query.get("state") == "kept-back"
     state = HeldState.KEPT_BACK if is_kept_back else HeldState.WAITING
-    items = [item for item in await _desk(visit).triage.held_list(state) if member.sees(item.domain)]
+    items = [item for item in await desk_of(visit).triage.held_list(state) if member.sees(item.domain)]
     page = max(1, visit.query_number("page", 1))
     first = (page - 1) * PAGE_LINES
     return await visit.page(
@@ -161,12 +166,12 @@ def _sentence(reason: str) -> str:
 
 async def held(visit: Visit) -> web.StreamResponse:
     """One case."""
-    return await _case(visit)
+    return await case_of(visit)
 
 
-async def _case(visit: Visit, failure: str = "", status: int = 200, why: str = "") -> web.Response:
-    number, member = await _number(visit)
-    opened = await _desk(visit).triage.open(number, _actor(member))
+async def case_of(visit: Visit, failure: str = "", status: int = 200, why: str = "") -> web.Response:
+    number, member = await number_of(visit)
+    opened = await desk_of(visit).triage.open(number, actor_of(member))
     documents = _documents(opened)
     return await visit.page(
         "held.html",
@@ -174,24 +179,22 @@ async def _case(visit: Visit, failure: str = "", status: int = 200, why: str = "
         case=opened,
         line=_line(visit, opened.item),
         documents=documents,
-        failure=FAILURES.get(failure, ""),
+        failure=FAILURES.get(failure, OBJECTION) if failure else "",
         why=why,
         why_max=WHY_CHARS_MAX,
         is_waiting=opened.item.state == HeldState.WAITING,
         is_kept_back=opened.item.state == HeldState.KEPT_BACK,
+        is_sink=opened.item.what == HeldWhat.SINK,
+        may_redirect=opened.item.what in (HeldWhat.MESSAGE, HeldWhat.FEED) and bool(opened.documents),
     )
 
 
-async def _number(visit: Visit) -> tuple[int, StaffMember]:
+async def number_of(visit: Visit) -> tuple[int, StaffMember]:
     """The case of the path, when it is this person's business. Raises NotFound."""
     number, member = visit.number("held"), await visit.member()
-    if not member.sees(await _desk(visit).triage.domain_of(number)):
+    if not member.sees(await desk_of(visit).triage.domain_of(number)):
         raise NotFound("held item")
     return number, member
-
-
-def _actor(member: StaffMember) -> str:
-    return f"staff:{member.owner}"
 
 
 def _documents(opened: OpenedItem) -> list[DocumentLine]:
@@ -253,59 +256,19 @@ async def file(visit: Visit) -> web.StreamResponse:
 
 
 async def _document(visit: Visit) -> tuple[ReadDocument, int]:
-    number, member = await _number(visit)
-    opened = await _desk(visit).triage.open(number, _actor(member))
+    number, member = await number_of(visit)
+    opened = await desk_of(visit).triage.open(number, actor_of(member))
     place = visit.number("place")
     if not 1 <= place <= len(opened.documents):
         raise NotFound("document of a held message")
     return opened.documents[place - 1], place
 
 
-async def accept(visit: Visit) -> web.StreamResponse:
-    """Somebody has checked: file it, or let go what was held on its way."""
-    number, member = await _number(visit)
-    try:
-        count = await _desk(visit).triage.file(number, _actor(member))
-    except NotDecidable:
-        return await _case(visit, "decided", 409)
-    except NotFileable:
-        return await _case(visit, "objection", 409)
-    except RecordChanged:
-        return await _case(visit, "changed", 409)
-    return visit.redirect("/desk", done="filed" if count else "let-go")
-
-
-async def refuse(visit: Visit) -> web.StreamResponse:
-    """Refuse for good, with words for the sender."""
-    number, member = await _number(visit)
-    why = visit.form.get("why").strip()
-    if not why or len(why) > WHY_CHARS_MAX:
-        return await _case(visit, "why", 400, why[:WHY_CHARS_MAX])
-    try:
-        await _desk(visit).triage.reject(number, _actor(member), why)
-    except NotDecidable:
-        return await _case(visit, "decided", 409, why)
-    return visit.redirect("/desk", done="refused")
-
-
-async def release(visit: Visit) -> web.StreamResponse:
-    """The patient knows: show what was kept back until its announcement."""
-    number, member = await _number(visit)
-    try:
-        await _desk(visit).triage.release(number, _actor(member))
-    except NotDecidable:
-        return await _case(visit, "decided", 409)
-    return visit.redirect("/desk", state="kept-back", done="released")
-
-
-_CASE = f"/desk/held/{{held:{NUMBER}}}"
-_DOCUMENT = f"{_CASE}/document/{{place:[0-9]{{1,2}}}}"
+CASE = f"/desk/held/{{held:{NUMBER}}}"
+_DOCUMENT = f"{CASE}/document/{{place:[0-9]{{1,2}}}}"
 ROUTES = (
     get("/desk", show, Access.STAFF),
-    get(_CASE, held, Access.STAFF),
+    get(CASE, held, Access.STAFF),
     get(_DOCUMENT, preview, Access.STAFF),
     get(f"{_DOCUMENT}/file", file, Access.STAFF),
-    post(f"{_CASE}/file", accept, Access.STAFF),
-    post(f"{_CASE}/refuse", refuse, Access.STAFF),
-    post(f"{_CASE}/release", release, Access.STAFF),
 )

@@ -66,6 +66,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         total=len(current),
         page=page,
         has_more=more,
+        removals=await visit.rooms.records.removals(await visit.keys(), await visit.viewer()),
     )
 
 
@@ -174,6 +175,8 @@ ACTS = {
     "filed": N_("Document ajouté"),
     "replaced": N_("Document remplacé par une version plus récente"),
     "withdrawn": N_("Document retiré par son auteur"),
+    "unfiled": N_("Un document classé par erreur a été retiré de votre dossier"),
+    "returned": N_("Document remis dans votre dossier : il y avait sa place"),
     "announced": N_("Document rendu visible par son auteur, après l'annonce"),
     "opened": N_("Document ouvert"),
 }

@@ -10,6 +10,9 @@ from mss.accounts.login import Login
 from mss.accounts.profiles import Profiles
 from mss.accounts.sessions import Sessions
 from mss.accounts.staff import StaffAccounts
+from mss.bridge.corrections import Corrections
+from mss.bridge.mergedesk import MergeDesk
+from mss.bridge.sinkdesk import SinkDesk
 from mss.bridge.triage import Triage
 from mss.crypto.keys import Lookup
 from mss.directory.search import Search
@@ -56,6 +59,10 @@ class Desk:
     staff: StaffAccounts
     triage: Triage
     directory: Search | None = None
+    corrections: Corrections | None = None
+    merges: MergeDesk | None = None
+    sinks: Callable[[str], SinkDesk] | None = None
+    """The hand of somebody of the staff, by the name under which the audit knows him."""
 
 
 @dataclass(frozen=True, slots=True)

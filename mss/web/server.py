@@ -19,7 +19,7 @@ from aiohttp.typedefs import Handler
 from mss.crypto.tls import TlsHolder
 from mss.model.errors import NotFound, StorageUnavailable
 from mss.sandbox.pool import SandboxBusy
-from mss.web import account, desk, directory, guard, home, inbox, record, signin
+from mss.web import account, corrections, desk, deskacts, directory, guard, home, inbox, record, signin
 from mss.web.connections import Connections
 from mss.web.discovery import Discovery
 from mss.web.forms import Form, FormRefused, read_form
@@ -38,6 +38,8 @@ ROUTES: tuple[Route, ...] = (
     *record.ROUTES,
     *account.ROUTES,
     *desk.ROUTES,
+    *deskacts.ROUTES,
+    *corrections.ROUTES,
     *directory.ROUTES,
 )
 

@@ -179,6 +179,8 @@ HELD: list[tuple[str, DocumentFacts, Reason]] = [
     ("unknown flag", changed(flags=frozenset({"N", "SECRET"})), Reason.FLAG_UNKNOWN),
     ("restricted, of HL7", changed(flags=frozenset({"R"})), Reason.FLAG_UNKNOWN),
     ("hidden and masked", changed(flags=frozenset({"INVISIBLE_PATIENT", "MASQUE_PS"})), Reason.FLAG_UNKNOWN),
+    ("taken out by staff, and sent again", changed(standing=replace(STANDING, status=DocumentStatus.UNFILED)),
+     Reason.TAKEN_OUT),
     ("withdrawal of what is not here", changed(action="D"), Reason.VERSION_WRONG),
     ("withdrawal of what was superseded", changed(action="D", standing=replace(STANDING,
      status=DocumentStatus.SUPERSEDED)), Reason.VERSION_WRONG),

@@ -21,10 +21,17 @@ from mss.accounts.names import Names
 from mss.accounts.service import KnownIdentity, Profile
 from mss.bridge.applications import Applications
 from mss.bridge.cases import Cases
+from mss.bridge.corrections import Corrections
 from mss.bridge.filing import Filing
+from mss.bridge.merging import Merging
+from mss.bridge.moving import Mover
 from mss.bridge.outbox import Outbox
 from mss.bridge.reading import Reader
+from mss.bridge.refiling import Refiling
+from mss.bridge.returning import Returning
 from mss.bridge.routing import Route
+from mss.bridge.scope import Scopes
+from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
 from mss.formats import mime
 from mss.formats.summary import summarise
@@ -53,6 +60,7 @@ from mss.model.people import IdentityStatus, IdentityTraits
 from mss.notices.automatic import AutomaticReplies
 from mss.notices.changed import ChangeNotices
 from mss.notices.compose import House as NoticeHouse
+from mss.notices.corrected import CorrectionNotices
 from mss.notices.send import Notices, ReportDuties
 from mss.notices.watch import HeldWatch, Staff
 from mss.record.access import Role, Viewer
@@ -141,13 +149,16 @@ class House:
         self.changed = ChangeNotices(
             writes_as, store, below.opener, self.records, public.lookup, self.house_mail, clock
         )
+        self.staff = Staff(POSTMASTER, {})
+        self.corrected = CorrectionNotices(
+            writes_as, self.staff, store, below.opener, public.lookup, self.house_mail, clock
+        )
         self.reports = ReportDuties(public.tasks, clock, chance)
         holder = Holder(public, clock, chance)
         self.taker = QueueTaker(
             store, below.bodies, below.private.outbound, clock, "test", holder=holder, staff_domain=HOSPITAL
         )
         self.screening: Screening = NoScreening()
-        self.staff = Staff(POSTMASTER, {})
         self.watch = HeldWatch(
             writes_as,
             self.staff,
@@ -190,9 +201,33 @@ class House:
             Outbox(self.routes, clock, below.chance),
         )
         self.applications = Applications(store, cases, self.filing, self.records, self.bus, clock)
-        self.triage = Triage(
-            store, public, below.private.held, cases, self.filing, self.applications, self.bus, clock, below.chance
+        scopes = Scopes(store, below.opener, self.records, public.lookup, PATIENTS)
+        owes = Outbox(self.routes, clock, below.chance)
+        takeout = Takeout(self.records, owes, public, clock, below.chance)
+        mover = Mover(store, below.opener, below.bodies, public.lookup, clock, below.chance)
+        returning = Returning(store, below.opener, scopes, takeout, self.bus, clock, below.chance)
+        lookup = public.lookup
+        merging = Merging(
+            store, below.opener, self.records, below.bodies, mover, takeout, lookup, self.bus, clock, below.chance
         )
+        doing = mover, takeout, returning, merging
+        self.refiling = Refiling(store, below.opener, cases, self.filing, *doing, self.bus, clock)
+        self.corrections = Corrections(
+            store,
+            public,
+            below.private.held,
+            below.opener,
+            self.records,
+            cases,
+            scopes,
+            takeout,
+            self.bus,
+            clock,
+            below.chance,
+        )
+        rooms = cases, self.filing, self.applications
+        held = below.private.held
+        self.triage = Triage(store, public, held, *rooms, self.bus, clock, below.chance, self.corrections)
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -200,11 +235,13 @@ class House:
         return {
             **self.filing.handlers,
             **self.applications.handlers,
+            **self.refiling.handlers,
             **self.notices.handlers,
             **self.watch.handlers,
             **self.quarantine.handlers,
             **self.automatic.handlers,
             **self.changed.handlers,
+            **self.corrected.handlers,
         }
 
     # People

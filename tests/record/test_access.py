@@ -16,6 +16,8 @@ TABLE: list[tuple[set[Visibility], DocumentStatus, set[Role]]] = [
     (set(), DocumentStatus.APPROVED, {PATIENT, PARENT, STAFF}),
     (set(), DocumentStatus.SUPERSEDED, {PATIENT, PARENT, STAFF}),
     (set(), DocumentStatus.WITHDRAWN, {STAFF}),
+    (set(), DocumentStatus.UNFILED, set()),
+    ({HIDDEN}, DocumentStatus.UNFILED, set()),
     ({MASKED}, DocumentStatus.APPROVED, {PATIENT, PARENT, STAFF}),
     ({HIDDEN}, DocumentStatus.APPROVED, {STAFF}),
     ({HIDDEN}, DocumentStatus.SUPERSEDED, {STAFF}),

@@ -13,6 +13,7 @@ from playwright.async_api import async_playwright
 from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.staff import StaffAccounts
 from mss.bridge.explain import EXPLANATIONS
+from mss.bridge.mergedesk import MergeDesk
 from mss.directory.search import Search
 from mss.formats.pdfwrite import write_pdf
 from mss.mail.holding import SENTENCES as HELD_BEFORE
@@ -92,7 +93,13 @@ async def counter_at(
             clock=clock,
             chance=chance,
             site_name="Santé Ville",
-            desk=Desk(staff, house.triage, Search(below.store)),
+            desk=Desk(
+                staff,
+                house.triage,
+                Search(below.store),
+                house.corrections,
+                MergeDesk(below.store, below.opener, house.corrections),
+            ),
         )
         counter = Counter(house, WebServer(rooms, http=Listening("127.0.0.1", 0), pages_on_http=True), staff, [])
         await counter.server.start()

@@ -24,6 +24,7 @@ SECRET = "Sérologie-Zéphyr"
 """Stands in everything of the owner: subject, body, file name, title, content."""
 OWN_PAGES = {
     "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere", "/desk", "/desk/directory",
+    "/desk/corrections", "/desk/record", "/desk/record/unfile", "/desk/merge",
 }  # fmt: skip
 """Pages about whoever asks: no number in them that could be somebody else's."""
 EVERYBODYS = {"/", "/accessibility", "/login", "/logout"}
@@ -50,7 +51,7 @@ async def furnish(site: Site) -> Owned:
     link = (await browser.get("/inbox")).links[SECRET]
     numbers = {
         "conversation": link.rpartition("/")[2], "message": str(message), "part": "2",
-        "document": str(document), "place": "1", "held": "1",
+        "document": str(document), "place": "1", "held": "1", "correction": "1",
     }  # fmt: skip
     return Owned(owner, numbers)
 
@@ -69,7 +70,7 @@ async def ask(browser: Browser, route: Route, path: str) -> Page:
 
 def test_every_route_is_in_the_matrix() -> None:
     """Numbers that we know, or a page of one's own, or everybody's."""
-    known = {"conversation", "message", "part", "document", "place", "held"}
+    known = {"conversation", "message", "part", "document", "place", "held", "correction"}
     for route in ROUTES:
         names = set(re.findall(r"\{(\w+):", route.path))
         assert names <= known, route.path
@@ -150,9 +151,9 @@ async def test_pages_of_ones_own_show_nothing_of_others(site: Site) -> None:
     owned = await furnish(site)
     paul = await site.house.enrol("Paul DURAND")
     browser = await site.signed_in(paul)
-    for path in ("/desk", "/desk/directory"):
+    for path in ("/desk", "/desk/directory", "/desk/corrections"):
         assert (await browser.get(path)).status == 404
-    for path in sorted(OWN_PAGES - {"/account/sign-out-everywhere", "/desk", "/desk/directory"}):
+    for path in sorted(path for path in OWN_PAGES - {"/account/sign-out-everywhere"} if not path.startswith("/desk")):
         page = await browser.get(path)
         assert page.status == 200
         for word in (SECRET, "MARTIN", owned.owner.address, "1 non lu"):
