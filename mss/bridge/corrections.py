@@ -30,7 +30,7 @@ from mss.model.errors import BadValue, MssError, NotFound
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import AccountState
 from mss.record.service import Records
-from mss.store import audit, changes, corrections, messages, patients, records, tasks
+from mss.store import audit, changes, corrections, messages, owners, patients, records, tasks
 from mss.store.changes import ChangeBus
 from mss.store.corrections import Correction, CorrectionKind, CorrectionState
 from mss.store.database import Store
@@ -111,6 +111,7 @@ class Corrections:
             new = self.new(owner, CorrectionKind.UNFILE, CorrectionState.OUT, actor, words)
 
             def act(connection: Connection, scope: Scope = scope, new: Correction = new) -> bool:
+                owners.lock(connection, owner)
                 current = closure(connection, owner, document)
                 if replace(current, others=(), sent_on=()) != replace(scope, others=(), sent_on=()):
                     return False

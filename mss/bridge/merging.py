@@ -125,6 +125,7 @@ class Merging:
         """From now on nothing comes to the record that ends, and nobody signs in to it."""
 
         def act(connection: Connection) -> Items:
+            owners.lock(connection, row.owner)
             current = corrections.correction(connection, row.id)
             assert current is not None, "corrections are never deleted"
             items = Items.from_bytes(current.items)
@@ -184,6 +185,7 @@ class Merging:
         digests: Mapping[int, bytes],
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """All rows, and everything visible, in one transaction. (documents made, identities lent)."""
+        owners.lock(connection, target.owner)
         made = [
             row.document
             for row in records.documents(connection, source.owner)
@@ -279,6 +281,7 @@ class Merging:
         keys = await self._opener.open(OwnerId(before.other), ACTOR, "merge")
 
         def out(connection: Connection) -> None:
+            owners.lock(connection, before.other)
             rows = [records.document(connection, before.other, number) for number in items.made]
             documents = tuple(one for one in rows if one is not None and one.status != DocumentStatus.UNFILED)
             there = [messages.one_message(connection, before.other, number) for number, _ in items.moves]
@@ -291,6 +294,7 @@ class Merging:
         await self._store.write(lane_of(before.other), out)
 
         def back(connection: Connection) -> None:
+            owners.lock(connection, before.owner)
             tasks.finish(connection, schema.task, row.owner, [task.id])
             now_ms = to_ms(self._clock.now())
             if not corrections.settle(connection, row, CorrectionState.DONE, now_ms):

@@ -28,7 +28,7 @@ from mss.mail.answers import Answer, Fate
 from mss.model.clock import Clock, to_ms
 from mss.model.errors import MssError, NotFound
 from mss.model.ids import MailAddress, OwnerId, lane_of
-from mss.store import audit, changes, corrections, messages, schema, tasks
+from mss.store import audit, changes, corrections, messages, owners, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.corrections import Correction, CorrectionKind, CorrectionState
 from mss.store.database import Store
@@ -153,6 +153,7 @@ class Refiling:
         steps = [await self._step(case) for case in await self._gather(items, keys)]
 
         def act(connection: Connection) -> tuple[int, ...]:
+            owners.lock(connection, keys.owner)
             for step in steps:
                 self._file_one(connection, step, row)
             rows = [self._cases.rows(connection, step.case) for step in steps]

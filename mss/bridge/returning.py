@@ -13,7 +13,7 @@ from mss.bridge.takeout import Takeout
 from mss.mail.delivery import TASK_FEED
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import OwnerId, lane_of
-from mss.store import audit, changes, corrections, messages, schema, tasks
+from mss.store import audit, changes, corrections, messages, owners, schema, tasks
 from mss.store.changes import ChangeBus
 from mss.store.corrections import Correction, CorrectionKind, CorrectionState
 from mss.store.database import Store
@@ -57,6 +57,7 @@ class Returning:
         keys = await self._opener.open(OwnerId(row.owner), ACTOR, "correct")
 
         def act(connection: Connection) -> None:
+            owners.lock(connection, row.owner)
             now_ms = to_ms(self._clock.now())
             tasks.finish(connection, schema.task, row.owner, [task.id])
             if not corrections.settle(connection, row, CorrectionState.DONE, now_ms):
@@ -93,6 +94,7 @@ class Returning:
         actor = row.confirmed_by or row.proposed_by
 
         def act(connection: Connection) -> None:
+            owners.lock(connection, keys.owner)
             self._takeout.take_out(connection, keys, scope, f"{row.id}", actor, tells=False)
             done = audit.Act(self._clock.now(), actor, "record.undone-here", keys.owner, row.id, row.message_id_hmac)
             audit.write(connection, [done])

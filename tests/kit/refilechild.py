@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from mss.bridge.items import Items
 from mss.bridge.scope import Scope
 from mss.bridge.takeout import Takeout
+from mss.cradle import die_with_parent
 from mss.crypto.keys import load_private, load_public
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.ids import lane_of
@@ -26,7 +27,6 @@ from mss.sandbox.pool import Sandbox
 from mss.store.blobs import LocalBodies
 from mss.store.database import Store
 from mss.store.sql import Connection
-from mss.supervisor import die_with_parent
 from mss.vault.opener import OwnerKeys
 from tests.kit.house import House, moment
 from tests.kit.people import Cellar
