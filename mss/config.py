@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Bridge, Fhir, Imap, Ldap, Listen, Relay, Sink, Submission, Web
+from mss.sections import Alarms, Antivirus, Bridge, Fhir, Imap, Ldap, Listen, Relay, Submission, Web
+from mss.sinksections import Sink
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LOG_LEVELS = ("debug", "info", "warning", "error")

@@ -19,19 +19,21 @@ Count = Annotated[int, Field(ge=1)]
 _KEYWORD = r"^[$A-Za-z][A-Za-z0-9_-]{0,63}\Z"
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Of the file: nothing in it that we do not know."""
+
     # Built as a part of the whole, once, and with Python's patterns: a tenth of a second of every start less.
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, regex_engine="python-re")
 
 
-class Listen(_Section):
+class Listen(Section):
     """An address and a port to listen on."""
 
     host: str = "127.0.0.1"
     port: Port
 
 
-class Tls(_Section):
+class Tls(Section):
     """A certificate chain and its key, PEM files."""
 
     certificate: Path
@@ -50,7 +52,7 @@ class OperatorTls(Tls):
         return tuple(parse_domain(name) for name in names)
 
 
-class PeerCaps(_Section):
+class PeerCaps(Section):
     """How much may come with one certificate, and four times as much from one network; the rest is told "later"."""
 
     messages_per_minute_max: Count = 30_000
@@ -63,7 +65,7 @@ class PeerCaps(_Section):
     """An hour's worth may come at once."""
 
 
-class AccountCaps(_Section):
+class AccountCaps(Section):
     """The same for one login of our own people and software."""
 
     messages_per_minute_max: Count = 6_000
@@ -76,7 +78,7 @@ class AccountCaps(_Section):
     """An hour's worth may come at once."""
 
 
-class Relay(_Section):
+class Relay(Section):
     """Mail between operators."""
 
     listen: Listen | None = None
@@ -129,19 +131,19 @@ class Relay(_Section):
     def _one_source(cls, url: str, info: ValidationInfo) -> str:
         if (info.data.get("trust_list") is None) == (not url):
             raise ValueError("either this or trust_list is needed: an address or a file, not both")
-        return _address(url, "https") if url else url
+        return checked_address(url, "https") if url else url
 
     @field_validator("revocation_urls")
     @classmethod
     def _addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_address(url, "http", "https") for url in urls)
+        return tuple(checked_address(url, "http", "https") for url in urls)
 
     @field_validator("ocsp_responder")
     @classmethod
     def _responder(cls, url: str, info: ValidationInfo) -> str:
         if url and not info.data.get("ocsp"):
             raise ValueError("asked only with ocsp = true")
-        return _address(url, "http") if url else url
+        return checked_address(url, "http") if url else url
 
     @field_validator("routes")
     @classmethod
@@ -149,7 +151,7 @@ class Relay(_Section):
         return {parse_domain(domain): where for domain, where in routes.items()}
 
 
-class Submission(_Section):
+class Submission(Section):
     """Mail of our own professionals and software."""
 
     starttls: Listen | None = None
@@ -164,7 +166,7 @@ class Submission(_Section):
     caps: AccountCaps = AccountCaps()
 
 
-class Imap(_Section):
+class Imap(Section):
     """Professionals' mail clients."""
 
     starttls: Listen | None = None
@@ -175,7 +177,7 @@ class Imap(_Section):
     client_authorities: Path | None = None
 
 
-class Ldap(_Section):
+class Ldap(Section):
     """The address book for professionals' mail clients: read-only, TLS, an application password."""
 
     starttls: Listen | None = None
@@ -194,7 +196,7 @@ class Ldap(_Section):
         return str(DistinguishedName.parse(base)).lower()
 
 
-class Source(_Section):
+class Source(Section):
     """An application mailbox at another operator, over IMAP and TLS; what it brings is judged as mail to `into`."""
 
     host: str
@@ -231,7 +233,7 @@ class Source(_Section):
         return self
 
 
-class Bridge(_Section):
+class Bridge(Section):
     """From mail to record."""
 
     loose: Literal["offer", "file", "hold"] = "offer"
@@ -244,7 +246,7 @@ class Bridge(_Section):
     """Application mailboxes at other operators, by a name of at most 32 letters, digits, hyphens."""
 
 
-class Web(_Section):
+class Web(Section):
     """The patient's pages."""
 
     site_name: str = ""
@@ -276,7 +278,7 @@ class Web(_Section):
         return wanted
 
 
-class FhirClient(_Section):
+class FhirClient(Section):
     """A software that may ask. With a token file and a certificate it must show both."""
 
     token_file: Path | None = None
@@ -295,7 +297,7 @@ class FhirClient(_Section):
         return subject
 
 
-class Fhir(_Section):
+class Fhir(Section):
     """The directory for software, under /fhir on the web ports, https only. Application mailboxes whose certificate
     signs in may search without being named here."""
 
@@ -305,83 +307,7 @@ class Fhir(_Section):
     """Who issues client certificates; empty: tokens only, and browsers are not asked for a certificate."""
 
 
-class Unit(_Section):
-    """A part of the hospital, as its own software numbers it (HL7 v2: PRT-8 of the recipient)."""
-
-    name: str
-    authority: str = ""
-    """The structure's number (FINESS)."""
-    kind: str = "UF"
-    """What the number is of."""
-    number: str = ""
-
-
-class Take(_Section):
-    """Which documents a sink takes; an empty list asks nothing."""
-
-    mailboxes: tuple[str, ...] = ()
-    """Addresses of application mailboxes, or whole domains; the patients' domain for what comes to patients."""
-    types: tuple[str, ...] = ()
-    """Codes of document types (LOINC)."""
-    services: tuple[str, ...] = ()
-    """Codes of the practice setting in which they were made."""
-    unit: Unit | None = None
-    """For whom they are."""
-
-
-class Sink(_Section):
-    """A hospital's own software, which gets what the bridge files, always over TLS (docs/decisions/0009-sinks.md)."""
-
-    kind: Literal["hl7v2", "fhir"]
-    """HL7 v2.6 MDM over MLLP, or FHIR R4 ITI-65."""
-    takes: tuple[Take, ...] = Field(min_length=1)
-    """One that wants a document is enough."""
-    authorities: Path
-    """Who issues the certificate of that software, which must name its host."""
-    tls: Tls | None = None
-    """Our certificate, where it asks for one."""
-    answer_s: float = Field(30.0, ge=1, le=80)
-    """How long an answer may take."""
-    host: str = ""
-    """hl7v2: where it listens."""
-    port: Port = 0
-    """hl7v2: on which port."""
-    sending_application: str = "MSS"
-    """hl7v2: MSH-3."""
-    sending_facility: str = ""
-    """hl7v2: MSH-4; empty: the operator's name."""
-    receiving_application: str = ""
-    """hl7v2: MSH-5, needed."""
-    receiving_facility: str = ""
-    """hl7v2: MSH-6, needed."""
-    processing: Literal["P", "T", "D"] = "P"
-    """hl7v2: MSH-11, in production, for tests, to debug."""
-    acknowledgement: Literal["application", "commit"] = "application"
-    """hl7v2: whose word ends a message; `commit`: a system in front of the record answers for it (CA)."""
-    url: str = ""
-    """fhir: its base address (https)."""
-    source_id: str = Field("", pattern=r"^([0-2](\.\d{1,40}){1,20})?$")
-    """fhir: the OID of this operator as a source of documents (XDS sourceId)."""
-    token_file: Path | None = Field(None, validate_default=True)
-    """fhir: a file with a bearer token and nothing else, readable by us only; read anew for each request."""
-
-    @field_validator("url")
-    @classmethod
-    def _secure(cls, url: str) -> str:
-        return _address(url, "https").rstrip("/") if url else url
-
-    @field_validator("token_file")
-    @classmethod
-    def _is_whole(cls, last: Path | None, info: ValidationInfo) -> Path | None:
-        of_hl7v2 = ("host", "port", "receiving_application", "receiving_facility")
-        needed = of_hl7v2 if info.data.get("kind") == "hl7v2" else ("url", "source_id")
-        missing = [name for name in needed if name in info.data and not info.data[name]]
-        if missing:
-            raise ValueError(f"this kind of sink needs {', '.join(missing)}")
-        return last
-
-
-class Antivirus(_Section):
+class Antivirus(Section):
     """clamd, asked about every message before anybody sees it. Set its StreamMaxLength to 40M or more."""
 
     socket: Path | None = None
@@ -401,7 +327,7 @@ class Antivirus(_Section):
         return tcp
 
 
-class Alarms(_Section):
+class Alarms(Section):
     """Who hears that something is held and waits."""
 
     to: str = ""
@@ -410,8 +336,8 @@ class Alarms(_Section):
     """Domain of ours = address of the structure's own staff."""
 
 
-def _address(url: str, *schemes: str) -> str:
-    """Raises ValueError."""
+def checked_address(url: str, *schemes: str) -> str:
+    """An address of one of these schemes. Raises ValueError."""
     parsed = urlsplit(url)
     if parsed.scheme not in schemes or not parsed.hostname:
         raise ValueError(f"not an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")

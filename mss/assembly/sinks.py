@@ -18,8 +18,8 @@ from mss.crypto.tls import sink_client_context
 from mss.formats.mdm import NO_UNIT, Ends, Unit
 from mss.foundation import Foundation
 from mss.record.service import Records
-from mss.sections import Sink as Section
-from mss.sections import Take as TakeSection
+from mss.sinksections import Sink as Section
+from mss.sinksections import Take as TakeSection
 from mss.vault.opener import Opener
 
 

@@ -47,8 +47,9 @@ class Section:
 
 def render() -> str:
     """The whole page."""
-    tree = ast.parse((text_of("mss/config.py") or "") + (text_of("mss/sections.py") or ""))
-    sections = {node.name: _section(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    trees = [ast.parse(text_of(f"mss/{name}.py") or "") for name in ("config", "sections", "sinksections")]
+    classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    sections = {node.name: _section(node) for node in classes}
     shown = [sections[TOP], *(s for s in sections.values() if s.name != TOP and s.rows)]
     parts = [HEAD]
     for section in shown:
