@@ -115,20 +115,22 @@ class Delivery:
     ) -> Parcel:
         """A patient's mail waits for the bridge; of what nobody takes the sender is told, at a random moment.
 
-        For nobody the same is sealed, synced and written as for a patient, under a key that nobody has: neither the
-        answer nor its time tells who exists.
+        For nobody the same is sealed, synced and written as for a patient, under a key that nobody has, and each step
+        is taken for both: neither the answer nor its time tells who exists.
         """
         number = new_id(self._clock, self._chance)
         hold = self._hold(letter, NOBODY if box is None else box.owner, recipient, number)
         notice = self._notice(letter, recipient, number, notice_within_s)  # made for everybody, kept for nobody
         owner, public_key = self._nobody(recipient)
+        payload = json.dumps({"message": number}).encode().ljust(len(notice.payload))
+        duty = tasks.NewTask(new_id(self._clock, self._chance), TASK_FILE, payload, to_ms(self._clock.now()))
         if box is None:
-            parcel = await self._parcel(letter, owner, public_key, INCOMING, Placing(), number, notice)
-            parcel.for_nobody = True
-            return parcel
-        payload, now_ms = json.dumps({"message": number}).encode(), to_ms(self._clock.now())
-        duty = tasks.NewTask(new_id(self._clock, self._chance), TASK_FILE, payload, now_ms)
-        return await self._parcel(letter, box.owner, box.public_key, INCOMING, Placing(), number, duty, hold)
+            hold, duty = None, notice
+        else:
+            owner, public_key = box.owner, box.public_key
+        parcel = await self._parcel(letter, owner, public_key, INCOMING, Placing(counts=False), number, duty, hold)
+        parcel.for_nobody = box is None
+        return parcel
 
     async def _for_professional(self, letter: Letter, recipient: MailAddress, box: MailboxRow) -> Parcel:
         number = new_id(self._clock, self._chance)

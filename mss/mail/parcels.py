@@ -56,6 +56,8 @@ class Placing:
     conversation: int = 0
     keywords: int = 0
     """Bits of the keywords that the folder was born with."""
+    counts: bool = True
+    """Towards the mailbox's quota. A patient has none, and a row that only hers has would tell that she exists."""
 
 
 @dataclass(slots=True)
@@ -135,7 +137,8 @@ def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
     duties += [(owner, duty) for (owner, _), duty in by_key.items()]
     for put in puts:
         new = put.new
-        used[put.owner] = used.get(put.owner, 0) + new.size_bytes
+        if put.placing.counts:
+            used[put.owner] = used.get(put.owner, 0) + new.size_bytes
         if isinstance(put.duty, PreparedHold):
             put.duty.put(connection)
             continue

@@ -89,10 +89,10 @@ class _Watched:
 
     def _count(self, asked: _Asked, by: int) -> None:
         self.missing += by * asked.is_missing
-        for counts, step in ((self.of_series, by), (self.missing_of_series, by * asked.is_missing)):
-            counts[asked.series] += step
-            if counts[asked.series] <= 0:
-                del counts[asked.series]
+        self.of_series[asked.series] += by
+        self.missing_of_series[asked.series] += by * asked.is_missing
+        if self.of_series[asked.series] <= 0:
+            del self.of_series[asked.series], self.missing_of_series[asked.series]
 
     def signs(self, series: bytes, budget: Budget) -> list[Sign]:
         found = []

@@ -7,12 +7,13 @@ than an absent one (the AUC of the best threshold classifier; 0.5 is a coin). A 
 
 from __future__ import annotations
 
+import cProfile
 import random
 import re
 import statistics
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import count
@@ -32,6 +33,7 @@ from mss.model.message import Envelope
 from mss.model.people import IdentityStatus, IdentityTraits, Sex
 from mss.model.verdict import Accept
 from mss.smtp.meters import Caps
+from mss.store.writer import SqliteWriter, Work
 from tests.kit.mailroom import PATIENTS, MailRoom, lab_gate, mail, open_mailroom
 from tests.kit.pki import Pki, pki
 from tests.kit.smtp_wire import Behind, SmtpClient, SmtpHouse, smtp_house
@@ -50,6 +52,8 @@ class Size:
 
 
 SIZES = {"small": Size(100, 3, 0.17), "full": Size(1000, 5, 0.05)}
+STEPS_WATCHED = 40
+"""Addresses of each kind whose steps are counted."""
 PLENTY = Caps(10**9, 10**9, 10**12, 10**12)
 
 
@@ -108,6 +112,47 @@ async def observe(client: SmtpClient, order: list[Ins], tries: int, chance: rand
     return seen
 
 
+Calls = dict[tuple[str, str], int]
+OF_CHANCE = {
+    "getrandbits",
+    "_randbelow_with_getrandbits",
+    "bit_length",
+    "acquire",
+    "release",
+    "poll",
+    "select",
+    "remove",
+}
+"""How often these are called is a matter of luck or of the loop's turns."""
+
+
+@contextmanager
+def calls_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """Which functions were called how often, in the door's thread and in the writer's."""
+    here, writer = cProfile.Profile(), cProfile.Profile()
+    honest, calls = SqliteWriter._commit, Calls()
+
+    def watched(self: SqliteWriter, batch: list[Work]) -> object:
+        writer.enable()
+        try:
+            return honest(self, batch)
+        finally:
+            writer.disable()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteWriter, "_commit", watched)
+        here.enable()
+        yield calls
+        here.disable()
+    for profile in (here, writer):
+        for entry in profile.getstats():
+            code = entry.code
+            file, name = (
+                ("", code) if isinstance(code, str) else (f"{code.co_filename}:{code.co_firstlineno}", code.co_name)
+            )
+            calls[file, name] = calls.get((file, name), 0) + entry.callcount
+
+
 def auc(present: list[float], absent: list[float]) -> float:
     """The chance that a present one took longer than an absent one, by ranks (Mann and Whitney)."""
     ranked = sorted([(value, True) for value in present] + [(value, False) for value in absent])
@@ -137,6 +182,38 @@ async def tell_apart(pki: Pki, folder: Path, size: Size, name: str) -> tuple[set
     print(f"\n{name}: seed {seed}, {asked} mails, {notices} notices owed, AUC {both[0]:.3f} RCPT, {both[1]:.3f} DATA")
     assert asked == 2 * size.people * size.tries, "too few to prove anything"
     return set().union(*(one.replies for one in seen.values())), both[0], both[1]
+
+
+async def unlike_steps(pki: Pki, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], int]:
+    """Functions that run more (or less) often for a present patient than for an absent one, and by how much."""
+    chance = random.Random(1)
+    everybody = addresses(chance, 2 * STEPS_WATCHED)
+    present, absent = everybody[:STEPS_WATCHED], everybody[STEPS_WATCHED:]
+    async with at_the_door(pki, folder) as (room, house):
+        for ins in present:
+            await enrol(room, ins)
+        client = await house.peer()
+        await observe(client, [*everybody], 2, chance)  # everything that is done once has been done
+        both = []
+        for side in (present, absent):
+            with calls_of(monkeypatch) as calls:
+                await observe(client, [*side], 1, chance)
+            both.append(calls)
+        await client.close()
+    more = {what: both[0].get(what, 0) - both[1].get(what, 0) for what in both[0].keys() | both[1].keys()}
+    assert sum(both[0].values()) > STEPS_WATCHED * 100, "nothing was watched"
+    return {
+        what: by
+        for what, by in more.items()
+        if abs(by) >= STEPS_WATCHED // 2 and not OF_CHANCE & set(what[1].split("'"))
+    }
+
+
+async def test_present_and_absent_patients_take_the_same_steps(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Function by function, at the door and in the writer: what is not done cannot be timed, on any machine."""
+    assert await unlike_steps(pki, tmp_path, monkeypatch) == {}
 
 
 async def test_neither_words_nor_time_tell_who_exists(pki: Pki, tmp_path: Path, campaign_size: str) -> None:
