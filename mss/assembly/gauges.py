@@ -17,7 +17,7 @@ from mss.mail.holding import AGAIN
 from mss.model.clock import to_ms
 from mss.model.workdays import working_hours_before
 from mss.ops.server import Gauge
-from mss.store import handovers, indicators, waiting
+from mss.store import handovers, housekeeping, indicators, waiting
 from mss.store.handovers import HandoverState
 from mss.store.records import HeldState
 from mss.store.sql import Connection
@@ -126,6 +126,7 @@ def _of_the_works_and_doors(asker: _Asker) -> Iterator[Gauge]:
         "For how long the most overdue duty has been due.",
         lambda c: waiting.most_overdue_task_ms(c, asker.now_ms()),
     )
+    yield asker.numbers("orphans", "What nobody needs, until its grace is over.", "kind", housekeeping.marked)
     yield asker.number("patient_search_alarms_today", "Times somebody seemed to try out who exists.", searched)
     yield asker.numbers("refusals_today", "Refused or put off at the mail doors, by reason.", "reason", refusals)
 

@@ -11,9 +11,12 @@ from mss.assembly.process import Process, files_of
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import relay_client_context
 from mss.foundation import OperatorCertificate, operator_certificates, routes_of
+from mss.mail.delivery import TASK_RESEAL
+from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
 from mss.store.blobs import LocalBodies
+from mss.store.housekeeping import Housekeeping
 from mss.store.workers import free_leases_of_the_dead, worker_name
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from mss.vault.opener import Opener
 
 SWEEP_S = 24 * 3600.0
+SWEEP_AFTER_S = 600.0
+"""After a start others have more urgent work."""
 
 log = structlog.get_logger("works")
 
@@ -42,13 +47,17 @@ async def build(process: Process) -> None:
 
 
 async def _sweep_bodies(process: Process) -> None:
-    """Once a day: what a crash left of bodies that were being written."""
-    bodies, clock = process.ground.bodies, process.ground.clock
-    while isinstance(bodies, LocalBodies):
+    """Once a day: what a crash left of bodies that were being written, and what nobody needs any more."""
+    ground = process.ground
+    bodies, clock = ground.bodies, ground.clock
+    housekeeping = Housekeeping(ground.store, bodies, clock, idle_tasks=(TASK_RESEAL,))
+    await asyncio.sleep(SWEEP_AFTER_S)
+    while True:
         try:
-            if swept := await bodies.sweep_unfinished(clock.now().timestamp()):
+            if isinstance(bodies, LocalBodies) and (swept := await bodies.sweep_unfinished(clock.now().timestamp())):
                 log.info("bodies.swept", files=swept)
-        except OSError as problem:
+            await housekeeping.round()
+        except (OSError, StorageUnavailable) as problem:
             log.warning("bodies.not-swept", error=type(problem).__name__)
         await asyncio.sleep(SWEEP_S)
 

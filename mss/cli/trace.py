@@ -75,6 +75,7 @@ SENTENCES = {
     "queue.release": "let go again",
     "test.received": "a test mail, to nobody's mailbox ({result})",
     "test.answer": "answered by the other operator's test mailbox",
+    "mail.swept": "deleted for good: it had stood in no folder for weeks",
     "notice.sent": "its sender was told ({result})",
 }
 

@@ -2,17 +2,18 @@
 
 Local files are written by our own few lines, since a body that is not on disk at the 250 is a lost message:
 temporary name, write, fdatasync, link, fsync of the directory. Objects go to S3 through obstore. What a crash left
-half-written is swept; a whole body without a row (a crash between the two) stays: it is rubbish, and only a look at all
-rows could tell so. A row without a body cannot be.
+half-written is swept; a whole body without a row (a crash between the two, or a mail that has left) is found by a look
+at all rows (mss/store/housekeeping.py). A row without a body cannot be.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mss.model.errors import NotFound, StorageUnavailable
 
@@ -20,6 +21,9 @@ INLINE_BYTES_MAX = 96 * 1024
 """Up to here a body lies in its row: one sync instead of three. A 50 kB mail fits with its base64."""
 
 
+PART_BYTES = 5 * 1024 * 1024
+"""The smallest part that S3 takes, but for the last."""
+PARTS_AT_ONCE = 2
 UNFINISHED_S = 24 * 3600.0
 """No body takes so long to be written."""
 
@@ -36,6 +40,29 @@ class BodyStore(Protocol):
     async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes: ...
 
     async def delete(self, place: str) -> None: ...
+
+    async def listed(self, lane: int, before_s: float) -> list[Whose]:
+        """Whole bodies of a lane, written before that moment (seconds since 1970) and not since."""
+        ...
+
+
+class Whose(NamedTuple):
+    """Which row a body belongs to, as its name says."""
+
+    owner: int
+    blob: int
+
+
+_PLACE = re.compile(r"(\d{4})/\d{3}/([0-9a-f]+)-([0-9a-f]+)", re.ASCII)
+
+
+def whose(place: str) -> Whose | None:
+    """The reverse of `place_of`; None for anything else that lies there."""
+    found = _PLACE.fullmatch(place)
+    if found is None:
+        return None
+    owner, blob = int(found[2], 16), int(found[3], 16)
+    return Whose(owner, blob) if place == place_of(int(found[1]), owner, blob) else None
 
 
 def place_of(lane: int, owner: int, blob: int) -> str:
@@ -95,6 +122,20 @@ class LocalBodies:
                 continue  # finished meanwhile
         return swept
 
+    async def listed(self, lane: int, before_s: float) -> list[Whose]:
+        return await asyncio.to_thread(self._listed, lane, before_s)
+
+    def _listed(self, lane: int, before_s: float) -> list[Whose]:
+        found = []
+        for path in (self._directory / f"{lane:04d}").glob("[0-9]*/*"):
+            named = whose(path.relative_to(self._directory).as_posix())
+            try:
+                if named is not None and path.stat().st_mtime < before_s:
+                    found.append(named)
+            except FileNotFoundError:
+                continue  # deleted meanwhile
+        return found
+
     def _make_directories(self, directory: Path) -> None:
         """Create what is missing and sync each parent, so that the whole path survives a power cut."""
         missing = []
@@ -151,8 +192,34 @@ class ObjectBodies:
             raise StorageUnavailable("object not written") from problem
 
     async def put_pieces(self, place: str, pieces: Iterable[bytes]) -> None:
-        # Sent in parts, a crash would leave half an object that nobody lists and everybody pays for.
-        await self.put(place, await asyncio.to_thread(b"".join, pieces))
+        """A large one in parts: no more of it is in memory than two parts. What a crash leaves of parts is no object,
+        and the bucket's own rule ends it (docs/operating.md)."""
+        import obstore
+
+        def send() -> None:
+            obstore.put(self._store, place, iter(pieces), chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+
+        try:
+            await asyncio.to_thread(send)
+        except (OSError, obstore.exceptions.BaseError) as problem:
+            raise StorageUnavailable("object not written") from problem
+
+    async def listed(self, lane: int, before_s: float) -> list[Whose]:
+        return await asyncio.to_thread(self._listed, lane, before_s)
+
+    def _listed(self, lane: int, before_s: float) -> list[Whose]:
+        import obstore
+
+        found = []
+        try:
+            for some in obstore.list(self._store, prefix=f"{lane:04d}"):
+                for one in some:
+                    named = whose(one["path"])
+                    if named is not None and one["last_modified"].timestamp() < before_s:
+                        found.append(named)
+        except (OSError, obstore.exceptions.BaseError) as problem:
+            raise StorageUnavailable("objects not listed") from problem
+        return found
 
     async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes:
         import obstore

@@ -244,6 +244,10 @@ blob = _owned(
 )
 """Ciphertext in frames of 64 KiB: inline, or at `place` in the body store."""
 
+orphan = _owned("orphan", _col("marked_ms", BigInteger), keys=("what", "number"))
+"""What nobody seems to need, since when (mss/store/housekeeping.py). `what`: 1 a body in the body store without a row
+in `blob`, 2 a message in no folder."""
+
 sealed_key = _owned("sealed_key", _col("scheme", SmallInteger), _col("key", Bytes), keys=("epoch",))
 """An intake key. Scheme 1: sealed to the owner's public key; 2: wrapped under the owner's shelf key (resealed)."""
 
