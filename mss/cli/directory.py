@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -14,10 +15,15 @@ import typer
 
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
+from mss.directory.bundles import is_bundles
 from mss.directory.correspondence import CorrespondenceReader
+from mss.directory.entries import Entries
 from mss.directory.imports import Imports, Report
+from mss.directory.joining import NationalReader
 from mss.directory.keys import Question
 from mss.directory.search import PAGE_MAX, Search, verified_by
+from mss.directory.staging import Reader
+from mss.directory.writing import HEADER, line_of
 from mss.model.clock import from_ms
 from mss.model.directory import Found, Source
 from mss.model.errors import BadValue
@@ -28,7 +34,12 @@ from mss.store import directory
 app = typer.Typer(no_args_is_help=True, help="The directory of verified professionals.")
 
 FileArgument = Annotated[
-    Path, typer.Argument(help="Extraction_Correspondance_MSSante_….txt", exists=True, dir_okay=False)
+    Path,
+    typer.Argument(
+        help="Extraction_Correspondance_MSSante_….txt, or FHIR bundles of the national directory (.json, .ndjson).",
+        exists=True,
+        dir_okay=False,
+    ),
 ]
 AsOf = Annotated[str, typer.Option("--as-of", help="When the file was made, 2026-11-28T08:30; else from its name.")]
 SEARCH_MAX = 1_000
@@ -51,7 +62,8 @@ def import_file(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in the public correspondence file. Killed or repeated, it goes on or changes nothing."""
+    """Take in the public correspondence file or national FHIR bundles. Killed or repeated, it goes on or changes
+    nothing."""
     work = _take(settings(config), file, as_of, applies=not dry_run, accepts_losses=accept_losses)
     _tell(finish(work), as_json=as_json)
 
@@ -68,7 +80,7 @@ async def _take(config: Config, file: Path, as_of: str, *, applies: bool, accept
     moment = _moment(as_of)
     async with open_house(config) as ground:
         imports = Imports(ground.store, _folder(config), ground.clock, frozenset(config.domains))
-        reader = CorrespondenceReader()
+        reader: Reader = NationalReader() if is_bundles(file) else CorrespondenceReader()
         return await imports.take(
             file, reader, _Bar(sys.stderr).show, as_of=moment, applies=applies, accepts_losses=accepts_losses
         )
@@ -130,12 +142,16 @@ def _tell(report: Report, *, as_json: bool) -> None:
 
 
 @app.command()
-def rollback(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def rollback(
+    national: Annotated[bool, typer.Option("--national", help="Of the national FHIR bundles.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
     """Read the import before the last one again: at once, and one step only."""
+    source = Source.NATIONAL if national else Source.CORRESPONDENCE
 
     async def act(config: Config) -> datetime:
         async with open_house(config) as ground:
-            return await Imports(ground.store, _folder(config), ground.clock).roll_back(Source.CORRESPONDENCE)
+            return await Imports(ground.store, _folder(config), ground.clock).roll_back(source)
 
     print(f"read again as of {finish(act(settings(config))):%Y-%m-%d %H:%M} UTC")
 
@@ -267,20 +283,54 @@ def imports(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) 
     show(finish(ask(settings(config))), as_json=as_json, columns=columns, empty="nothing was ever imported")
 
 
+class Shape(StrEnum):
+    """Of an exported file."""
+
+    CSV = "csv"
+    CORRESPONDENCE = "correspondence"
+    FHIR = "fhir"
+
+
 @app.command()
 def export(
-    out: Annotated[Path, typer.Argument(help="A CSV file to write; - for the terminal.")],
+    out: Annotated[Path, typer.Argument(help="A file to write; - for the terminal.")],
+    shape: Annotated[
+        Shape,
+        typer.Option("--as", help="CSV, the public file's columns, or FHIR resources, one a line (NDJSON)."),
+    ] = Shape.CSV,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Everybody who can be found, as CSV in the order of addresses' numbers, with the moment of verification."""
+    """Everybody who can be found; in the order of numbers, which is nobody's. CSV has the moment of verification."""
+    write = {Shape.CSV: _export, Shape.CORRESPONDENCE: _export_lines, Shape.FHIR: _export_resources}[shape]
     if str(out) == "-":
-        finish(_export(settings(config), sys.stdout))
+        finish(write(settings(config), sys.stdout))
         return
     part = out.with_name(out.name + ".part")
     with part.open("w", encoding="utf-8", newline="") as file:
-        count = finish(_export(settings(config), file))
+        count = finish(write(settings(config), file))
     part.rename(out)
     print(f"{count} written to {out}")
+
+
+async def _export_lines(config: Config, file: TextIO) -> int:
+    count = 0
+    file.write(HEADER + "\n")
+    async with open_house(config) as ground:
+        async for one in Search(ground.store).everybody():
+            file.write(line_of(one.listing) + "\n")
+            count += 1
+    return count
+
+
+async def _export_resources(config: Config, file: TextIO) -> int:
+    from mss.fhir.resources import resource_of
+
+    count = 0
+    async with open_house(config) as ground:
+        async for entry in Entries(ground.store).everything():
+            file.write(json.dumps(resource_of(entry), ensure_ascii=False, separators=(",", ":")) + "\n")
+            count += 1
+    return count
 
 
 async def _export(config: Config, file: TextIO) -> int:

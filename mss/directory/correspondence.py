@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from mss.directory.staging import Line, Value
+from mss.directory.staging import Line, Progress, Value
 from mss.directory.words import fold
 from mss.model.directory import Job, Listing, Place, Professional, Source, Structure, clean
 from mss.model.errors import BadValue
@@ -107,6 +108,10 @@ class CorrespondenceReader:
     def __init__(self) -> None:
         self._columns = Columns(0, {}, (), ())
         self.unknown_columns: tuple[str, ...] = ()
+
+    def prepare(self, file: Path, folder: Path, digest: str, progress: Progress) -> Path:
+        """The file is read as it is."""
+        return file
 
     def begin(self, first: bytes) -> bool:
         """Read the names of the columns. Raises BadValue when this is another kind of file."""

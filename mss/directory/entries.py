@@ -6,11 +6,12 @@ that fits is met, which follows from its own listings: no page has to remember a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from mss.directory.facts import Kind, listing_of, numbers_about, structure_of
+from mss.directory.facts import Kind, listing_of, numbers_about, professional_of, structure_of
 from mss.directory.keys import Question, Walk, keys_of, walks
 from mss.directory.structurekeys import fits_structure, keys_of_fact, structure_walks
 from mss.directory.walking import (
@@ -31,6 +32,7 @@ from mss.directory.wholes import (
     Unit,
     asks_for_mailbox,
     matches,
+    number_as_id,
     number_of_person,
     numbers_behind,
     organization_id,
@@ -47,6 +49,8 @@ from mss.store.database import Store
 from mss.store.directory import FactRow
 from mss.store.sql import Connection
 
+EXPORT_ROWS = 200
+"""Facts of one page of an export: each asks for what belongs to it."""
 ENTRIES_MAX = 200
 """Of one page, whatever is asked for."""
 LISTINGS_OF_PERSON_MAX = 200
@@ -93,11 +97,35 @@ class Entries:
         """Every role of the person with this id."""
         return await self._store.read(lambda c: _Asking(c, None).roles_of(person))
 
+    async def everything(self) -> AsyncIterator[Entry]:
+        """Every person, role and structure, each once; a page of facts in memory at a time. An import in between shows
+        in the rest."""
+        for source in await self._store.read(directory.sources):
+            after: int | None = -1
+            while after is not None:
+                page = await self._store.read(partial(_page, source=source, after=after))
+                after = page[0]
+                for entry in page[1]:
+                    yield entry
+
     async def as_of(self) -> datetime | None:
         return moment_of(await self._store.read(directory.sources))
 
 
 Rows = list[tuple[FactRow, Found]]
+
+
+def _page(connection: Connection, source: int, after: int) -> tuple[int | None, list[Entry]]:
+    """What the next facts of a source say, and the last of their numbers."""
+    asking = _Asking(connection, None)
+    rows = directory.page_of_facts(connection, source, after, EXPORT_ROWS)
+    entries = [entry for row in rows for entry in asking.told_at(row)]
+    return (rows[-1].number if rows else None), entries
+
+
+def _known(entry: Entry | None) -> Entry:
+    assert entry is not None, "a structure that is said is there"
+    return entry
 
 
 class _Asking:
@@ -189,7 +217,9 @@ class _Asking:
         return () if parts is None else self.roles_of(parts[0])
 
     def roles_of(self, person: str) -> tuple[Entry, ...]:
-        members, is_cut = self._person(person)
+        return self._roles(*self._person(person))
+
+    def _roles(self, members: Rows, is_cut: bool) -> tuple[Entry, ...]:
         roles: dict[str, Rows] = {}
         for row, found in members:
             if matches(Unit.ROLE, Question(has_address=False), (), found.listing):
@@ -206,6 +236,39 @@ class _Asking:
                 if is_read(self._sources, row):
                     return self._structure_entry(row, structure_of(row.text), members, is_cut)
         return self._entry(Unit.ORGANIZATION, members, is_cut) if members else None
+
+    # ── all ──
+
+    def told_at(self, row: FactRow) -> Iterable[Entry]:
+        """What is told where this fact stands in the order of numbers: a person and her roles at what is said of her, a
+        structure likewise; who has no number at the first of her listings."""
+        if not is_read(self._sources, row):
+            return ()
+        if row.kind == Kind.PROFESSIONAL:
+            idnps = professional_of(row.text).idnps
+            if self._said_better_of(Kind.PROFESSIONAL, idnps, row):
+                return ()
+            return self._person_and_roles(self._person(number_as_id(idnps)))
+        if row.kind == Kind.STRUCTURE:
+            structure = structure_of(row.text)
+            return () if self._better_structure(row, structure) else [_known(self._organization(structure.idnst))]
+        shown = self._one_shown(row)
+        if shown is None or shown[1].listing.idnps or (not shown[1].listing.family and shown[1].listing.idnst):
+            return ()
+        name = person_id(shown[1]) if shown[1].listing.family else organization_id(shown[1])
+        behind = numbers_behind(name)
+        members = self._shown(*behind) if behind else []
+        if not members or members[0][0].number != row.number:
+            return ()
+        if shown[1].listing.family:
+            return self._person_and_roles((members, False))
+        return [self._entry(Unit.ORGANIZATION, members, False)]
+
+    def _person_and_roles(self, person: tuple[Rows, bool]) -> list[Entry]:
+        members, is_cut = person
+        if not members:
+            return []
+        return [self._entry(Unit.PRACTITIONER, members, is_cut), *self._roles(members, is_cut)]
 
     # ── what belongs together ──
 
@@ -249,9 +312,13 @@ class _Asking:
         return Found(row.number, listing_of(row.text), verified_by(self._sources[row.source]))
 
     def _better_structure(self, row: FactRow, structure: Structure) -> bool:
+        return self._said_better_of(Kind.STRUCTURE, structure.idnst, row)
+
+    def _said_better_of(self, kind: Kind, subject: str, row: FactRow) -> bool:
+        """Whether a source that is believed more speaks of the same."""
         for source in self._sources:
             if source > row.source:
-                about = numbers_about(source, Kind.STRUCTURE, structure.idnst)
+                about = numbers_about(source, kind, subject)
                 if any(is_read(self._sources, one) for one in directory.facts_about(self._connection, *about)):
                     return True
         return False

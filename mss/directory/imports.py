@@ -108,11 +108,13 @@ class Imports:
             if to_ms(moment) < standing.as_of_ms:
                 told = from_ms(standing.as_of_ms)
                 raise BadValue(f"{file} is from {moment:%Y-%m-%d}, older than the {told:%Y-%m-%d} that is read now")
-            staging = Staging(self._folder / reader.source.name.lower(), reader)
+            folder = self._folder / reader.source.name.lower()
+            staging = Staging(folder, reader)
             report = Report(reader.source.name.lower(), file.name, moment, Read())
             if standing.digest == bytes.fromhex(digest):
                 return report  # the very same file
-            report.read = await asyncio.to_thread(staging.read, file, digest, progress)
+            lines = await asyncio.to_thread(reader.prepare, file, folder, digest, progress)
+            report.read = await asyncio.to_thread(staging.read, lines, digest, progress)
             await self._look(staging, standing, report)
             if not applies:
                 return report

@@ -55,6 +55,8 @@ class Line:
     refusal: str = ""
     unlisted: bool = False
     slipped: bool = False
+    at: int = 0
+    """Where it stands in the file, when that is not the number of the line."""
 
 
 class Reader(Protocol):
@@ -62,6 +64,9 @@ class Reader(Protocol):
 
     source: Source
     unknown_columns: tuple[str, ...]
+
+    def prepare(self, file: Path, folder: Path, digest: str, progress: Progress) -> Path:
+        """What is read line by line: the file itself, or what was made of it in `folder`. Raises BadValue, OSError."""
 
     def begin(self, first: bytes) -> bool:
         """Read the first line; True when it was a header. Raises BadValue when this is another kind of file."""
@@ -117,10 +122,10 @@ class Staging:
             done.unlisted += line.unlisted
             if line.refusal:
                 done.refused += 1
-                refusals.writerow((done.lines, line.refusal))
+                refusals.writerow((line.at or done.lines, line.refusal))
             is_full = False
             for value in line.values:
-                is_full |= self._keep(value, done.lines, kept)
+                is_full |= self._keep(value, line.at or done.lines, kept)
             if is_full:
                 kept.clear()
                 self._piece_is_done(done, report)
@@ -172,6 +177,8 @@ class Staging:
         """Remove what was put in order; the report of refusals stays until the next file."""
         self._runs.drop_from(0)
         self._state.unlink(missing_ok=True)
+        for joined in self._folder.glob("joined-*"):
+            joined.unlink()
 
 
 def _staged(line: str) -> Staged:

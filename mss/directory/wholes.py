@@ -93,10 +93,15 @@ def place_on(ways: list[Walk], keys: set[str], number: int) -> tuple[int, str, i
 
 def person_id(found: Found) -> str:
     if found.listing.idnps:
-        escaped = "".join(one if _PLAIN.match(one) else f"-{ord(one):02X}" for one in found.listing.idnps)
+        escaped = number_as_id(found.listing.idnps)
         if len(escaped) <= ID_CHARS_MAX - len("--") - 12:
             return escaped
     return _id_by_number(found)
+
+
+def number_as_id(idnps: str) -> str:
+    """A national number with the signs escaped that an id may not have."""
+    return "".join(one if _PLAIN.match(one) else f"-{ord(one):02X}" for one in idnps)
 
 
 def role_id(found: Found) -> str:

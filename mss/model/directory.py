@@ -19,7 +19,7 @@ TEXT_CHARS_MAX = 250
 """Of a name, label or description; the longest official structure name known has 164."""
 
 # Control characters, line breaks, and marks that turn the direction of a text: a name is one line read one way.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 class Source(IntEnum):

@@ -138,3 +138,23 @@ def test_an_old_directory_verifies_nobody(desk: Operator, tmp_path: Path) -> Non
     words = ("--name", fields[9], "--national-id", fields[3])
     said = desk.mss("mailbox", "create", "doctor@chu.mssante.example", *words)
     assert (said.code, "not checked for a month" in said.err) == (1, True)
+
+
+def test_what_is_exported_can_be_taken_in_elsewhere(new_operator: Callable[..., Operator], tmp_path: Path) -> None:
+    """The public file's columns and FHIR lines: each read by the same command that reads the national files."""
+    here, there = new_operator(), new_operator()
+    for one in (here, there):
+        assert one.mss("db", "upgrade").code == 0
+    assert here.mss("directory", "import", str(write(tmp_path / "Extraction_20251201.txt", 60))).code == 0
+    for shape, name in (("correspondence", "Extraction_20251201.txt"), ("fhir", "annuaire_20251202.ndjson")):
+        folder = tmp_path / shape
+        folder.mkdir()
+        assert here.mss("directory", "export", str(folder / name), "--as", shape).code == 0
+        said = there.mss("directory", "import", str(folder / name), "--json")
+        assert said.code == 0, said.err
+        counts = json.loads(said.out)
+        assert (counts["addresses_added"], counts["refused"], counts["rules_refused"]) == (60, 0, 0)
+    answers = [json.loads(one.mss("directory", "search", "martin", "--json").out)["found"] for one in (here, there)]
+    assert answers[0]
+    assert sorted(map(str, answers[0])) == sorted(map(str, answers[1]))
+    assert there.mss("directory", "rollback", "--national").code == 1  # the first import has none before it
