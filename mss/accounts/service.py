@@ -77,6 +77,8 @@ def profile_from_bytes(data: bytes) -> Profile:
     return Profile(*json.loads(data))
 
 
+READ_BY_PEOPLE = frozenset({MailboxKind.PERSONAL, MailboxKind.ORGANISATIONAL, MailboxKind.OFFICE})
+"""Kinds of mailbox that have a folder of patients who wait for an answer."""
 OF_A_STRUCTURE = frozenset({MailboxKind.ORGANISATIONAL, MailboxKind.APPLICATION})
 """Their number is an organisation's, and public; a person's stays sealed."""
 
@@ -162,6 +164,8 @@ class Accounts:
         if kind in OF_A_STRUCTURE and profile.national_id:
             owners.set_structure(connection, owner, profile.national_id)
         for name, use in DEFAULT_FOLDERS:
+            if use is SpecialUse.UNANSWERED and kind not in READ_BY_PEOPLE:
+                continue
             folder = new_id(self._clock, self._chance)
             name_sealed = keys.seal_small(FOLDER_KIND, folder, name.encode())
             folders.create_folder(connection, owner, folder, name_sealed, self._lookup.folder(owner, name), use)

@@ -24,7 +24,7 @@ from mss.formats.foldernames import INBOX, BadName, decode_utf7
 from mss.formats.imapvalues import Value, pairs, read_values
 from mss.model.clock import to_ms
 from mss.model.errors import BadValue
-from mss.model.mailbox import FLAG_NAMES, SpecialUse
+from mss.model.mailbox import FLAG_NAMES, ONLY_HERE, SpecialUse
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ BATCH_MESSAGES_MAX = 50
 BATCH_BYTES_MAX = 1024 * 1024
 """Asked for with one command, unless a single message is larger."""
 _FLAGS = {name.casefold(): bit for bit, name in FLAG_NAMES.items()}
-_USES = {f"\\{use.value}".casefold(): use for use in SpecialUse if use is not SpecialUse.INBOX}
+_USES = {f"\\{use.value}".casefold(): use for use in SpecialUse if use not in ONLY_HERE}
 _VIRTUAL = frozenset({"\\all", "\\flagged"})
 _UNOPENABLE = frozenset({"\\noselect", "\\nonexistent"})
 _UIDVALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)

@@ -8,7 +8,7 @@ namespace) is the session's business. Every write is durable when it returns, an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -31,11 +31,20 @@ class Box:
     rights: str = OWNER_RIGHTS
     mark: str = ""
     """Of a team's mailbox: how keywords name this member. \\Seen is each member's own there (docs/decisions)."""
+    fills_itself: bool = False
+    """As seen from a folder that only the server writes: of the rights those to read are left."""
 
     @property
     def reader(self) -> int:
         """Whose own \\Seen is told; 0: the mailbox has one."""
         return self.account if self.mark else 0
+
+
+def seen_from(box: Box, use: SpecialUse | None) -> Box:
+    """A mailbox as one of its folders shows it: "Sans réponse" is to be read, and \\Seen goes to the message itself."""
+    if use is not SpecialUse.UNANSWERED or box.fills_itself:
+        return box
+    return replace(box, rights="".join(right for right in box.rights if right in "lrs"), fills_itself=True)
 
 
 def allowed_flags(box: Box, flags: Flags) -> Flags:

@@ -18,7 +18,7 @@ from mss.imap.snapshot import Snapshot
 from mss.imap.state import SHARED_PREFIX, Selected, Session, permanent_mask
 from mss.imap.view import View
 from mss.model.errors import MssError, NotFound, StorageUnavailable
-from mss.model.mailbox import Flag, SpecialUse
+from mss.model.mailbox import ONLY_HERE, Flag, SpecialUse
 
 KEYWORDS_MAX = 62
 """Keywords of one folder (bits of a signed number in the store)."""
@@ -247,6 +247,6 @@ def _special_use(names: Sequence[str]) -> SpecialUse | None:
         use = SpecialUse(names[0])
     except ValueError:
         raise Declined(Problem.SPECIAL_USE_UNKNOWN) from None
-    if len(names) > 1 or use is SpecialUse.INBOX:
+    if len(names) > 1 or use in ONLY_HERE:
         raise Declined(Problem.SPECIAL_USE_UNKNOWN)
     return use

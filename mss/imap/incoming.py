@@ -17,6 +17,7 @@ from mss.model.ids import lane_of
 from mss.model.mailbox import SpecialUse
 from mss.store import blobs, messages
 from mss.store.blobs import BodyStore
+from mss.store.folders import NewEntry
 from mss.store.ids import new_id
 from mss.store.messages import Direction, MessageState
 from mss.store.sealing import SHELF
@@ -24,6 +25,8 @@ from mss.vault.opener import OwnerKeys
 
 SCAN_IN_LOOP_BYTES_MAX = 64 * 1024
 """Larger messages are read and sealed in a thread."""
+COPY_BATCH_BYTES_MAX = 16 * 1024 * 1024
+"""Bodies in memory at once when messages go to another mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,16 @@ def _render(keys: OwnerKeys, number: int, raw: bytes, is_sent: bool) -> tuple[by
         raise FolderRefused(FolderProblem.MESSAGE_MALFORMED) from None
     sealed = keys.seal_object(messages.SUMMARY_KIND, number, summary.to_bytes())
     return sealed, keys.seal_object(messages.BODY_KIND, number, raw), summary.message_id, mark
+
+
+def batches(entries: dict[int, NewEntry]) -> list[list[int]]:
+    """Uids of entries that are opened together."""
+    runs: list[list[int]] = []
+    size = COPY_BATCH_BYTES_MAX
+    for uid, entry in entries.items():
+        if size + entry.size_bytes > COPY_BATCH_BYTES_MAX:
+            runs.append([])
+            size = 0
+        runs[-1].append(uid)
+        size += entry.size_bytes
+    return runs

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mss.imap.backend import Folder
 from mss.imap.commands import List
 from mss.imap.names import DELIMITER, INBOX, Pattern
-from mss.model.mailbox import SpecialUse
+from mss.model.mailbox import ONLY_HERE
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Node:
     def special_use(self) -> str:
         """Of one's own folders only: a client must not file its drafts into a team's."""
         use = self.folder.special_use if self.folder is not None and self.is_own else None
-        return "" if use in (None, SpecialUse.INBOX) else f"\\{use}"
+        return "" if use is None or use in ONLY_HERE else f"\\{use}"
 
     def below(self) -> Iterator[Node]:
         for child in self.children:

@@ -15,30 +15,41 @@ from mss.accounts.service import FOLDER_KIND
 from mss.crypto.keys import Lookup
 from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, allowed_flags
 from mss.imap.commands import Flags, StoreMode
-from mss.imap.incoming import Incoming, SealedMessage
+from mss.imap.incoming import Incoming, SealedMessage, batches
 from mss.imap.keywords import SealedKeyword, add_keywords, bits, mask, names_at, seal_keywords, translate
 from mss.imap.mailstore import CellarReader, one_folder, told_folder
+from mss.imap.marking import change_of, is_news, signed
 from mss.imap.names import DELIMITER, INBOX
-from mss.imap.takings import Signs, TeamChange, needed
+from mss.imap.takings import Signs, needed
 from mss.imap.twins import Twin
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import NotFound
 from mss.model.ids import lane_of
 from mss.model.mailbox import Flag, SpecialUse
-from mss.store import audit, changes, folders, keywordbits, messages, owners, recent, seen, states, subscriptions
+from mss.store import (
+    audit,
+    changes,
+    folders,
+    keywordbits,
+    messages,
+    owners,
+    recent,
+    seen,
+    states,
+    subscriptions,
+    unanswered,
+)
 from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.folders import Folder as FolderRow
 from mss.store.folders import NewEntry
 from mss.store.ids import new_id
-from mss.store.states import Change, FlagChange
+from mss.store.states import FlagChange
 from mss.vault.opener import Opener, OwnerKeys
 
 FOLDERS_MAX = 1000
 """Folders of one mailbox: people have fifty; a client in a loop must stop somewhere."""
-COPY_BATCH_BYTES_MAX = 16 * 1024 * 1024
-"""Bodies in memory at once when messages go to another mailbox."""
 
 
 class CellarMailStore(CellarReader):
@@ -85,13 +96,14 @@ class CellarMailStore(CellarReader):
         return act
 
     async def delete(self, folder: Folder) -> None:
-        owner = folder.box.owner
+        owner, now_ms = folder.box.owner, to_ms(self._clock.now())
 
         def act(connection: Connection) -> None:
             owners.lock(connection, owner)
             row = one_folder(connection, owner, folder.id)
             leaving = folders.messages_of(connection, owner, folder.id)
             folders.delete_folder(connection, owner, folder.id)
+            self._settle(connection, owner, leaving, now_ms)
             owners.add_used(connection, owner, -folders.homeless_bytes(connection, owner, leaving))
             self._write_down(connection, folder, "imap.folder-deleted", row.n_msg)
 
@@ -175,7 +187,7 @@ class CellarMailStore(CellarReader):
             if twin is not None and (uid := twin.find(connection, owner, folder, now_ms)):
                 known = add_keywords(connection, folder, keywords)
                 change = FlagChange(twin.flags.system, add_kw=mask(known, twin.flags.keywords), replace=True)
-                marks = _signed(change, self._signs(connection, keys, folder))
+                marks = signed(change, self._signs(connection, keys, folder))
                 twin.absorb(connection, owner, folder, uid, marks)
                 self._write_down(
                     connection, folder, "imap.append-again", 1, twin.standing, sealed[0].row.message_id_hmac
@@ -190,11 +202,11 @@ class CellarMailStore(CellarReader):
             entries = []
             for one in sealed:
                 change = FlagChange(add=one.flags.system, add_kw=mask(known, one.flags.keywords))
-                flags, kw = _signed(change, signs).apply(0, 0)
-                shared = flags & ~Flag.SEEN if _is_news(folder) else flags
+                flags, kw = signed(change, signs).apply(0, 0)
+                shared = flags & ~Flag.SEEN if is_news(folder) else flags
                 entries.append(NewEntry(one.row.message, shared, kw, one.internaldate_ms, one.row.size_bytes))
             appended = folders.append_entries(connection, owner, folder.id, entries, now_ms)
-            if _is_news(folder):
+            if is_news(folder):
                 read = [index for index, one in enumerate(sealed) if one.flags.system & Flag.SEEN]
                 there = dict.fromkeys((appended.first_uid + index for index in read), True)
                 seen.write(connection, owner, folder.id, folder.box.reader, there, {}, appended.modseq)
@@ -228,9 +240,16 @@ class CellarMailStore(CellarReader):
             owners.lock(connection, owner)  # one folder only, but the next act of the batch may want more
             one_folder(connection, owner, folder.id)
             now = known if mode is StoreMode.REMOVE else add_keywords(connection, folder, keywords)
-            asked = _change(mode, flags.system, mask(now, flags.keywords))
-            change = _signed(asked, self._signs(connection, keys, folder))
-            return states.change_flags(connection, owner, folder.id, uids, change, unchanged_since, reader)[1]
+            asked = change_of(mode, flags.system, mask(now, flags.keywords))
+            change = signed(asked, self._signs(connection, keys, folder))
+            if folder.box.fills_itself:
+                self._elsewhere.add(owner)
+                return unanswered.pass_on(connection, owner, folder.id, uids, asked, unchanged_since, reader)
+            kept_back = states.change_flags(connection, owner, folder.id, uids, change, unchanged_since, reader)[1]
+            marked = sorted(set(uids) - set(kept_back))
+            if unanswered.mirror(connection, owner, folder.id, marked, asked, reader):
+                self._elsewhere.add(owner)
+            return kept_back
 
         kept_back = await self._store.write(lane_of(owner), act, lazy=True)
         self._publish(folder)
@@ -297,6 +316,7 @@ class CellarMailStore(CellarReader):
                 seen.copy(connection, owner, folder.id, target.id, copies, appended.modseq)
             if removes:
                 folders.expunge(connection, owner, folder.id, [uid for uid, _ in found], now_ms, only_deleted=False)
+            self._settle(connection, owner, [entry.message for _, entry in found], now_ms)
             return copies
 
         pairs = await self._store.write(lane_of(owner), act)
@@ -317,7 +337,7 @@ class CellarMailStore(CellarReader):
         shown = await self._store.read(lambda c: states.states_of(c, owner, folder.id, uids, reader))
         flags_shown = {uid: flags for uid, _, flags, _ in shown}
         pairs: list[tuple[int, int]] = []
-        for batch in _batches(entries):
+        for batch in batches(entries):
             bodies = await self.bodies(folder, batch)
             there = [uid for uid in batch if uid in bodies]
             sealed = []
@@ -343,6 +363,7 @@ class CellarMailStore(CellarReader):
             gone = folders.expunge(connection, owner, folder.id, uids, now_ms, only_deleted=only_deleted)
             if gone:
                 leaving = [messages_there[uid] for uid in gone]
+                self._settle(connection, owner, leaving, now_ms)
                 owners.add_used(connection, owner, -folders.homeless_bytes(connection, owner, leaving))
                 self._write_down(connection, folder, "imap.expunge", len(gone))
             return gone
@@ -350,6 +371,11 @@ class CellarMailStore(CellarReader):
         gone = await self._store.write(lane_of(owner), act)
         self._publish(folder)
         return gone
+
+    def _settle(self, connection: Connection, owner: int, moved: Sequence[int], now_ms: int) -> None:
+        """Messages have come to other places: let "Sans réponse" show what still waits."""
+        if unanswered.settle(connection, owner, moved, now_ms):
+            self._elsewhere.add(owner)
 
     def _write_down(
         self,
@@ -364,34 +390,3 @@ class CellarMailStore(CellarReader):
         actor = f"login:{box.account}"
         done = audit.Act(self._clock.now(), actor, act, box.owner, number or folder.id, message_id_hmac, str(count))
         audit.write(connection, [done])
-
-
-def _change(mode: StoreMode, system: int, keywords: int) -> FlagChange:
-    match mode:
-        case StoreMode.ADD:
-            return FlagChange(add=system, add_kw=keywords)
-        case StoreMode.REMOVE:
-            return FlagChange(remove=system, remove_kw=keywords)
-        case StoreMode.REPLACE:
-            return FlagChange(add=system, add_kw=keywords, replace=True)
-
-
-def _signed(change: FlagChange, signs: Signs | None) -> Change:
-    return change if signs is None else TeamChange(change, signs)
-
-
-def _is_news(folder: Folder) -> bool:
-    """What a member brings into a team's folder others have not read; what somebody of it wrote is no news to them."""
-    return bool(folder.box.reader) and folder.special_use not in (SpecialUse.SENT, SpecialUse.DRAFTS)
-
-
-def _batches(entries: dict[int, NewEntry]) -> list[list[int]]:
-    batches: list[list[int]] = []
-    size = COPY_BATCH_BYTES_MAX
-    for uid, entry in entries.items():
-        if size + entry.size_bytes > COPY_BATCH_BYTES_MAX:
-            batches.append([])
-            size = 0
-        batches[-1].append(uid)
-        size += entry.size_bytes
-    return batches

@@ -19,7 +19,7 @@ from mss.crypto import seal
 from mss.crypto.keys import Lookup
 from mss.formats.summary import parts_of
 from mss.imap import texts
-from mss.imap.backend import Box, Folder, Row
+from mss.imap.backend import Box, Folder, Row, seen_from
 from mss.imap.foldercache import FolderCache
 from mss.imap.keywords import KEYWORD_KIND
 from mss.imap.snapshot import Changes, Snapshot, State
@@ -66,6 +66,7 @@ class CellarReader:
         self._lookup = lookup
         self._names: OrderedDict[bytes, str] = OrderedDict()
         self._cache = FolderCache(cache_bytes_max)
+        self._elsewhere: set[int] = set()  # owners of whom an act that is to be published changed "Sans réponse" too
 
     async def _keys(self, box: Box) -> OwnerKeys:
         return await self._opener.open(box.owner, f"login:{box.account}", "imap")
@@ -167,7 +168,11 @@ class CellarReader:
         return self._bus.subscribe(owner, lambda _owner, folder: listener(folder))
 
     def _publish(self, folder: Folder) -> None:
-        self._bus.publish(changes.FOLDER, folder.box.owner, folder.id)
+        owner = folder.box.owner
+        self._bus.publish(changes.FOLDER, owner, folder.id)
+        if owner in self._elsewhere:
+            self._elsewhere.discard(owner)
+            self._bus.publish(changes.FOLDER, owner)
 
     # --- messages
 
@@ -240,8 +245,9 @@ class CellarReader:
 
 
 def told_folder(box: Box, row: FolderRow, name: str) -> Folder:
+    use = SpecialUse(row.special_use) if row.special_use else None
     return Folder(
-        box=box,
+        box=seen_from(box, use),
         id=row.folder,
         name=name,
         uidvalidity=row.uidvalidity,
@@ -250,7 +256,7 @@ def told_folder(box: Box, row: FolderRow, name: str) -> Folder:
         messages=row.n_msg,
         unseen=row.n_unseen,
         size_bytes=row.size_bytes,
-        special_use=SpecialUse(row.special_use) if row.special_use else None,
+        special_use=use,
         subscribed=row.subscribed,
         recent_uid=row.recent_uid,
         lost_modseqs=lost_modseqs(row.resumed_modseq),

@@ -89,7 +89,7 @@ def _as_allowed(selected: Selected, command: c.Store) -> c.Store:
     flags = allowed_flags(box, command.flags)
     asks_much = command.mode is c.StoreMode.REPLACE and not set("stw") <= set(box.rights)
     if asks_much or (command.flags != c.Flags() and flags == c.Flags()):
-        raise Declined(Problem.NO_PERMISSION)
+        raise Declined(Problem.FILLS_ITSELF if box.fills_itself else Problem.NO_PERMISSION)
     return replace(command, flags=flags)
 
 

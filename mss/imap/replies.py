@@ -33,6 +33,7 @@ class Problem(StrEnum):
     HAS_ROLE = "has-role"
     HAS_NO_MAIL = "has-no-mail"
     NO_PERMISSION = "no-permission"
+    FILLS_ITSELF = "fills-itself"
     RIGHT_UNKNOWN = "right-unknown"
     RIGHTS_OF_WHOLE = "rights-of-whole"
     NO_SUCH_MEMBER = "no-such-member"
@@ -82,6 +83,9 @@ REPLIES: dict[Problem, Reply] = {
     Problem.HAS_ROLE: Reply("NO", "The mailbox needs this folder", "CANNOT"),
     Problem.HAS_NO_MAIL: Reply("NO", "This name only holds other folders", "NONEXISTENT"),
     Problem.NO_PERMISSION: Reply("NO", "No permission", "NOPERM"),
+    Problem.FILLS_ITSELF: Reply(
+        "NO", "This folder fills and empties by itself: act on the message where it is", "NOPERM"
+    ),
     Problem.RIGHT_UNKNOWN: Reply("BAD", "No such right", "CLIENTBUG"),
     Problem.RIGHTS_OF_WHOLE: Reply("NO", "Rights are those of the whole mailbox: change them on its INBOX", "CANNOT"),
     Problem.NO_SUCH_MEMBER: Reply("NO", "A member is named by the address with which they sign in here", "CANNOT"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mss.imap import responses
-from mss.imap.backend import Account, Authenticate, Box, Folder, MailStore, Members, Review, flag_mask
+from mss.imap.backend import Account, Authenticate, Box, Folder, MailStore, Members, Review, flag_mask, seen_from
 from mss.imap.commands import Attribute
 from mss.imap.hub import Hub, OpenFolder
 from mss.imap.names import DELIMITER
@@ -174,7 +174,7 @@ class Session:
     def need(self, box: Box, right: str) -> None:
         """Raises Declined when the account lacks a right (RFC 4314 §2.1)."""
         if right not in box.rights:
-            raise Declined(Problem.NO_PERMISSION)
+            raise Declined(Problem.FILLS_ITSELF if box.fills_itself else Problem.NO_PERMISSION)
 
     async def check_rights(self) -> None:
         """Ask again what this account may open: who is removed from a team, or suspended, reads nothing more. Ends the
@@ -202,7 +202,8 @@ class Session:
         if box is None or "r" not in box.rights:
             self._end("You may no longer open the selected folder")
         else:
-            self.selected.folder = replace(self.selected.folder, box=box)
+            folder = self.selected.folder
+            self.selected.folder = replace(folder, box=seen_from(box, folder.special_use))
 
     def open_folder(self) -> Selected:
         """The selected folder. Raises Declined."""

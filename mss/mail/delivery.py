@@ -20,6 +20,7 @@ from mss.mail.holding import Held, Holder, PreparedHold
 from mss.mail.labels import keyword_bits
 from mss.mail.parcels import Letter, Parcel, Placing, Put
 from mss.mail.recipients import NOBODY
+from mss.mail.unanswered import waiting
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
@@ -135,7 +136,8 @@ class Delivery:
     async def _for_professional(self, letter: Letter, recipient: MailAddress, box: MailboxRow) -> Parcel:
         number = new_id(self._clock, self._chance)
         hold = self._hold(letter, box.owner, recipient, number)
-        placing = Placing(keywords=keyword_bits(letter.sender, letter.summary))
+        waits = waiting(self._public.lookup, box.kind, letter.sender, letter.summary)
+        placing = Placing(keywords=keyword_bits(letter.sender, letter.summary), waits=waits)
         return await self._parcel(letter, box.owner, box.public_key, INCOMING, placing, number, None, hold)
 
     def _hold(self, letter: Letter, owner: int, recipient: MailAddress, number: int) -> PreparedHold | None:

@@ -16,6 +16,7 @@ from mss.mail.parcels import Letter, Parcel
 from mss.mail.queue import OutgoingEnvelope, PreparedMail, QueuePutter
 from mss.mail.recipients import House, Recipients
 from mss.mail.sentcopies import SentCopy
+from mss.mail.unanswered import Answer
 from mss.mail.vigil import Vigil
 from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of, matricule_of
@@ -68,9 +69,11 @@ class Dispatch:
         *,
         also: Also = nothing_more,
         own_copy: Parcel | SentCopy | None = None,
+        answer: Answer | None = None,
     ) -> None:
-        """Send a letter on behalf of `origin`. `also` and `own_copy` (a Sent copy) are in origin's transaction
-        together with its queue rows. Raises StorageUnavailable; a repeat is safe."""
+        """Send a letter on behalf of `origin`. `also`, `own_copy` (a Sent copy) and `answer` (to patients who wait in
+        origin's mailbox) are in origin's transaction together with its queue rows. Raises StorageUnavailable; a repeat
+        is safe."""
         ours: list[MailAddress] = []
         remote: dict[tuple[str, str], list[MailAddress]] = {}
         for recipient in dict.fromkeys(recipients):
@@ -83,7 +86,19 @@ class Dispatch:
         # Mailboxes first: should the rest fail, the sender repeats and what stands already stays single.
         await self._delivery.commit(parcels)
         await self._delivery.owe_receipts(letter, parcels, within_s)
-        await self._store.write(lane_of(origin), lambda c: self._originate(c, origin, letter, queued, own_copy, also))
+        now_ms = to_ms(self._clock.now())
+        own_answer = answer if answer is not None and answer.owner == origin else None
+
+        def originate(connection: Connection) -> None:
+            self._originate(connection, origin, letter, queued, own_copy, also)
+            if own_answer is not None:
+                own_answer.put(connection, now_ms)
+
+        await self._store.write(lane_of(origin), originate)
+        if answer is not None and own_answer is None:  # by a delegate: another's mailbox, and so another lane
+            await self._store.write(lane_of(answer.owner), lambda c: answer.put(c, now_ms))
+        if answer is not None:
+            self._bus.publish(changes.FOLDER, answer.owner)
         if self._vigil is not None:
             self._vigil.look(letter, parcels)
         if own_copy is not None:

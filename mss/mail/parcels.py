@@ -12,10 +12,11 @@ from mss.model.clock import Clock
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import SpecialUse
 from mss.model.message import NOTHING_WISHED, DsnWish
-from mss.store import audit, folders, messages, owners, received, tasks
+from mss.store import audit, folders, messages, owners, received, tasks, unanswered
 from mss.store.messages import Direction
 from mss.store.sealing import IntakeKey, keep_keys
 from mss.store.sql import Connection
+from mss.store.unanswered import Waiting
 from mss.store.writer import Together
 
 
@@ -58,6 +59,8 @@ class Placing:
     """Bits of the keywords that the folder was born with."""
     counts: bool = True
     """Towards the mailbox's quota. A patient has none, and a row that only hers has would tell that she exists."""
+    waits: Waiting | None = None
+    """For an answer, as a patient's message does."""
 
 
 @dataclass(slots=True)
@@ -154,3 +157,7 @@ def _put_fresh(connection: Connection, puts: Sequence[Put]) -> None:
         tasks.add_tasks(connection, duties)
     if entries:  # every mailbox is born with its folders
         folders.append_by_use(connection, entries, max(put.new.received_ms for put in puts))
+    for put in puts:
+        if put.placing.waits is not None:
+            unanswered.begin(connection, put.owner, put.new.message, put.placing.waits, put.new.received_ms)
+            unanswered.settle(connection, put.owner, [put.new.message], put.new.received_ms)

@@ -23,7 +23,7 @@ from mss.model.errors import NotFound, NotYet
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import MailboxKind, SpecialUse
 from mss.model.verdict import Reason
-from mss.store import audit, changes, folders, messages, owners, records, schema, tasks
+from mss.store import audit, changes, folders, messages, owners, records, schema, tasks, unanswered
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.ids import new_id
@@ -143,6 +143,7 @@ def go_on(connection: Connection, row: HeldRow, clock: Clock, chance: Chance) ->
     assert inbox is not None, "every mailbox is born with its folders"
     entry = folders.NewEntry(number, 0, 0, stored.received_ms, stored.size_bytes)
     folders.append_entries(connection, owner, inbox.folder, [entry], now_ms)
+    unanswered.settle(connection, owner, [number], now_ms)
     tasks.set_row_state(connection, schema.task, owner, row.id, RowState.WAITING, "released")  # the receipt, if any
     payload = json.dumps({"message": number}).encode()  # as if it had just come
     if box.kind is MailboxKind.APPLICATION:

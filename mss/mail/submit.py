@@ -13,7 +13,7 @@ from mss.crypto.keys import Lookup
 from mss.formats import mime
 from mss.formats.parts import Structure
 from mss.formats.summary import summarise
-from mss.mail import letters, policy, sentmark
+from mss.mail import letters, policy, sentmark, unanswered
 from mss.mail.contents import Contents, Octets, aside
 from mss.mail.dispatch import Also, Dispatch, nothing_more
 from mss.mail.letters import PARIS
@@ -119,12 +119,14 @@ class Submission:
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         also = self._trace_of_delegation(peer, letter, pens.lent.get(shown.key))
+        mailbox = pens.own.get(shown.key) or pens.lent.get(shown.key) or peer.account
+        answer = unanswered.answer(self._lookup, mailbox, structure, envelope.recipients)
         to = envelope.recipients if self._test_mailbox is None else self._test_mailbox.others(envelope.recipients)
         if self._test_mailbox is not None and len(to) < len(envelope.recipients):
             await self._test_mailbox.take(peer, letter, structure)
         if to or copy is not None:
             origin = peer.account if copy is None else copy.owner  # one lane for queue and copy
-            await self._dispatch.send(origin, letter, to, also=also, own_copy=copy)
+            await self._dispatch.send(origin, letter, to, also=also, own_copy=copy, answer=answer)
         return Receipt(Accept(), int(number, 16))
 
     def _trace(self, peer: Peer, envelope: Envelope, number: str) -> bytes:

@@ -33,6 +33,8 @@ class SpecialUse(StrEnum):
     TRASH = "Trash"
     JUNK = "Junk"
     ARCHIVE = "Archive"
+    UNANSWERED = "Unanswered"
+    """Ours, told to no client: messages of patients that wait for an answer (mss/store/unanswered.py)."""
 
 
 DEFAULT_FOLDERS: tuple[tuple[str, SpecialUse], ...] = (
@@ -42,8 +44,12 @@ DEFAULT_FOLDERS: tuple[tuple[str, SpecialUse], ...] = (
     ("Corbeille", SpecialUse.TRASH),
     ("Indésirables", SpecialUse.JUNK),
     ("Archives", SpecialUse.ARCHIVE),
+    ("Sans réponse", SpecialUse.UNANSWERED),
 )
-"""Folders that a professional mailbox is born with, named in French for people."""
+"""Folders that a professional mailbox is born with, named in French for people; the last only where people read
+(mss/mail/unanswered.py)."""
+ONLY_HERE = frozenset({SpecialUse.INBOX, SpecialUse.UNANSWERED})
+"""Uses that are not words of RFC 6154."""
 
 
 BORN_KEYWORDS = ("$MSSPatient", "$MSSResult", "$MSSReceipt")

@@ -194,6 +194,16 @@ vanished = _owned(
 )
 """Ranges of uids that left a folder (QRESYNC, RFC 7162), kept for a while (mss/store/folders.py: VANISHED_KEPT_MS)."""
 
+unanswered = _owned(
+    "unanswered",
+    _col("patient_hmac", Bytes),
+    _col("links", Bytes),
+    _col("since_ms", BigInteger),
+    Index("ix_unanswered_patient", "lane", "owner", "patient_hmac"),
+    keys=("message",),
+)
+"""A patient's message that nobody has answered. Links: keyed hashes of its Message-ID and of those that it answers."""
+
 message = _owned(
     "message",
     _col("size_bytes", BigInteger),

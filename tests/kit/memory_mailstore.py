@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mss.formats.headers import decode_words
 from mss.formats.mime import decode_text, scan
 from mss.formats.summary import summarise
-from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, Row
+from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, Row, seen_from
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.snapshot import Changes, Snapshot
 from mss.imap.takings import Signs, TeamChange, needed
@@ -345,7 +345,7 @@ class MemoryMailStore:
 def _told(box: Box, folder: _Folder) -> Folder:
     entries = folder.entries.values()
     return Folder(
-        box=box,
+        box=seen_from(box, folder.special_use),
         id=folder.id,
         name=folder.name,
         uidvalidity=folder.uidvalidity,
