@@ -56,7 +56,7 @@ def serve(
 def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where the demo keeps its things.")] = Path(".demo"),
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
-    port_base: Annotated[int, typer.Option(min=1024, max=50_000, help="Added to each well-known port.")] = 10_000,
+    port_base: Annotated[int, typer.Option(min=0, max=50_000, help="Added to each well-known port.")] = 10_000,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run two operators with invented people on this machine, until Ctrl-C."""
