@@ -310,6 +310,8 @@ def delete_message(connection: Connection, owner: int, message: int) -> None:
     known = one_message(connection, owner, message)
     if known is not None:
         delete_blob(connection, owner, known.blob)
+        u = schema.unanswered
+        connection.execute(delete(u).where(owned_by(u), u.c.message == message), own_parameters(owner))
         connection.execute(delete(M).where(owned_by(M), M.c.message == message), own_parameters(owner))
 
 
