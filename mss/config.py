@@ -18,9 +18,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from mss.bridgesections import Bridge
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Bridge, Fhir, Imap, Ldap, Listen, Relay, Submission, Web
+from mss.sections import Alarms, Antivirus, Fhir, Imap, Ldap, Listen, Relay, Submission, Web
 from mss.sinksections import Sink
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -142,6 +143,11 @@ class Config(BaseModel):
         for address in filter(None, (*bridge.application_boxes, *bridge.application_boxes.values())):
             _ours(MailAddress.parse(address).domain, info)
         fed = {MailAddress.parse(address).key for address in bridge.application_boxes}
+        if bridge.checker:
+            checker = MailAddress.parse(bridge.checker)
+            _ours(checker.domain, info)
+            if checker.key in fed:
+                raise ValueError("checker files nothing, so it is none of application_boxes")
         _named(bridge.sources, "source")
         for name, source in bridge.sources.items():
             if MailAddress.parse(source.into).key not in fed:

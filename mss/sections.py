@@ -6,17 +6,16 @@ The text below a setting is its explanation in docs/configuration.md.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from mss.formats.dn import DistinguishedName
 from mss.model.ids import parse_domain
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
-_KEYWORD = r"^[$A-Za-z][A-Za-z0-9_-]{0,63}\Z"
 
 
 class Section(BaseModel):
@@ -194,56 +193,6 @@ class Ldap(Section):
     @classmethod
     def _name(cls, base: str) -> str:
         return str(DistinguishedName.parse(base)).lower()
-
-
-class Source(Section):
-    """An application mailbox at another operator, over IMAP and TLS; what it brings is judged as mail to `into`."""
-
-    host: str
-    port: Port = 993
-    starttls: bool = False
-    """TLS after STARTTLS (port 143) rather than from the first octet."""
-    user: str
-    """Who signs in: mostly the address."""
-    password_file: Path | None = None
-    """A file outside state_dir with the password in its first line, read for each connection. Without it our
-    certificate signs in (EXTERNAL)."""
-    tls: Tls | None = None
-    """Our certificate, where that server asks for one."""
-    authorities: Path
-    """Roots for the certificate of that server, whose name is checked."""
-    folder: str = "INBOX"
-    into: str
-    """The application mailbox of ours, one of `application_boxes`, in which its mail is kept and judged."""
-    filed_keyword: str = Field("$MSSFiled", pattern=_KEYWORD)
-    """Set over there, with \\Seen, on what was filed."""
-    held_keyword: str = Field("$MSSHeld", pattern=_KEYWORD)
-    """The same on what waits for a human, and on what could not be taken (which stays unread)."""
-    refused_keyword: str = Field("$MSSRefused", pattern=_KEYWORD)
-    """The same on what a human refused."""
-    filed_folder: str = ""
-    """Where to move what was filed, or brings nothing; empty: it stays."""
-    held_folder: str = ""
-    """Where to move what waits or was refused; empty: it stays."""
-
-    @model_validator(mode="after")
-    def _signs_in(self) -> Source:
-        if self.password_file is None and self.tls is None:
-            raise ValueError("a source needs a password_file, or tls with a certificate that signs in")
-        return self
-
-
-class Bridge(Section):
-    """From mail to record."""
-
-    loose: Literal["offer", "file", "hold"] = "offer"
-    """A PDF, picture or RTF file without archive: its addressee may keep it, it is filed for her at once, or held."""
-    four_eyes: bool = False
-    """A second, different person of the staff confirms filing by hand, re-filing, putting back and merging records."""
-    application_boxes: dict[str, str] = {}
-    """Application mailbox that feeds records = who of its structure gets a copy when nothing is filed (or "")."""
-    sources: dict[str, Source] = {}
-    """Application mailboxes at other operators, by a name of at most 32 letters, digits, hyphens."""
 
 
 class Web(Section):

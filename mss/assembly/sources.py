@@ -7,11 +7,11 @@ from ssl import SSLContext
 
 from mss.bridge.farbox import FarPlace
 from mss.bridge.fetching import Fetcher, Marks, Rooms
+from mss.bridgesections import Source
 from mss.config import Config
 from mss.crypto.tls import sink_client_context
 from mss.foundation import Foundation
 from mss.model.ids import MailAddress
-from mss.sections import Source
 
 
 def fetchers(ground: Foundation, config: Config) -> list[Fetcher]:

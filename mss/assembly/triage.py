@@ -9,6 +9,7 @@ from mss.assembly import sinks
 from mss.assembly.sinks import outbox
 from mss.bridge.applications import Applications
 from mss.bridge.cases import Cases
+from mss.bridge.checking import Checker
 from mss.bridge.corrections import Corrections
 from mss.bridge.filing import Filing
 from mss.bridge.mergedesk import MergeDesk
@@ -20,9 +21,14 @@ from mss.bridge.returning import Returning
 from mss.bridge.scope import Scopes
 from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
+from mss.bridge.unsealing import Unsealer
+from mss.bridgesections import Bridge as Section
 from mss.crypto.keys import PrivateKeys
+from mss.crypto.pgp import OpenPgp
+from mss.crypto.smime import Smime
 from mss.foundation import Foundation
 from mss.mail.conversations import Conversations
+from mss.model.clock import Chance
 from mss.model.ids import MailAddress
 from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
@@ -50,7 +56,13 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
     store, public, clock, chance = ground.store, ground.public, ground.clock, ground.chance
     settings = ground.config.bridge
     records = Records(store, opener, ground.bodies, public.lookup, clock, chance)
-    reader = Reader(sandbox, chance, holds_loose=settings.loose == "hold", files_loose=settings.loose == "file")
+    reader = Reader(
+        sandbox,
+        chance,
+        holds_loose=settings.loose == "hold",
+        files_loose=settings.loose == "file",
+        unsealer=unsealer_of(settings),
+    )
     fed_by = [MailAddress.parse(box).key for box in settings.application_boxes]
     cases = Cases(store, opener, reader, records, ground.house, clock, fed_by)
     conversations = Conversations(public.lookup, clock, chance)
@@ -82,6 +94,23 @@ def corrections_of(ground: Foundation, keys: PrivateKeys, opener: Opener, made: 
         ground.chance,
         four_eyes=ground.config.bridge.four_eyes,
     )
+
+
+def unsealer_of(settings: Section) -> Unsealer:
+    """The keys that open mail and check signatures, as the settings name them."""
+    pgp, smime = settings.openpgp, settings.smime
+    own = smime.tls if smime is not None else None
+    certificate, key = (own.certificate, own.key) if own is not None else (None, None)
+    return Unsealer(
+        None if pgp is None else OpenPgp(pgp.secret_key, pgp.senders),
+        None if smime is None else Smime(certificate, key, smime.authorities),
+    )
+
+
+def checker_of(settings: Section, sandbox: Sandbox, chance: Chance, *, accepts_test_identities: bool) -> Checker:
+    """Who tells what would become of an archive; needs no store."""
+    reader = Reader(sandbox, chance, unsealer=unsealer_of(settings))
+    return Checker(sandbox, reader, accepts_test_identities=accepts_test_identities)
 
 
 def triage_of(ground: Foundation, keys: PrivateKeys, opener: Opener, sandbox: Sandbox) -> Triage:

@@ -20,11 +20,14 @@ from mss.store.housekeeping import Housekeeping
 from mss.store.workers import free_leases_of_the_dead, worker_name
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.watch import Staff
     from mss.record.service import Records
     from mss.smtp.identities import Identities
+    from mss.store.tasks import Task
     from mss.vault.opener import Opener
 
 SWEEP_S = 24 * 3600.0
@@ -109,6 +112,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
         for one in (bridge.filing, bridge.applications, bridge.refiling, *mail_rooms)
         for name, act in one.handlers.items()
     }
+    if process.config.bridge.checker:
+        handlers |= _checks(process, bridge.applications.feed, opener, sandbox, keys, mail)
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
     _sources(process)
@@ -130,6 +135,28 @@ def _sinks(process: Process, records: Records, opener: Opener) -> None:
         client = sinks.client(config, name)
         worker = SinkWorker(client, ground.store, dossiers, settling, ground.clock, worker_name())
         process.keep(worker.run(ground.bus))
+
+
+def _checks(
+    process: Process,
+    feed: Callable[[Task], Awaitable[None]],
+    opener: Opener,
+    sandbox: Sandbox,
+    keys: PrivateKeys,
+    mail: HouseMail,
+) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
+    """The address for software makers: reports instead of documents."""
+    from mss.assembly.triage import checker_of
+    from mss.bridge.checkdesk import CheckDesk
+    from mss.notices.checked import CheckAnswers
+
+    ground = process.ground
+    address = MailAddress.parse(process.config.bridge.checker)
+    accepts = ground.house.accepts_test_identities
+    checker = checker_of(process.config.bridge, sandbox, ground.chance, accepts_test_identities=accepts)
+    public, clock = ground.public, ground.clock
+    desk = CheckDesk(address, checker, feed, ground.store, opener, public, ground.bus, clock, ground.chance)
+    return {**desk.handlers, **CheckAnswers(address, keys, public.lookup, mail, clock).handlers}
 
 
 def _sources(process: Process) -> None:

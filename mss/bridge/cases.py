@@ -198,8 +198,9 @@ class Cases:
 
     def facts(self, connection: Connection, case: Case, *, checked_by_human: bool = False) -> MessageFacts:
         """Everything for the judge, the record as this transaction sees it."""
-        if case.reading.problem is not None:
-            return MessageFacts(problem=case.reading.problem)
+        problem = case.reading.problem
+        if problem is not None and not (checked_by_human and problem.may_be_overruled):
+            return MessageFacts(problem=problem)
         announces = None if case.announces is None else self._announceable(connection, case.announces)
         standing = [self._records.known(connection, case.keys.owner, d.entry.unique_id) for d in case.reading.documents]
         flags = frozenset(

@@ -37,6 +37,9 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.KEPT_BACK_UNTIL_ANNOUNCED: "Filed hidden; the message waits until the sender announces it to the patient.",
     Reason.FLAG_UNKNOWN: "A visibility flag that we do not know, or two that contradict each other.",
     Reason.UNREADABLE: "The reader died on it twice. Look at it with care.",
+    Reason.UNDECRYPTABLE: "It is encrypted and stays shut: not for our key, broken, or too much inside.",
+    Reason.SIGNATURE_BROKEN: "What was signed is not what came: changed on its way, or forged.",
+    Reason.SIGNATURE_DOUBTFUL: "It is signed by a key whose time is over, that was taken back, or that is another's.",
     Reason.LOOSE_DOCUMENT: "A file without archive, or an archive in a forwarded message: nobody says whose it is.",
 }
 
@@ -60,4 +63,5 @@ def _claimed(document: ReadDocument) -> ClaimedDocument:
         first_given_name=traits.first_given_name,
         birth_date=traits.birth_date.isoformat() if traits.birth_date else "",
         sex=traits.sex.value if traits.sex else "",
+        signature=document.entry.signature,
     )

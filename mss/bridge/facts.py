@@ -94,6 +94,11 @@ class Problem:
     reason: Reason
     detail: str = ""
 
+    @property
+    def may_be_overruled(self) -> bool:
+        """All was read all the same, and somebody who asked the sender may say yes."""
+        return self.reason is Reason.SIGNATURE_DOUBTFUL
+
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:

@@ -33,6 +33,7 @@ A_HUMAN_MAY_SAY_YES = frozenset(
         Reason.NAME_UNLIKE,
         Reason.NOT_THE_MAILBOX,
         Reason.LOOSE_DOCUMENT,
+        Reason.SIGNATURE_DOUBTFUL,
     }
 )
 """What somebody who looked may decide otherwise. Never an INS that was never hers: that would be somebody else's."""

@@ -28,8 +28,9 @@ from mss.bridge.attachments import (
 from mss.bridge.claims import Claimed, InsClaim
 from mss.bridge.facts import Problem
 from mss.bridge.imaging import Imaging
+from mss.bridge.unsealing import Unsealer
 from mss.bridge.versions import ACTION_REPLACE
-from mss.formats import dicom, dicomstudy
+from mss.formats import dicom, dicomstudy, headers
 from mss.formats.cda import CdaHeader
 from mss.formats.dicom import DicomHeader
 from mss.formats.dicomstudy import Image, Study
@@ -38,6 +39,7 @@ from mss.formats.xdm import Submission, XdmDocument
 from mss.model.clock import Chance
 from mss.model.document import Author, DocumentEntry
 from mss.model.errors import Malformed, MssError, SandboxFailed
+from mss.model.signature import Signature
 from mss.model.verdict import Reason
 from mss.sandbox import client
 from mss.sandbox.pool import Sandbox
@@ -73,6 +75,10 @@ class ReadDocument:
     """uniqueIds, or entry ids, of what it replaces."""
     imaging: Imaging | None = None
     """What DICOM images say of themselves."""
+
+    def bearing(self, signature: Signature) -> ReadDocument:
+        """The same, with what was found of the signature around it."""
+        return replace(self, entry=replace(self.entry, signature=signature.value)) if signature else self
 
     @property
     def own_ins(self) -> tuple[InsClaim, ...] | None:
@@ -127,8 +133,15 @@ class Reader:
     """Reads messages with the help of the sandbox."""
 
     def __init__(
-        self, sandbox: Sandbox, chance: Chance, *, holds_loose: bool = False, files_loose: bool = False
+        self,
+        sandbox: Sandbox,
+        chance: Chance,
+        *,
+        holds_loose: bool = False,
+        files_loose: bool = False,
+        unsealer: Unsealer | None = None,
     ) -> None:
+        self._unsealer = unsealer or Unsealer(None, None)
         self._sandbox = sandbox
         self._chance = chance
         self._holds_loose = holds_loose
@@ -146,8 +159,15 @@ class Reader:
         """Find and open. `by_application`: for an application mailbox, where loose files always wait;
         `opens_forwarded`: what lies in forwarded messages too. Raises SandboxIll, SandboxBusy: the duty is then done
         later."""
+        unsealed = await self._unsealer.unseal(raw, structure, _author(structure))
+        raw, structure = unsealed.raw, unsealed.structure
         names = tuple(dict.fromkeys(part.filename for part in structure.root.walk() if part.filename))
         reading = await self._read(owner, raw, structure, opens_forwarded=opens_forwarded)
+        reading = replace(
+            reading,
+            documents=tuple(document.bearing(unsealed.signature) for document in reading.documents),
+            problem=unsealed.problem or reading.problem,
+        )
         holds_loose = self._holds_loose or by_application
         is_loose = holds_loose and not reading.documents and await asyncio.to_thread(has_loose, raw, structure)
         files: tuple[LoosePart, ...] = ()
@@ -298,6 +318,12 @@ class Reader:
 
 class _Asked(MssError):
     """The archive asks for something that only a human decides."""
+
+
+def _author(structure: Structure) -> str:
+    """The address in From; empty when there is none, or more than one."""
+    shown = headers.parse_addresses(structure.header("From") or "")
+    return shown[0].address if len(shown) == 1 else ""
 
 
 def completed(entry: DocumentEntry, header: CdaHeader) -> DocumentEntry:

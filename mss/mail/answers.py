@@ -19,6 +19,8 @@ from mss.store.tasks import NewTask
 
 TASK_ANSWER = "answer"
 """Answer the sender of a message: payload sealed to the house's `tasks` pair."""
+TASK_CHECKED = "checked"
+"""Send a software maker the report that was asked for: payload sealed to the house's `tasks` pair."""
 
 
 class Fate(StrEnum):

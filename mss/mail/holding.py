@@ -69,6 +69,8 @@ class ClaimedDocument:
     first_given_name: str
     birth_date: str
     sex: str
+    signature: str = ""
+    """What was found of the signature under the message; empty: it was not signed, or is not checked here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,3 +94,6 @@ class DocumentEntry:
     uri: str = ""
     repository_unique_id: str = ""
     home_community_id: str = ""
+    signature: str = ""
+    """What was found of the signature under the message that brought it (model/signature.py); empty: none, or not
+    checked."""

@@ -92,6 +92,9 @@ class Reason(StrEnum):
     FLAG_UNKNOWN = "flag-unknown"
     UNREADABLE = "unreadable"  # the sandbox failed on it
     LOOSE_DOCUMENT = "loose-document"
+    UNDECRYPTABLE = "undecryptable"  # 906
+    SIGNATURE_BROKEN = "signature-broken"  # 906
+    SIGNATURE_DOUBTFUL = "signature-doubtful"  # 906: expired, revoked, another's
     REFUSED_BY_STAFF = "refused-by-staff"
     # held on its way: by the antivirus, or in the queue
     VIRUS_FOUND = "virus-found"

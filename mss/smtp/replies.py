@@ -124,6 +124,9 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.KEPT_BACK_UNTIL_ANNOUNCED,
         Reason.FLAG_UNKNOWN,
         Reason.UNREADABLE,
+        Reason.UNDECRYPTABLE,
+        Reason.SIGNATURE_BROKEN,
+        Reason.SIGNATURE_DOUBTFUL,
         Reason.LOOSE_DOCUMENT,
         Reason.REFUSED_BY_STAFF,
         # after the 250 too: held, and told in a notice

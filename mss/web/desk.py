@@ -27,6 +27,7 @@ from mss.web.record import CDA_TYPES, PDF_POLICY
 from mss.web.rooms import Desk
 from mss.web.routing import NUMBER, Access, get
 from mss.web.session import Visit
+from mss.web.signatures import SIGNATURES
 from mss.web.words import N_
 
 PAGE_LINES = 50
@@ -62,6 +63,9 @@ SENTENCES: dict[Reason, str] = {
         "Classé caché ; le message attend que l’émetteur l’annonce au patient, ou que vous sachiez que c’est fait."
     ),
     Reason.FLAG_UNKNOWN: N_("Un marqueur de visibilité inconnu, ou deux qui se contredisent."),
+    Reason.UNDECRYPTABLE: N_("Le message est chiffré et n’a pas pu être ouvert."),
+    Reason.SIGNATURE_BROKEN: N_("La signature ne correspond pas au contenu : modifié en chemin, ou falsifié."),
+    Reason.SIGNATURE_DOUBTFUL: N_("La signature est périmée, révoquée, ou n’est pas celle de l’expéditeur."),
     Reason.UNREADABLE: N_("La lecture a échoué deux fois. À regarder avec prudence."),
     Reason.LOOSE_DOCUMENT: N_("Un fichier sans archive : personne ne dit à qui il est."),
     Reason.VIRUS_FOUND: N_("L’antivirus a trouvé quelque chose. Personne ne voit le message."),
@@ -209,6 +213,8 @@ def _documents(opened: OpenedItem) -> list[DocumentLine]:
             (N_("Sexe"), claimed.sex, known.traits.sex.value if known else ""),
         )
         traits = tuple(Trait(*pair) for pair in pairs)
+        if claimed.signature:
+            traits += (Trait(N_("Signature"), SIGNATURES.get(claimed.signature, claimed.signature), ""),)
         is_shown = place <= len(opened.documents)
         title = claimed.title or claimed.type or claimed.unique_id
         lines.append(DocumentLine(place, title, claimed.type, claimed.author, traits, is_shown))

@@ -17,6 +17,7 @@ from mss.sandbox import client
 from mss.web import files, guard, texts
 from mss.web.routing import NUMBER, get
 from mss.web.session import Visit
+from mss.web.signatures import SIGNATURES
 from mss.web.words import N_
 
 PAGE_LINES = 50
@@ -75,7 +76,9 @@ async def document(visit: Visit) -> web.StreamResponse:
     number = visit.number("document")
     view = await visit.rooms.records.one(await visit.keys(), number, await visit.viewer())
     content = await _opened(visit, view)
-    response = await visit.page("document.html", document=view, content=content)
+    response = await visit.page(
+        "document.html", document=view, content=content, signature=SIGNATURES.get(view.entry.signature)
+    )
     if content.pdf:
         response.headers["Content-Security-Policy"] = guard.page_policy(PDF_POLICY)
     return response

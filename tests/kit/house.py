@@ -33,6 +33,7 @@ from mss.bridge.routing import Route
 from mss.bridge.scope import Scopes
 from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
+from mss.bridge.unsealing import Unsealer
 from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail import healthmail, letters
@@ -183,10 +184,17 @@ class House:
             self.store, below.opener, self.taker, screening, holder, held, self.bus, clock, chance
         )
 
-    def read_with(self, sandbox: Sandbox, *, holds_loose: bool = False, files_loose: bool = False) -> None:
+    def read_with(
+        self,
+        sandbox: Sandbox,
+        *,
+        holds_loose: bool = False,
+        files_loose: bool = False,
+        unsealer: Unsealer | None = None,
+    ) -> None:
         """Build the bridge over a sandbox; again over another one."""
         below, store, clock, public = self.cellar, self.store, self.clock, self.cellar.public
-        reader = Reader(sandbox, below.chance, holds_loose=holds_loose, files_loose=files_loose)
+        reader = Reader(sandbox, below.chance, holds_loose=holds_loose, files_loose=files_loose, unsealer=unsealer)
         cases = Cases(store, below.opener, reader, self.records, self.mail_house, clock, [APPLICATION.key])
         self.filing = Filing(
             store,

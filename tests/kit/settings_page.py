@@ -47,7 +47,9 @@ class Section:
 
 def render() -> str:
     """The whole page."""
-    trees = [ast.parse(text_of(f"mss/{name}.py") or "") for name in ("config", "sections", "sinksections")]
+    trees = [
+        ast.parse(text_of(f"mss/{name}.py") or "") for name in ("config", "sections", "bridgesections", "sinksections")
+    ]
     classes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
     sections = {node.name: _section(node) for node in classes}
     shown = [sections[TOP], *(s for s in sections.values() if s.name != TOP and s.rows)]

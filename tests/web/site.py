@@ -181,6 +181,7 @@ class Site:
         type_: Coded | None = None,
         author: Author | None = None,
         created: datetime | None = None,
+        signature: str = "",
     ) -> int:
         """A document is filed in her record, as the bridge does; answers its number."""
         keys = await self.house.keys(person.owner)
@@ -194,6 +195,7 @@ class Site:
             class_=Coded("10", "1.2.250.1.213.1.1.4.1", "Comptes rendus"),
             authors=(author or Author(person_name="Dr Anne PETIT", institution_name="Laboratoire Bélanger"),),
             creation_time=created or self.clock.now(),
+            signature=signature,
         )
         prepared = await self.records.prepare(keys, entry, content, message, visibility)
         actor = Actor("Laboratoire Bélanger", "sender")

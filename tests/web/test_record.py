@@ -170,3 +170,13 @@ async def test_the_pdf_in_an_image_file_is_shown(site: Site) -> None:
     assert f'href="/record/{study}/file/1"' in (await browser.get(f"/record/{study}")).text
     download = await browser.get(f"/record/{image}/file?download=1")
     assert 'filename="Scanner.dcm"' in download.headers["Content-Disposition"]
+
+
+async def test_a_page_says_what_its_signature_is_worth(site: Site) -> None:
+    """One sentence, and none where nothing was signed."""
+    claire = await site.house.enrol()
+    signed = await site.file(claire, PDF, title="Signé", mime_type="application/pdf", signature="valid")
+    plain = await site.file(claire, PDF, title="Nu", mime_type="application/pdf")
+    browser = await site.signed_in(claire)
+    assert "Signature vérifiée" in (await browser.get(f"/record/{signed}")).shown
+    assert "Signature" not in (await browser.get(f"/record/{plain}")).shown
