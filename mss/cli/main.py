@@ -91,7 +91,7 @@ def code(secret: Annotated[str, typer.Argument(help="Secret of a one-time-code a
 
 @app.command()
 def send(
-    to: Annotated[str, typer.Option(help="Address of the patient or mailbox.")],
+    to: Annotated[str, typer.Option(help="Address of the patient or mailbox.")] = "",
     cda: Annotated[list[Path] | None, typer.Option(help="A CDA document; may be repeated.")] = None,
     pdf: Annotated[list[Path] | None, typer.Option(help="A readable copy; may be repeated.")] = None,
     sender: Annotated[str, typer.Option("--from", help="Our application mailbox.")] = "",
@@ -101,13 +101,19 @@ def send(
     port: Annotated[int, typer.Option(help="Its implicit-TLS port.")] = 465,
     ca: Annotated[Path | None, typer.Option(help="Authorities that the server's certificate must come from.")] = None,
     reply_to: Annotated[str, typer.Option(help="Team mailbox that reads answers.")] = "",
+    watch: Annotated[
+        Path | None, typer.Option(help="Send what appears in this folder, until Ctrl-C; ends in done/ or refused/.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="With --watch, without --to: the patients' domain.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer and print what became of it.")] = False,
     config: Annotated[Path | None, typer.Option(help="Settings of the operator, instead of --host and --ca.")] = None,
 ) -> None:
     """Send documents as a hospital's software does: IHE_XDM archive, subject and headers are made here."""
     from mss.cli.send import Wish, send_documents
 
-    wish = Wish(to, cda or [], pdf or [], sender, cert, key, host, port, ca, reply_to, wait)
+    if not to and watch is None:
+        fail("say to whom: --to ADDRESS")
+    wish = Wish(to, cda or [], pdf or [], sender, cert, key, host, port, ca, reply_to, wait, watch, domain)
     raise typer.Exit(finish(send_documents(wish, None if config is None else settings(config))))
 
 

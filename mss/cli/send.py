@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mss.cli.waiting import Answer, wait_for_answer
+from mss.cli.watch import HotFolder, Plan
 from mss.config import Config
 from mss.crypto.certs import load_certificates
 from mss.mail import healthmail
@@ -37,12 +38,18 @@ class Wish:
     authorities: Path | None
     reply_to: str
     wait: bool
+    watch: Path | None = None
+    """A folder from which documents are sent as they appear."""
+    domain: str = ""
+    """Of the patients to whom they go, when `to` is empty."""
 
 
 async def send_documents(wish: Wish, config: Config | None) -> int:
     """Compose, send, and wait when asked. Returns the exit code; raises BadValue, NotTaken."""
     server = _server(wish, config)
     sender = MailAddress.parse(wish.sender or _name_on(server.certificate))
+    if wish.watch is not None:
+        return await _watch(wish, wish.watch, config, server, sender)
     documents, copies = await asyncio.to_thread(_read_files, wish)
     sending = Sending(
         sender=sender,
@@ -60,6 +67,28 @@ async def send_documents(wish: Wish, config: Config | None) -> int:
     if not wish.wait:
         return 0
     return _report(await wait_for_answer(_imap(server, config), message_id, WAIT_S), documents)
+
+
+async def _watch(
+    wish: Wish, directory: Path, config: Config | None, server: SubmissionServer, sender: MailAddress
+) -> int:
+    """Until Ctrl-C."""
+    domain = wish.domain or (config.patient_domain if config else "")
+    if not await asyncio.to_thread(directory.is_dir):
+        raise BadValue(f"{directory}: no such directory")
+    if wish.cda or wish.pdf or wish.wait or not (wish.to or domain):
+        raise BadValue("with --watch say --to ADDRESS or --domain of the patients, and no files and no --wait")
+    reply_to = MailAddress.parse(wish.reply_to) if wish.reply_to else None
+    reference = config.software_reference if config else ""
+    like = Sending(sender, str(sender), sender, (), (), SystemClock().now(), reply_to, reference=reference)
+
+    async def hand_over(to: MailAddress, mail: bytes) -> str:
+        return await submit(server, sender, [to], mail)
+
+    plan = Plan(like, MailAddress.parse(wish.to) if wish.to else None, domain)
+    hot = HotFolder(directory, plan, hand_over, SystemClock(), SystemChance())
+    await hot.run(lambda line: print(line, flush=True))
+    return 0
 
 
 def _server(wish: Wish, config: Config | None) -> SubmissionServer:

@@ -16,10 +16,17 @@ from mss.model.errors import MssError
 from mss.model.ids import MailAddress
 
 TIMEOUT_S = 60.0
+FINAL = 500
+"""Replies from here on are a no for good (RFC 5321 §4.2.1)."""
 
 
 class NotTaken(MssError):
     """The server refused or did not answer; the text says which and in whose words."""
+
+    def __init__(self, words: str, *, is_final: bool = False) -> None:
+        """`is_final`: it said no for good (a reply of 5xx)."""
+        super().__init__(words)
+        self.is_final = is_final
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ async def submit(server: SubmissionServer, sender: MailAddress, recipients: list
             await _sign_in(client, server)
             _, words = await client.sendmail(str(sender), [str(one) for one in recipients], raw)
     except aiosmtplib.SMTPException as problem:
-        raise NotTaken(_words_of(problem)) from problem
+        raise NotTaken(_words_of(problem), is_final=_is_final(problem)) from problem
     except (OSError, ssl.SSLError) as problem:
         raise NotTaken(f"{server.host}:{server.port} cannot be reached: {problem}") from problem
     return words
@@ -63,6 +70,15 @@ async def _sign_in(client: aiosmtplib.SMTP, server: SubmissionServer) -> None:
     answer = await client.execute_command(b"AUTH", b"EXTERNAL", base64.b64encode(b"") or b"=")
     if answer.code != aiosmtplib.SMTPStatus.auth_successful:
         raise NotTaken(f"the server refused the certificate: {answer.code} {answer.message}")
+
+
+def _is_final(problem: aiosmtplib.SMTPException) -> bool:
+    if isinstance(problem, aiosmtplib.SMTPRecipientsRefused):
+        return all(one.code >= FINAL for one in problem.recipients)
+    is_about_the_mail = isinstance(
+        problem, aiosmtplib.SMTPDataError | aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPRecipientRefused
+    )
+    return is_about_the_mail and isinstance(problem, aiosmtplib.SMTPResponseException) and problem.code >= FINAL
 
 
 def _words_of(problem: aiosmtplib.SMTPException) -> str:
