@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mss.bridgesections import Bridge
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, open_house, settings, show
 from mss.config import Config
 from mss.model.errors import BadValue, Malformed, MssError, NotFound
@@ -56,6 +57,9 @@ def check(
     test_identities: Annotated[
         bool, typer.Option("--test-identities/--real-identities", help="As a domain that takes test identities.")
     ] = True,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings of an operator: its keys, and whether it takes test identities.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """What would become of it: structure, metadata, header, hashes, INS, names, filed or held. Files nothing, asks no
@@ -66,7 +70,9 @@ def check(
         data = file.read_bytes()
     except OSError as problem:
         fail(f"{file}: {problem.strerror or problem}")
-    report = finish(_check(file.name, data, accepts=test_identities))
+    read = None if config is None else settings(config)
+    bridge, accepts = (None, test_identities) if read is None else (read.bridge, read.accepts_test_identities)
+    report = finish(_check(file.name, data, bridge, accepts=accepts))
     if as_json:
         print(json.dumps(asdict(report), ensure_ascii=False, indent=1))
     else:
@@ -74,10 +80,9 @@ def check(
     raise typer.Exit(0 if report.is_good else 1)
 
 
-async def _check(name: str, data: bytes, *, accepts: bool) -> Report:
+async def _check(name: str, data: bytes, bridge: Bridge | None, *, accepts: bool) -> Report:
     from mss.assembly.triage import checker_of
     from mss.bridge.attachments import is_archive, is_cda
-    from mss.bridgesections import Bridge
     from mss.formats import dicom
     from mss.model.clock import SystemChance
     from mss.sandbox.pool import Sandbox
@@ -87,7 +92,7 @@ async def _check(name: str, data: bytes, *, accepts: bool) -> Report:
     sandbox = Sandbox()
     sandbox.start()
     try:
-        checker = checker_of(Bridge(), sandbox, SystemChance(), accepts_test_identities=accepts)
+        checker = checker_of(bridge or Bridge(), sandbox, SystemChance(), accepts_test_identities=accepts)
         return await checker.check(raw)
     except Malformed as malformed:
         raise BadValue(f"{name} is neither a document nor a mail that a door would take ({malformed})") from None

@@ -33,6 +33,8 @@ OPERATORS = {
     "C": Subject("relais.tiers.mssante.example", "399900000000048", "OPERATEUR TIERS DE DEMONSTRATION"),
 }
 TEST_MAILBOX = "reponse.automatique-test"
+CHECKER = "verifier"
+"""Where makers of software send archives, in the patients' domain."""
 """Local part of each operator's test mailbox."""
 PEER_FAULTS = (Fault.EXPIRED, Fault.REVOKED, Fault.WRONG_USE, Fault.WEAK_KEY)
 
@@ -256,5 +258,6 @@ def _toml(papers: Papers, operator: str, ports: Ports, routes: dict[str, tuple[s
         if ports.of(80) in REFUSED_BY_BROWSERS:
             lines += [f"http_also = {listen(WEB_ALSO)}"]
         lines += ["[fhir]", 'client_authorities = "../keys/ca.pem"']
+        lines += ["[bridge]", f'checker = "{CHECKER}@{PATIENTS}"']
         lines += [f"[fhir.clients.{FHIR_CLIENT}]", f'token_file = "../keys/{papers.fhir_token.name}"']
     return "\n".join(lines) + "\n"

@@ -54,6 +54,8 @@ async def seed(config: Config, papers: Papers, operator: str) -> None:
         for box in MAILBOXES:
             if box.operator == operator:
                 await _mailbox(ground, service, papers, box)
+        if config.bridge.checker:
+            await _checker(ground, service, config.bridge.checker)
         if config.patient_domain:
             for patient in PATIENT_LIST:
                 await _patient(ground, service, papers, patient)
@@ -85,6 +87,13 @@ async def _mailbox(ground: Foundation, service: Accounts, papers: Papers, box: D
         account = await _owner_of(ground, member)
         assert account is not None, "people stand before their teams in the list"
         await service.add_member(owner, account, "member")
+
+
+async def _checker(ground: Foundation, service: Accounts, address: str) -> None:
+    """The mailbox for makers of software, into which nobody signs in."""
+    if await _owner_of(ground, address) is None:
+        profile = Profile("Vérification d'archives", address)
+        await service.create_mailbox(MailboxKind.APPLICATION, MailAddress.parse(address), profile)
 
 
 async def _staff(ground: Foundation, papers: Papers) -> None:
