@@ -105,7 +105,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     alarms = PatientAlarms(house, _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
     changed = ChangeNotices(house, store, opener, bridge.records, lookup, mail, clock)
-    corrected = CorrectionNotices(house, _staff(process), store, opener, lookup, mail, clock)
+    corrected = CorrectionNotices(house, _staff(process), store, opener, lookup, mail, clock, chance)
     mail_rooms = (notices, corrected, quarantine, watch, automatic, alarms, changed, tested)
     handlers = {
         name: act

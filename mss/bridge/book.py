@@ -91,6 +91,8 @@ class Book:
         if await self._store.read(lambda c: patients.patient(c, owner)) is None:
             raise NotFound("patient")
         keys = await self._opener.open(owner, actor, "look for what lies wrong")
+        look = audit.Act(self._clock.now(), actor, "record.looked-through", owner)
+        await self._store.write(lane_of(owner), lambda c: audit.write(c, [look]))
         rows = await self._store.read(lambda c: records.documents(c, owner))
         views = [self._records.view(keys, row) for row in rows]
         return [

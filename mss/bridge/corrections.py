@@ -46,10 +46,12 @@ ATTEMPTS_MAX = 3
 WHY_CHARS_MAX = 500
 TASK_SENT_ON = "correction-sent-on"
 """Tell to whom she had sent it: payload {"correction": number, "messages": [number]} (notices/corrected.py)."""
+REMINDED_MS = 24 * 3_600_000
+"""Of what is out of the wrong record and not in the right one yet."""
 EXPIRES_MS = 72 * 3_600_000
 """Of a proposal: a weekend and a day."""
 TASK_EXPIRES = "correction-expires"
-"""End a proposal that nobody confirmed, and tell staff: payload {"correction": number}."""
+"""End a proposal that nobody confirmed, or remind of what is out of every record: payload {"correction": number}."""
 OPEN_STATES = frozenset({AccountState.ACTIVE, AccountState.PROVISIONED})
 
 
@@ -119,6 +121,7 @@ class Corrections:
                 hashed = _traced(connection, owner, items)
                 self._insert(connection, replace(new, items=items.to_bytes(), message_id_hmac=hashed))
                 self._owe(connection, owner, new.id, TASK_CORRECT)
+                self._owe(connection, owner, new.id, TASK_EXPIRES, to_ms(self._clock.now()) + REMINDED_MS)
                 if scope.sent_on:
                     self._owe(connection, owner, new.id, TASK_SENT_ON, messages=list(scope.sent_on))
                 return True

@@ -201,10 +201,13 @@ class Refiling:
                 messages.set_state(connection, row.other, new, MessageState.UNFILED)
 
         def act(connection: Connection) -> None:
+            owners.lock(connection, row.owner)
             tasks.finish(connection, schema.task, row.owner, [task.id])
             told = replace(items, why_not=f"{hold.reason.value} {hold.detail}".strip()).to_bytes()
             if corrections.settle(connection, row, CorrectionState.FAILED, to_ms(self._clock.now()), items=told):
                 self._reopen(connection, row)
+                if row.about:
+                    self._returning.wait_again(connection, row.owner, items)
                 self._note(connection, row, "record.refile-failed", row.owner, row.id, hold.reason.value)
 
         await self._store.write(lane_of(row.other), hide)

@@ -101,6 +101,12 @@ class Returning:
 
         await self._store.write(lane_of(keys.owner), act)
 
+    def wait_again(self, connection: Connection, owner: int, items: Items) -> None:
+        """What was held, and could not go elsewhere, is judged anew where it came: it is held again, never lost."""
+        for item in items.messages:
+            self._takeout.return_message(connection, owner, item)
+        self._feed_again(connection, items)
+
     def _feed_again(self, connection: Connection, items: Items) -> None:
         """The mail of an application mailbox is judged anew."""
         for box, message in items.feeds:

@@ -124,12 +124,13 @@ class Takeout:
             self._tell_sinks(connection, owner, row, HandoverAct.FILE)
             self._note(connection, owner, row, "record.returned", actor, cause)
         for one in items.messages:
-            self._return_message(connection, owner, one)
-            if one.brought:
+            self.return_message(connection, owner, one)
+            if one.brought and one.state == MessageState.VISIBLE:  # what waits is judged anew, and answered then
                 answer = Answer(one.number, Fate.FILED, None, is_first=False, cause=cause)
                 self.owe(connection, owner, answer)
 
-    def _return_message(self, connection: Connection, owner: int, item: MessageItem) -> None:
+    def return_message(self, connection: Connection, owner: int, item: MessageItem) -> None:
+        """Where it was; what waited is judged anew."""
         now_ms = to_ms(self._clock.now())
         if item.state in (MessageState.HELD, MessageState.KEPT_BACK, MessageState.PENDING):
             messages.set_state(connection, owner, item.number, MessageState.PENDING)

@@ -18,22 +18,24 @@ from mss.formats import mime
 from mss.mail import letters
 from mss.mail.letters import PARIS, Opening
 from mss.mail.submit import HouseMail
-from mss.model.clock import Clock, from_ms, to_ms
+from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.notices.compose import SENDER_NAME, House
 from mss.notices.watch import Staff
 from mss.store import audit, corrections, messages, schema, tasks
 from mss.store.corrections import Correction, CorrectionState
 from mss.store.database import Store
+from mss.store.ids import new_id
 from mss.store.sql import Connection
-from mss.store.tasks import Task
+from mss.store.tasks import NewTask, Task
 from mss.vault.opener import Opener
 
 TASK_SENT_ON = "correction-sent-on"
 """Tell to whom the patient had sent what was taken out: payload {"messages": [number], "correction": number}."""
 TASK_EXPIRES = "correction-expires"
-"""End a proposal that nobody confirmed, and tell staff: payload {"correction": number}."""
+"""End a proposal that nobody confirmed, or remind of what is out of every record: payload {"correction": number}."""
 ACTOR = "notices"
+LAST_MS = 72 * 3_600_000
 
 log = structlog.get_logger("notices")
 
@@ -42,8 +44,17 @@ class CorrectionNotices:
     """Writes to professionals and staff. Lives in works."""
 
     def __init__(
-        self, house: House, staff: Staff, store: Store, opener: Opener, lookup: Lookup, mail: HouseMail, clock: Clock
+        self,
+        house: House,
+        staff: Staff,
+        store: Store,
+        opener: Opener,
+        lookup: Lookup,
+        mail: HouseMail,
+        clock: Clock,
+        chance: Chance,
     ) -> None:
+        self._chance = chance
         self._house = house
         self._staff = staff
         self._store = store
@@ -83,24 +94,34 @@ class CorrectionNotices:
         await self._store.write(lane_of(owner), end)
 
     async def expires(self, task: Task) -> None:
-        """It stays in the list as expired; whatever it was about goes on waiting."""
-        number = int(json.loads(task.payload)["correction"])
+        """A proposal stays in the list as expired, and what it was about goes on waiting. Of what is out of the wrong
+        record, and not in the right one, staff are told after 24 and 72 hours: a patient misses it."""
+        asked = json.loads(task.payload)
+        number = int(asked["correction"])
         row = await self._store.read(lambda c: corrections.correction(c, number))
-        if row is None or row.state != CorrectionState.PROPOSED:
+        if row is None or row.state not in (CorrectionState.PROPOSED, CorrectionState.OUT):
             return
-        to = self._staff.of(row.domain)
-        own_id = self._message_id(f"expired {row.owner}/{row.id}")
-        subject, words = _EXPIRED
+        to, again = self._staff.of(row.domain), int(asked.get("again", 0))
+        own_id = self._message_id(f"{row.state} {row.owner}/{row.id}/{again}")
+        subject, words = _EXPIRED if row.state == CorrectionState.PROPOSED else _STILL_OUT
         at = from_ms(row.proposed_ms).astimezone(PARIS)
         words = words.format(number=row.id, kind=row.kind, when=f"{at:%d/%m/%Y %H:%M}")
         written = _letter(subject, words, self._house, to, own_id, self._clock.now())
 
         def also(connection: Connection) -> None:
-            if tasks.finish(connection, schema.task, task.owner, [task.id]):
+            if not tasks.finish(connection, schema.task, task.owner, [task.id]):
+                return
+            if row.state == CorrectionState.PROPOSED:
                 self._expire(connection, row)
+            elif not again:
+                payload = json.dumps({"correction": number, "again": 1}).encode()
+                due_ms = row.proposed_ms + LAST_MS
+                tasks.add_task(
+                    connection, task.owner, NewTask(new_id(self._clock, self._chance), TASK_EXPIRES, payload, due_ms)
+                )
 
         await self._mail.send(OwnerId(task.owner), None, (to,), written, also=also)
-        log.error("correction.expired", correction=row.id, kind=row.kind)
+        log.error("correction.waits", correction=row.id, kind=row.kind, state=row.state)
 
     def _expire(self, connection: Connection, row: Correction) -> None:
         now = self._clock.now()
@@ -133,4 +154,11 @@ _EXPIRED = (
     " Si elle reste juste, proposez-la de nouveau : /desk/corrections, ou mss record list.\n\n-- English --\n\nProposal"
     " {number} ({kind}), of {when}, was confirmed by nobody: it has expired, nothing was changed. If it is still right,"
     " propose it again: /desk/corrections, or mss record list.\n",
+)
+_STILL_OUT = (
+    "[Correction en attente] Un document retiré n'est dans aucun dossier",
+    "Le document retiré le {when} (correction {number}) attend toujours son dossier : le bon patient ne l'a pas."
+    " Classez-le (/desk/corrections, ou mss record refile), ou demandez à l'émetteur de le corriger.\n\n"
+    "-- English --\n\nThe document taken out on {when} (correction {number}) still waits for its record: the right"
+    " patient does not have it. File it (/desk/corrections, or mss record refile), or ask its sender to correct it.\n",
 )

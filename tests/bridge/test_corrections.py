@@ -12,6 +12,7 @@ import pytest
 
 from mss.bridge.corrections import NotCorrectable
 from mss.bridge.mergedesk import MergeDesk
+from mss.bridge.routing import Route, Take
 from mss.bridge.triage import NeedsSecond
 from mss.formats import mime
 from mss.model.clock import ManualClock, SeededChance
@@ -21,11 +22,11 @@ from mss.model.mailbox import MailboxKind
 from mss.record.access import Role, Viewer
 from mss.record.service import EventKind
 from mss.sandbox.pool import Sandbox
-from mss.store import audit, merges
+from mss.store import audit, handovers, merges
 from mss.store.corrections import CorrectionState
 from mss.store.messages import MessageState, StoredMessage
 from tests.kit.documents import HUGO, OUR_OID, ZOE, an_ins, make_cda, make_pdf
-from tests.kit.house import APPLICATION, HOSPITAL, LABORATORY, House, Patient, open_house, words_of
+from tests.kit.house import APPLICATION, HOSPITAL, LABORATORY, POSTMASTER, House, Patient, open_house, words_of
 
 LEA = replace(ZOE, traits=replace(ZOE.traits, given_names=("Léa",)), ins=an_ins("2900299999003"))
 """Zoé's twin, with a number of her own."""
@@ -278,6 +279,50 @@ async def test_what_an_application_mailbox_fed_is_corrected_too(one: House) -> N
     await one.run_tasks()
     assert [found.entry.title for found in await one.documents(lea)] == [SECRET]
     assert sum("right patient" in plain(mail) for mail in await one.sent()) == 1
+
+
+async def test_what_the_right_record_cannot_take_waits_again(one: House) -> None:
+    """Another document of that id came to her in between: nothing moves, staff find the held message as before."""
+    zoe, hugo = await one.enrol(ZOE), await one.enrol(HUGO)
+    await one.send_documents(zoe, make_cda(HUGO, title=SECRET))
+    (item,) = await one.triage.held_list()
+    done = await one.corrections.redirect(item.id, hugo.owner, STAFF)
+    await one.deliver(one.health_mail(hugo.address, make_cda(HUGO, title="Autre")), LABORATORY, hugo.address)
+    await one.run_tasks("file")
+    await one.run_tasks()
+    failed = await one.corrections.book.one(done.id)
+    assert (failed.row.state, failed.items.why_not) == (CorrectionState.FAILED, "document-conflict")
+    assert [view.entry.title for view in await one.documents(hugo)] == ["Autre"]
+    assert await one.in_folders(hugo.owner) == 1
+    assert [held.reason for held in await one.triage.held_list()] == ["ins-mismatch"]
+
+
+async def test_the_hospitals_software_takes_it_back_and_is_given_the_right_one(
+    tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox
+) -> None:
+    """Filed, withdrawn under the wrong patient, filed under the right one: rows of each record, in order."""
+    async with open_house(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance, sandbox) as house:
+        house.routes = (Route("dpi", (Take(),)),)
+        house.read_with(sandbox)
+        zoe, lea, _ = await moved_to_lea(house)
+        rows = await house.store.read(handovers.open_rows)
+        told = [(row.owner, row.act) for row in sorted(rows, key=lambda row: (row.created_ms, row.seq))]
+        assert told == [(zoe.owner, "file"), (zoe.owner, "withdraw"), (lea.owner, "file")]
+
+
+async def test_staff_are_reminded_of_what_is_in_no_record(one: House) -> None:
+    """After a day and after three: a patient misses it."""
+    await one.professional("postmaster.humain@chu.mssante.example")
+    zoe = await one.enrol(ZOE)
+    document, _ = await filed_wrongly(one, zoe)
+    await one.corrections.unfile(document, STAFF, TWINS)
+    await one.run_tasks()
+    for hours, letters in ((25, 1), (24, 1), (25, 2)):
+        one.clock.forward(hours * 3600)
+        await one.run_tasks("correction-expires")
+        owner = await one.owner_of(POSTMASTER)
+        assert owner is not None
+        assert len(await mailbox_of(one, owner)) == letters, hours
 
 
 # Four eyes

@@ -152,7 +152,7 @@ class House:
         )
         self.staff = Staff(POSTMASTER, {})
         self.corrected = CorrectionNotices(
-            writes_as, self.staff, store, below.opener, public.lookup, self.house_mail, clock
+            writes_as, self.staff, store, below.opener, public.lookup, self.house_mail, clock, chance
         )
         self.reports = ReportDuties(public.tasks, clock, chance)
         holder = Holder(public, clock, chance)
