@@ -17,6 +17,7 @@ from mss.bridge.prepared import RecordChanged
 from mss.bridge.triage import NotDecidable, NotFileable
 from mss.model.clock import from_ms
 from mss.model.errors import BadValue, NotFound
+from mss.model.ids import OwnerId
 from mss.store.corrections import Correction, CorrectionKind, CorrectionState
 from mss.web import files, texts
 from mss.web.routing import NUMBER, Access, get, post
@@ -202,11 +203,23 @@ async def _one(visit: Visit, failure: str = "", status: int = 200) -> web.Respon
         states=STATES,
         failure=_failure(failure),
         done=DONE.get(visit.request.query.get("done", ""), ""),
+        by=[await _name(visit, who) for who in (row.proposed_by, row.confirmed_by) if who],
         may_refile=row.kind == CorrectionKind.UNFILE and row.state == CorrectionState.OUT,
         may_undo=is_out or is_done,
         is_proposed=row.state == CorrectionState.PROPOSED,
         why_max=WHY_CHARS_MAX,
     )
+
+
+async def _name(visit: Visit, actor: str) -> str:
+    """A colleague by name; a command, or somebody who is gone, as the audit has it."""
+    number = actor.removeprefix("staff:")
+    if visit.rooms.desk is None or not number.isdigit():
+        return actor
+    try:
+        return (await visit.rooms.desk.staff.one(OwnerId(int(number)))).name
+    except NotFound:
+        return actor
 
 
 async def _opened(visit: Visit) -> tuple[Opened, StaffMember]:

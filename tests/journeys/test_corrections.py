@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -26,11 +26,6 @@ def everything(visitor: WebVisitor) -> str:
     return " ".join([*(page.html for page in pages), *(visitor.get(link).html for link in dict.fromkeys(below))])
 
 
-def listed(demo: Demo, *words: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(demo.mss(*words, "--json").stdout)
-    return rows
-
-
 def test_from_the_wrong_record_into_the_right_one(demo: Demo) -> None:
     """Karim reads what is Dominique's; then no page of his shows it, hers do, the laboratory knows both."""
     his, hers, desk = demo.signed_in(KARIM), demo.signed_in(DOMINIQUE), demo.at_desk()
@@ -38,16 +33,16 @@ def test_from_the_wrong_record_into_the_right_one(demo: Demo) -> None:
     mixed = replace(person(DOMINIQUE), ins=person(KARIM).ins)
     document = make_cda(mixed, unique_id=f"{OUR_OID}.31^1", set_id=f"{OUR_OID}.32^1", title=TITLE)
     sent = send(demo, address, health_mail(address, document, text=f"Bonjour Dominique, votre {TITLE}."))
-    item = until(lambda: next((one for one in listed(demo, "held", "list") if one["document"] == TITLE), None))
-    case = desk.get(f"/desk/held/{item['id']}")
+    case = desk.get(until(lambda: _case(desk)))
     desk.post(f"{case.path}/file", {"csrf": case.csrf})
     until(lambda: TITLE in everything(his))
-    (row,) = [one for one in listed(demo, "record", "documents", address) if one["title"] == TITLE]
-    demo.mss("record", "unfile", row["id"], "--why", "document d'une autre patiente")
+    listed = desk.post("/desk/record", {"csrf": desk.get("/desk/corrections").csrf, "patient": address})
+    (number,) = re.findall(rf'id="document-(\d+)">{TITLE}', listed.html)
+    taken = demo.mss("record", "unfile", number, "--why", "document d'une autre patiente")
+    out = taken.stdout.partition(":")[0]
     assert TITLE not in everything(his)
     assert "Un document classé par erreur a été retiré de votre dossier" in his.get("/history").text
-    (out,) = [one for one in listed(demo, "record", "list") if row["id"] in one["documents"]]
-    page = desk.get(f"/desk/corrections/{out['id']}")
+    page = desk.get(f"/desk/corrections/{out}")
     asked = desk.post(f"{page.path}/refile", {"csrf": page.csrf, "to": demo.patient(DOMINIQUE)["address"]})
     assert "une autre personne doit confirmer" in asked.text
     demo.mss("record", "confirm", asked.path.rpartition("/")[2])
@@ -58,10 +53,16 @@ def test_from_the_wrong_record_into_the_right_one(demo: Demo) -> None:
     traced = demo.mss("trace", sent.message_id).stdout
     assert "taken out of a record" in traced
     assert "right patient" in traced
-    report = json.loads(demo.mss("incident", "export", out["id"]).stdout)
+    report = json.loads(demo.mss("incident", "export", out).stdout)
     assert any("(patient)" in one["by"] for one in report["seen_by"])
     assert TITLE not in json.dumps(report, ensure_ascii=False)
     assert " 0 breaks" in demo.mss("audit", "verify").stdout
+
+
+def _case(desk: WebVisitor) -> str:
+    """The page of the held mail, once it is held."""
+    found = re.search(rf'href="(/desk/held/\d+)">{TITLE}', desk.get("/desk").html)
+    return found[1] if found else ""
 
 
 def _told(demo: Demo, message_id: str) -> list[str]:

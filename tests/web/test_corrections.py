@@ -9,12 +9,15 @@ import pytest
 from playwright.async_api import Page as ChromiumPage
 from playwright.async_api import async_playwright
 
+from mss.bridge.dossier import Dossier
+from mss.bridge.sink import Outcome, Refused, Taken
 from mss.model.clock import ManualClock, SeededChance
 from mss.sandbox.pool import Sandbox
 from mss.store.accounts import AccountKind
 from tests.bridge.test_corrections import LEA, SECRET, WRONG
 from tests.kit import programs
 from tests.kit.documents import HUGO, ZOE, make_cda, make_pdf
+from tests.kit.hospital import Hospital, report
 from tests.kit.house import HOSPITAL, PATIENTS, House, Patient, words_of
 from tests.kit.people import PASSWORD, Person
 from tests.web.site import Browser
@@ -140,6 +143,55 @@ async def test_a_held_document_is_given_to_the_patient_whom_it_names(counter: Co
     rita, _ = await counter.at_desk(await counter.hire("Rita"))
     await rita.submit(await rita.get(asked.path), f"{asked.path}/confirm")
     assert len(await house.documents(zoe)) == 1
+
+
+class Stubborn:
+    """A hospital's software that says no as long as it is told to."""
+
+    name = "dpi"
+    says: Refused | Taken = Refused(906, "AE")
+
+    async def hand_over(self, dossier: Dossier) -> Outcome:
+        return self.says
+
+    async def probe(self) -> str:
+        return ""
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_what_a_hospitals_software_refused_is_handed_over_again_or_given_up(
+    tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox
+) -> None:
+    """A dead letter has its buttons: mended, it arrives; given up, its sender reads why."""
+    async with counter_at(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance, sandbox) as counter:
+        house, sink = counter.house, Stubborn()
+        hospital = Hospital(house, sandbox)
+        hospital.use(sink)
+        counter.sinks.append(hospital.settling)
+        zoe = await house.enrol(ZOE)
+        for number in (1, 2):
+            await house.send_documents(zoe, report(number))
+        await hospital.hand_over()
+        nadia, page = await counter.at_desk(await counter.hire("Nadia"))
+        assert "a refusé le document" in page.shown
+        first, second = [f"/desk/held/{item.id}" for item in await house.triage.held_list()]
+        sink.says = Taken()
+        case = await nadia.get(first)
+        assert "Classer" not in case.shown
+        done = await nadia.submit(case, f"{first}/sink-retry")
+        assert "remis de nouveau" in done.shown
+        case = await nadia.get(second)
+        none = await nadia.submit(case, f"{second}/sink-drop", why="")
+        assert (none.status, "Écrivez pourquoi" in none.shown) == (400, True)
+        done = await nadia.submit(case, f"{second}/sink-drop", why="Le dossier papier suffit.")
+        assert "Abandonné" in done.shown
+        await hospital.hand_over()
+        await house.run_tasks()
+        assert not await hospital.open_rows()
+        assert "Rien n’attend" in (await nadia.get("/desk")).shown
+        assert any("Le dossier papier suffit." in words_of(mail) for mail in await house.sent())
 
 
 @pytest.mark.chromium

@@ -14,6 +14,8 @@ from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.staff import StaffAccounts
 from mss.bridge.explain import EXPLANATIONS
 from mss.bridge.mergedesk import MergeDesk
+from mss.bridge.settling import Settling
+from mss.bridge.sinkdesk import SinkDesk
 from mss.directory.search import Search
 from mss.formats.pdfwrite import write_pdf
 from mss.mail.holding import SENTENCES as HELD_BEFORE
@@ -46,6 +48,8 @@ class Counter:
     server: WebServer
     staff: StaffAccounts
     browsers: list[Browser]
+    sinks: list[Settling]
+    """What settles the documents that a hospital's software is owed, once a test has such a hospital."""
 
     @property
     def url(self) -> str:
@@ -78,7 +82,7 @@ async def counter_at(
     url: str, directory: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox
 ) -> AsyncIterator[Counter]:
     async with open_house(url, directory, clock, chance, sandbox) as house:
-        below = house.cellar
+        below, settles = house.cellar, list[Settling]()
         staff = StaffAccounts(below.store, below.public.lookup, below.private.wrapper, clock, chance)
         rooms = Rooms(
             login=below.login,
@@ -99,9 +103,11 @@ async def counter_at(
                 Search(below.store),
                 house.corrections,
                 MergeDesk(below.store, below.opener, house.corrections),
+                lambda actor: SinkDesk(below.store, settles[0], house.bus, clock, actor),
             ),
         )
-        counter = Counter(house, WebServer(rooms, http=Listening("127.0.0.1", 0), pages_on_http=True), staff, [])
+        server = WebServer(rooms, http=Listening("127.0.0.1", 0), pages_on_http=True)
+        counter = Counter(house, server, staff, [], settles)
         await counter.server.start()
         try:
             yield counter
