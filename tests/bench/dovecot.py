@@ -9,14 +9,18 @@ import socket
 import subprocess
 import tempfile
 import time
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 from tests.bench.postfix import SYSTEM_USER
-from tests.bench.processes import cpu_below
+from tests.bench.imapside import fine_cpu_s
+from tests.bench.proc import family
+from tests.bench.processes import pss_mib
 from tests.kit import programs
 from tests.kit.demo import until
 
-PASSWORD = "abcd-efgh-ijkl"
+USER, PASSWORD = "louise", "abcd-efgh-ijkl"
 START_S_MAX = 30.0
 _CONF = """\
 base_dir = {home}/run
@@ -38,8 +42,8 @@ userdb {{
   args = uid={user} gid={user} home={home}/mail/%u
 }}
 passdb {{
-  driver = static
-  args = password={password}
+  driver = passwd-file
+  args = {home}/users
 }}
 service imap-login {{
   service_count = 0
@@ -76,7 +80,9 @@ class Dovecot:
         for name in ("run", "state", "mail"):
             (self.home / name).mkdir(mode=0o755)
         shutil.chown(self.home / "mail", SYSTEM_USER, SYSTEM_USER)
-        facts = {"home": self.home, "port": self.port, "user": SYSTEM_USER, "password": PASSWORD}
+        facts = {"home": self.home, "port": self.port, "user": SYSTEM_USER}
+        verifier = b64encode(sha256(PASSWORD.encode()).digest()).decode()  # one SHA-256, as ours is one HMAC of it
+        (self.home / "users").write_text(f"{USER}:{{SHA256}}{verifier}\n")
         (self.home / "dovecot.conf").write_text(_CONF.format_map(facts | {"certificate": certificate, "key": key}))
         program = programs.find("dovecot")
         assert program is not None
@@ -94,7 +100,16 @@ class Dovecot:
 
     def cpu_s(self) -> float:
         """CPU so far of all its processes, also those that have ended."""
-        return cpu_below(self._process.pid)
+        return fine_cpu_s(self._process.pid)
+
+    def pss_mib(self) -> float:
+        """Memory of all its processes."""
+        return sum(map(pss_mib, family(self._process.pid)))
+
+    def forget(self) -> None:
+        """Take away what it remembers of messages (`dovecot.index.cache`), as when a folder has never been listed."""
+        for cache in (self.home / "mail").rglob("dovecot.index.cache"):
+            cache.unlink()
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

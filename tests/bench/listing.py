@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def measure(demo: Demo) -> list[Listing]:
     return found
 
 
-async def fill(demo: Demo) -> None:
+async def fill(demo: Demo, mails: Sequence[bytes] = ()) -> None:
+    """Deliver `mails` (none: ten thousand short ones), each under an intake key of its own."""
     ground = await lay(config.load(Path(demo.told["operator"]["config"])), "bench", hears=False)
     try:
         public: PublicKeys = ground.public
@@ -75,10 +77,10 @@ async def fill(demo: Demo) -> None:
         delivery = Delivery(ground.store, ground.bodies, public, FreshSealer(clock, chance), ground.bus, clock, chance)
         box = await ground.recipients.mailbox(MailAddress.parse(DOCTOR))
         assert box is not None
-        for _ in range(MESSAGES // BATCH):
+        mails = mails or [plain(2000) for _ in range(MESSAGES)]
+        for at in range(0, len(mails), BATCH):
             parcels = []
-            for _ in range(BATCH):
-                raw = plain(2000)
+            for raw in mails[at : at + BATCH]:
                 letter = Letter(raw, summarise(raw, mime.scan(raw)), MailAddress.parse(f"bio@{TIERS}"), "bench", raw)
                 parcels.append(await delivery.copy(letter, box, INCOMING, Placing()))
             await delivery.commit(parcels)
