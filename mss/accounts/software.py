@@ -129,9 +129,10 @@ def may_still_sign_in(connection: Connection, owner: OwnerId, proof: bytes) -> b
     """`proof` empty: it came in with something that is judged elsewhere, and only its state counts."""
     if not _may_sign_in(connection, owner):
         return False
-    kinds = (CredentialKind.APPLICATION_PASSWORD, CredentialKind.CERTIFICATE)
-    known = [row.verifier for kind in kinds for row in accounts.credentials(connection, owner, kind)] if proof else []
-    return not proof or any(hmac.compare_digest(one, proof) for one in known)
+    if not proof:
+        return True
+    known = accounts.credentials(connection, owner, CredentialKind.APPLICATION_PASSWORD, CredentialKind.CERTIFICATE)
+    return any(hmac.compare_digest(row.verifier, proof) for row in known)
 
 
 def _may_sign_in(connection: Connection, owner: OwnerId) -> bool:

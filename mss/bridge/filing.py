@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -28,6 +29,7 @@ from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.mail.holding import AGAIN, Explanation, Held, Holder
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry
+from mss.model.errors import StorageUnavailable
 from mss.model.ids import OwnerId, lane_of
 from mss.model.verdict import Reason
 from mss.record import loose
@@ -43,6 +45,7 @@ from mss.store.records import DocumentRow, HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import NewTask, Task
 from mss.vault.opener import Opener
+from mss.vault.sheets import Gatherer
 
 ACTOR = "bridge"
 SENDER_ROLE = "sender"
@@ -83,6 +86,7 @@ class Filing:
         self._clock = clock
         self._chance = chance
         self._holder = Holder(public, clock, chance)
+        self._gatherer = Gatherer(store, clock, chance)
         self._outbox = outbox
 
     @property
@@ -378,6 +382,8 @@ class Filing:
 
         while await self._store.write(lane_of(task.owner), act):
             continue
+        with suppress(StorageUnavailable):  # the next key that is wrapped brings another try
+            await self._gatherer.gather(keys)
 
 
 def _reason(verdict: Verdict | None) -> str:

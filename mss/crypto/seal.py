@@ -65,13 +65,27 @@ def seal_to(public: bytes, secret: bytes, context: bytes, chance: Chance) -> byt
 
 def open_sealed(pair: KeyPair, sealed: bytes, context: bytes) -> bytes:
     """Undo `seal_to`. Raises SealBroken."""
-    ours, ciphertext = sealed[:KEY_BYTES], sealed[KEY_BYTES:]
-    try:
-        private = X25519PrivateKey.from_private_bytes(pair.private)
-        shared = private.exchange(X25519PublicKey.from_public_bytes(ours))
-        return AESGCM(derive(shared, b"mss seal 1", ours, pair.public)).decrypt(_ZERO_NONCE, ciphertext, context)
-    except (InvalidTag, ValueError) as broken:
-        raise SealBroken("sealed secret does not open") from broken
+    return SealedOpener(pair).open(sealed, context)
+
+
+class SealedOpener:
+    """`open_sealed` for whoever opens many: making the private key ready costs as much as an opening."""
+
+    __slots__ = ("_pair", "_private")
+
+    def __init__(self, pair: KeyPair) -> None:
+        self._pair = pair
+        self._private = X25519PrivateKey.from_private_bytes(pair.private)
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        """Raises SealBroken."""
+        ours, ciphertext = sealed[:KEY_BYTES], sealed[KEY_BYTES:]
+        try:
+            shared = self._private.exchange(X25519PublicKey.from_public_bytes(ours))
+            key = derive(shared, b"mss seal 1", ours, self._pair.public)
+            return AESGCM(key).decrypt(_ZERO_NONCE, ciphertext, context)
+        except (InvalidTag, ValueError) as broken:
+            raise SealBroken("sealed secret does not open") from broken
 
 
 def encrypt(key: bytes, plain: bytes, context: bytes, chance: Chance) -> bytes:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import html
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from mss.formats.headers import decode_words, parse_addresses, parse_message_ids, plain
@@ -38,7 +40,20 @@ USUAL_PREFIXES = (b"x-mss-", b"list-")
 _HEAD = struct.Struct(">B6I")
 _ENTRY = struct.Struct(">3I")
 _LENGTH = struct.Struct(">H")
-_ENVELOPE, _BODY, _BODYSTRUCTURE, _HEADERS, _PARTS, _TEXTS = range(6)
+
+
+class Section(IntEnum):
+    """What a summary is made of, in this order."""
+
+    ENVELOPE = 0
+    BODY = 1
+    BODYSTRUCTURE = 2
+    HEADERS = 3
+    PARTS = 4
+    TEXTS = 5
+
+
+SECTIONS = len(Section)
 
 
 class PartEntry(NamedTuple):
@@ -87,13 +102,13 @@ class Summary:
             b"".join(_ENTRY.pack(*entry[1:4]) + _pack((entry[0], *entry[4:])) for entry in self.parts),
             bytes([self.has_attachments]) + _pack(texts),
         )
-        return _HEAD.pack(VERSION, *map(len, sections)) + b"".join(sections)
+        return joined(sections)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Summary:
         """Raises BadValue when these are not the octets that `to_bytes` gave."""
         try:
-            texts = _section(data, _TEXTS)
+            texts = _section(data, Section.TEXTS)
             (preview, subject, name, address, message_id), _ = _unpack(texts, 1, 5)
             return cls(
                 envelope_of(data),
@@ -112,32 +127,53 @@ class Summary:
             raise BadValue("not a summary") from None
 
 
+def sections_of(data: bytes) -> list[bytes]:
+    """All sections of a summary's octets. Raises BadValue."""
+    ends = [*accumulate(_lengths(data), initial=_HEAD.size)]
+    return [data[start:end] for start, end in pairwise(ends)]
+
+
+def joined(sections: Sequence[bytes]) -> bytes:
+    """The octets of a summary with these sections."""
+    return _HEAD.pack(VERSION, *map(len, sections)) + b"".join(sections)
+
+
 def envelope_of(data: bytes) -> bytes:
     """The ENVELOPE out of a summary's octets; the rest is not looked at."""
-    return _section(data, _ENVELOPE)
+    return _section(data, Section.ENVELOPE)
 
 
 def body_of(data: bytes) -> bytes:
-    return _section(data, _BODY)
+    return _section(data, Section.BODY)
 
 
 def bodystructure_of(data: bytes) -> bytes:
-    return _section(data, _BODYSTRUCTURE)
+    return _section(data, Section.BODYSTRUCTURE)
 
 
 def headers_of(data: bytes) -> bytes:
-    return _section(data, _HEADERS)
+    return _section(data, Section.HEADERS)
 
 
 def preview_of(data: bytes) -> str:
     """The first words."""
-    (preview,), _ = _unpack(_section(data, _TEXTS), 1, 1)
+    return preview_in(_section(data, Section.TEXTS))
+
+
+def preview_in(texts: bytes) -> str:
+    """The first words out of the section of texts."""
+    (preview,), _ = _unpack(texts, 1, 1)
     return preview
 
 
 def parts_of(data: bytes) -> tuple[PartEntry, ...]:
     """The part table out of a summary's octets."""
-    section, at, found = _section(data, _PARTS), 0, []
+    return parts_in(_section(data, Section.PARTS))
+
+
+def parts_in(section: bytes) -> tuple[PartEntry, ...]:
+    """The part table out of its section."""
+    at, found = 0, []
     while at < len(section):
         offsets = _ENTRY.unpack_from(section, at)
         (path, *texts), at = _unpack(section, at + _ENTRY.size, 7)
@@ -281,15 +317,19 @@ def _text_of_html(markup: str) -> str:
     return html.unescape(_TAG.sub(" ", "".join(shown)))
 
 
-def _section(data: bytes, index: int) -> bytes:
+def _section(data: bytes, section: Section) -> bytes:
+    lengths = _lengths(data)
+    start = _HEAD.size + sum(lengths[:section])
+    return data[start : start + lengths[section]]
+
+
+def _lengths(data: bytes) -> tuple[int, ...]:
     if not data or data[0] != VERSION:
         raise BadValue("not a summary")
     try:
-        lengths = _HEAD.unpack_from(data)[1:]
+        return _HEAD.unpack_from(data)[1:]
     except struct.error:
         raise BadValue("not a summary") from None
-    start = _HEAD.size + sum(lengths[:index])
-    return data[start : start + lengths[index]]
 
 
 def _pack(texts: tuple[str, ...]) -> bytes:

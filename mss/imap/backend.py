@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.snapshot import Changes, Snapshot
@@ -19,6 +19,9 @@ from mss.model.errors import MssError
 from mss.model.ids import OwnerId
 from mss.model.mailbox import FLAG_NAMES, Flag, SpecialUse
 from mss.model.rights import OWNER_RIGHTS
+
+if TYPE_CHECKING:
+    from mss.imap.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +222,8 @@ class MailStore(Protocol):
         """By rising uid."""
         ...
 
-    async def summaries(self, folder: Folder, uids: Sequence[int]) -> list[tuple[Row, bytes]]:
-        """By rising uid, each with the octets of its summary (mss/formats/summary.py)."""
+    async def summaries(self, folder: Folder, uids: Sequence[int]) -> Told:
+        """By rising uid, with their summaries (mss/formats/summary.py)."""
         ...
 
     async def bodies(self, folder: Folder, uids: Sequence[int]) -> dict[int, bytes]:

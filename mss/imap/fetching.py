@@ -10,22 +10,26 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from mss.formats.summary import is_usual, parts_of
+from mss.formats.summary import PartEntry, Section, is_usual, parts_in
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap.backend import Folder, Row
 from mss.imap.binary import tell_binaries
-from mss.imap.commands import Attribute, Binary, Piece, Section
+from mss.imap.commands import Attribute, Binary, Piece
+from mss.imap.commands import Section as Asked
 from mss.imap.replies import Declined, Problem
 from mss.imap.resync import need_qresync, tell_vanished
-from mss.imap.rows import Fields, Need, Page, need_of, render
+from mss.imap.rows import NOTHING_TOLD, Fields, Need, Page, need_of, render
 from mss.imap.sections import Places, cut, field_chooser, locate
 from mss.imap.state import Disconnected, Session
+from mss.imap.told import Told
 from mss.model.errors import MssError
 from mss.model.mailbox import Flag
 
 PAGE_MESSAGES = 500
 """Messages asked of the store at once."""
+FLAGS_AT_ONCE = 4000
+"""Messages told at once of which the store need not be asked: some milliseconds."""
 BATCH_BYTES_MAX = 1024 * 1024
 """Bodies opened at once; a larger message is read in pieces of this size."""
 
@@ -46,8 +50,9 @@ async def fetch(session: Session, _tag: str, command: c.Fetch) -> str | tuple[st
         positions = selected.view.changed_since(positions, command.changed_since)
     newly_seen = await _mark_seen(session, plan, positions)
     told = 0
-    for start in range(0, len(positions), PAGE_MESSAGES):
-        part = positions[start : start + PAGE_MESSAGES]
+    at_once = FLAGS_AT_ONCE if plan.need is Need.SNAPSHOT else PAGE_MESSAGES
+    for start in range(0, len(positions), at_once):
+        part = positions[start : start + at_once]
         if start:
             await session.check_rights()
             if session.leaving:
@@ -64,7 +69,7 @@ class _Plan:
     """What is to be told of each message."""
 
     attributes: tuple[Attribute, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[Asked, ...]
     fields: tuple[Fields, ...]
     """The sections, when they are all of header fields that summaries hold; then a page is told at once."""
     binaries: tuple[Binary, ...]
@@ -81,7 +86,7 @@ class _Plan:
 
 def _plan(session: Session, command: c.Fetch) -> _Plan:
     attributes = [item for item in command.items if isinstance(item, Attribute)]
-    sections = tuple(item for item in command.items if isinstance(item, Section))
+    sections = tuple(item for item in command.items if isinstance(item, Asked))
     if (command.uid or session.qresync) and Attribute.UID not in attributes:
         attributes.insert(0, Attribute.UID)  # RFC 9051 §6.4.9; RFC 7162 §3.2.4: clients in QRESYNC live by uids
     if command.changed_since is not None and Attribute.MODSEQ not in attributes:
@@ -97,13 +102,13 @@ def _plan(session: Session, command: c.Fetch) -> _Plan:
     return _Plan(tuple(attributes), sections, fields, binaries, Need.SUMMARY if binaries else need)
 
 
-def _in_summary(section: Section) -> bool:
+def _in_summary(section: Asked) -> bool:
     """The summary alone answers: header fields that are kept there."""
     is_fields = section.piece is Piece.FIELDS and not section.path
     return is_fields and section.peek and all(is_usual(name.lower()) for name in section.fields)
 
 
-def _fields(section: Section) -> Fields:
+def _fields(section: Asked) -> Fields:
     choose = field_chooser(section.fields, but=False)
     if section.span is None:
         return Fields(section.label, choose)
@@ -133,29 +138,28 @@ async def _page(session: Session, plan: _Plan, positions: list[int], newly_seen:
     selected = session.open_folder()
     view = selected.view
     pairs = [pair for pair in zip(positions, view.indices(positions), strict=True) if pair[1] >= 0]
-    uids = [view.uids[position] for position, _ in pairs]
-    rows: list[Row] = []
-    summaries: list[bytes] = []
-    if plan.need is Need.ROW:
-        rows = await session.store.rows(selected.folder, uids)
-    elif plan.need is Need.SUMMARY:
-        both = await session.store.summaries(selected.folder, uids)
-        rows, summaries = [row for row, _ in both], [summary for _, summary in both]
-    if plan.need is not Need.SNAPSHOT and len(rows) < len(pairs):  # some went while we asked
-        there = {row.uid for row in rows}
-        pairs = [pair for pair, uid in zip(pairs, uids, strict=True) if uid in there]
-    page = Page(view, [position for position, _ in pairs], [index for _, index in pairs], rows, summaries)
+    told = NOTHING_TOLD
+    if plan.need is not Need.SNAPSHOT:
+        uids = [view.uids[position] for position, _ in pairs]
+        if plan.need is Need.ROW:
+            told = Told.of_rows(await session.store.rows(selected.folder, uids))
+        else:
+            told = await session.store.summaries(selected.folder, uids)
+        if len(told) < len(pairs):  # some went while we asked
+            there = set(told.uids)
+            pairs = [pair for pair, uid in zip(pairs, uids, strict=True) if uid in there]
+    page = Page(view, [position for position, _ in pairs], [index for _, index in pairs], told)
     if not plan.opens_bodies:
-        session.wire.write(b"".join(render(page, plan.attributes, plan.fields)))
+        session.wire.write(render(page, plan.attributes, plan.fields))
         await session.wire.drain()
         return len(pairs)
     return await _page_with_bodies(session, plan, page, newly_seen)
 
 
 async def _page_with_bodies(session: Session, plan: _Plan, page: Page, newly_seen: frozenset[int]) -> int:
-    told = 0
-    for batch in _batches(page.rows):
-        told += await _batch(session, plan, page, batch, newly_seen)
+    told, rows = 0, page.told.rows
+    for batch in _batches(rows):
+        told += await _batch(session, plan, page, rows, batch, newly_seen)
     return told
 
 
@@ -171,20 +175,21 @@ def _batches(rows: Sequence[Row]) -> list[range]:
     return [*batches, range(start, len(rows))]
 
 
-async def _batch(session: Session, plan: _Plan, page: Page, batch: range, newly_seen: frozenset[int]) -> int:
+async def _batch(
+    session: Session, plan: _Plan, page: Page, known: Sequence[Row], batch: range, newly_seen: frozenset[int]
+) -> int:
     folder = session.open_folder().folder
-    rows = [page.rows[number] for number in batch]
+    rows = [known[number] for number in batch]
     is_large = len(rows) == 1 and rows[0].size_bytes > BATCH_BYTES_MAX
     bodies = {} if is_large else await session.store.bodies(folder, [row.uid for row in rows])
     told = 0
     for number in batch:
-        row = page.rows[number]
+        row = known[number]
         if not is_large and row.uid not in bodies:
             continue
-        message = _Message(session, folder, row, bodies.get(row.uid), page.summaries[number] if page.summaries else b"")
-        one = Page(
-            page.view, [page.positions[number]], [page.indices[number]], [row], page.summaries[number : number + 1]
-        )
+        one = page.only(number)
+        parts = parts_in(one.told.column(Section.PARTS)[0]) if plan.need is Need.SUMMARY else ()
+        message = _Message(session, folder, row, bodies.get(row.uid), parts)
         await _tell_message(session, plan, one, message, told_seen=row.uid in newly_seen)
         told += 1
     await session.wire.drain()
@@ -199,10 +204,10 @@ class _Message:
     folder: Folder
     row: Row
     raw: bytes | None
-    summary: bytes
+    parts: tuple[PartEntry, ...]
 
     def places(self) -> Places:
-        return {entry.path: entry[1:4] for entry in parts_of(self.summary)} if self.summary else {}
+        return {entry.path: entry[1:4] for entry in self.parts}
 
     async def octets(self, start: int, end: int) -> bytes:
         if self.raw is not None:
@@ -224,10 +229,8 @@ async def _tell_message(session: Session, plan: _Plan, page: Page, message: _Mes
         attributes += [item for item in extra if item not in attributes]
     binaries: list[bytes] = []
     if plan.binaries:  # before anything is said of this message: an unknown encoding ends the command
-        parts = parts_of(message.summary)
-        binaries = await tell_binaries(plan.binaries, parts, message.row.size_bytes, message.octets)
-    (head,) = render(page, attributes, end=b"")
-    session.wire.write(head)
+        binaries = await tell_binaries(plan.binaries, message.parts, message.row.size_bytes, message.octets)
+    session.wire.write(render(page, attributes, end=b""))
     space = b" " if attributes else b""
     for section in plan.sections:
         try:
@@ -241,7 +244,7 @@ async def _tell_message(session: Session, plan: _Plan, page: Page, message: _Mes
     session.wire.write(b")\r\n")
 
 
-async def _tell_section(session: Session, section: Section, message: _Message, space: bytes) -> None:
+async def _tell_section(session: Session, section: Asked, message: _Message, space: bytes) -> None:
     """One section as a literal; NIL for a part that is not there."""
     wire = session.wire
     place = locate(section, message.row.size_bytes, message.places())

@@ -16,6 +16,7 @@ from mss.crypto.keys import Lookup
 from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessage, allowed_flags
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.incoming import Incoming, SealedMessage, batches
+from mss.imap.keeping import Keep, is_plain
 from mss.imap.keywords import SealedKeyword, add_keywords, bits, mask, names_at, seal_keywords, translate
 from mss.imap.mailstore import CellarReader, one_folder, told_folder
 from mss.imap.marking import change_of, is_news, signed
@@ -65,7 +66,7 @@ class CellarMailStore(CellarReader):
         clock: Clock,
         chance: Chance,
     ) -> None:
-        super().__init__(store, opener, bodies, bus, lookup)
+        super().__init__(store, opener, bodies, bus, lookup, clock, chance)
         self._incoming = Incoming(bodies, lookup, clock, chance)
         self._clock = clock
         self._chance = chance
@@ -160,6 +161,11 @@ class CellarMailStore(CellarReader):
         keys = await self._keys(folder.box)
         internaldate = message.received_at or self._clock.now()
         sealed = await self._incoming.seal(folder, keys, message.raw, message.flags, to_ms(internaldate))
+        if is_plain(folder, sealed):
+            lane, size = lane_of(folder.box.owner), sealed.row.body_size_bytes
+            uid: int = await self._store.write(lane, Keep(self._clock, folder, sealed), size_bytes=size)
+            self._publish(folder)
+            return uid
         twin = None if sealed.mark is None else Twin(self._lookup, sealed, is_dated=message.received_at is not None)
         uids = await self._keep(folder, keys, [sealed], twin)
         if twin is not None and twin.is_absorbed:

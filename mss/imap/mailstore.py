@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
 from mss.accounts.service import FOLDER_KIND
 from mss.crypto import seal
 from mss.crypto.keys import Lookup
-from mss.formats.summary import parts_of
-from mss.imap import texts
 from mss.imap.backend import Box, Folder, Row, seen_from
 from mss.imap.foldercache import FolderCache
 from mss.imap.keywords import KEYWORD_KIND
+from mss.imap.listed import ListReader
 from mss.imap.snapshot import Changes, Snapshot, State
+from mss.imap.textsearch import TextSearch, open_body
+from mss.imap.told import Told
+from mss.model.clock import Chance, Clock
 from mss.model.errors import NotFound
 from mss.model.ids import OwnerId
 from mss.model.mailbox import SpecialUse
@@ -31,18 +33,15 @@ from mss.store.blobs import BodyStore
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.folders import Folder as FolderRow
-from mss.store.pages import SealedBody, SealedSummary
+from mss.store.pages import SealedBody
 from mss.store.powercut import lost_modseqs
 from mss.vault.opener import Opener, OwnerKeys
+from mss.vault.sheets import Gatherer
 
 _Changed = tuple[list[State], list[tuple[int, int]]]
 
 NAMES_CACHED_MAX = 20_000
 """Opened names of folders and keywords, by their ciphertext: a few MB."""
-SEARCH_BATCH_BYTES = 4 * 1024 * 1024
-"""Bodies opened together while a text is looked for."""
-OPEN_IN_LOOP_MAX = 8
-"""So few summaries are opened at once where we stand; the way to a thread costs as much."""
 
 
 class CellarReader:
@@ -55,6 +54,8 @@ class CellarReader:
         bodies: BodyStore,
         bus: ChangeBus,
         lookup: Lookup,
+        clock: Clock,
+        chance: Chance,
         *,
         cache_bytes_max: int = 96 * 1024 * 1024,
     ) -> None:
@@ -67,6 +68,9 @@ class CellarReader:
         self._names: OrderedDict[bytes, str] = OrderedDict()
         self._cache = FolderCache(cache_bytes_max)
         self._elsewhere: set[int] = set()  # owners of whom an act that is to be published changed "Sans réponse" too
+        gatherer = Gatherer(store, clock, chance)
+        self._lists = ListReader(store, self._cache, gatherer)
+        self._texts = TextSearch(store, gatherer, self._ciphertext)
 
     async def _keys(self, box: Box) -> OwnerKeys:
         return await self._opener.open(box.owner, f"login:{box.account}", "imap")
@@ -86,7 +90,7 @@ class CellarReader:
 
     async def folder(self, box: Box, name: str) -> Folder:
         hashed = self._lookup.folder(box.owner, name)
-        row = await self._store.read(lambda c: folders.folder_by_name(c, box.owner, hashed))
+        row = await self._store.look_up(lambda c: folders.folder_by_name(c, box.owner, hashed))
         if row is None:
             raise NotFound("folder")
         return told_folder(box, row, name)
@@ -133,6 +137,9 @@ class CellarReader:
 
     async def changes(self, folder: Folder, since: int) -> Changes | None:
         owner, number, reader = folder.box.owner, folder.id, folder.box.reader
+        now = await self._store.look_up(lambda c: one_folder(c, owner, number))
+        if now.highestmodseq == since:
+            return Changes(since, now.uidnext)
 
         def ask(connection: Connection) -> tuple[FolderRow, list[tuple[int, bytes]], _Changed | None]:
             row = one_folder(connection, owner, number)
@@ -179,26 +186,17 @@ class CellarReader:
     async def rows(self, folder: Folder, uids: Sequence[int]) -> list[Row]:
         owner, number = folder.box.owner, folder.id
         known = self._cache.of(owner, number)
+        told, missing = known.told(uids)
+        if not missing:
+            return told.rows
         missing = [uid for uid in uids if uid not in known.rows]
         if missing:
             found = await self._store.read(lambda c: pages.rows(c, owner, number, missing))
             self._cache.learn(known, (Row(*row) for row in found))
         return [known.rows[uid] for uid in uids if uid in known.rows]
 
-    async def summaries(self, folder: Folder, uids: Sequence[int]) -> list[tuple[Row, bytes]]:
-        keys = await self._keys(folder.box)
-        owner, number = folder.box.owner, folder.id
-        known = self._cache.of(owner, number)
-        missing = [uid for uid in uids if uid not in known.summaries]
-        if missing:
-            sealed = await self._store.read(lambda c: pages.summaries(c, owner, number, missing))
-            if len(sealed) > OPEN_IN_LOOP_MAX:
-                opened = await asyncio.to_thread(_open_summaries, keys, sealed)
-            else:
-                opened = _open_summaries(keys, sealed)
-            self._cache.learn(known, (row for row, _ in opened), opened)
-        summaries, rows = known.summaries, known.rows
-        return [(rows[uid], summaries[uid]) for uid in uids if uid in summaries]
+    async def summaries(self, folder: Folder, uids: Sequence[int]) -> Told:
+        return await self._lists.told(await self._keys(folder.box), folder.id, uids)
 
     async def bodies(self, folder: Folder, uids: Sequence[int]) -> dict[int, bytes]:
         keys = await self._keys(folder.box)
@@ -227,16 +225,8 @@ class CellarReader:
         return plain[start - skipped : end - skipped]
 
     async def search_text(self, folder: Folder, uids: Sequence[int], text: str, *, header_too: bool) -> set[int]:
-        keys = await self._keys(folder.box)
-        owner, number = folder.box.owner, folder.id
-        wanted = text.casefold()
-        found: set[int] = set()
-        sizes = await self.rows(folder, uids)
-        for batch in _batches(sizes):
-            sealed = await self._store.read(lambda c, batch=batch: pages.bodies(c, owner, number, batch))  # type: ignore[misc]
-            read = [(one, await self._ciphertext(one)) for one in sealed]
-            found |= await asyncio.to_thread(_saying, keys, read, wanted, header_too)
-        return found
+        keys, rows = await self._keys(folder.box), await self.rows(folder, uids)
+        return await self._texts.search(keys, folder.id, rows, text.casefold(), header_too=header_too)
 
     async def _ciphertext(self, one: SealedBody, start: int = 0, length: int | None = None) -> bytes:
         if one.body.inline is not None:
@@ -270,43 +260,5 @@ def one_folder(connection: Connection, owner: int, folder: int) -> FolderRow:
     return row
 
 
-def _open_summaries(keys: OwnerKeys, sealed: Sequence[SealedSummary]) -> list[tuple[Row, bytes]]:
-    opened = []
-    for one in sealed:
-        where = seal.place(keys.owner, messages.SUMMARY_KIND, one.message)
-        summary = seal.decrypt_object(keys.epoch_key(one.key), where, one.summary_sealed)
-        opened.append((Row(*one.row), summary))
-    return opened
-
-
 def _open_bodies(keys: OwnerKeys, read: Sequence[tuple[SealedBody, bytes]]) -> dict[int, bytes]:
-    opened = {}
-    for one, ciphertext in read:
-        where = seal.place(keys.owner, messages.BODY_KIND, one.message)
-        opened[one.uid] = seal.decrypt_object(keys.epoch_key(one.key), where, ciphertext)
-    return opened
-
-
-def _saying(keys: OwnerKeys, read: Sequence[tuple[SealedBody, bytes]], wanted: str, header_too: bool) -> set[int]:
-    bodies = _open_bodies(keys, read)
-    found = set()
-    for one, _ in read:
-        where = seal.place(keys.owner, messages.SUMMARY_KIND, one.message)
-        summary = seal.decrypt_object(keys.epoch_key(one.key), where, one.summary_sealed)
-        if texts.says(bodies[one.uid], parts_of(summary), wanted, header_too=header_too):
-            found.add(one.uid)
-    return found
-
-
-def _batches(rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Uids in runs of bounded size."""
-    batch: list[int] = []
-    size = 0
-    for row in rows:
-        if batch and size + row.size_bytes > SEARCH_BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(row.uid)
-        size += row.size_bytes
-    if batch:
-        yield batch
+    return {one.uid: open_body(keys, one, ciphertext) for one, ciphertext in read}

@@ -75,7 +75,7 @@ async def store(session: Session, _tag: str, command: c.Store) -> Answer:
     else:
         session.tell(newest, may_expunge=False, known=dict.fromkeys(changed))
         there = [p for p in (selected.view.position(uid) for uid in changed if newest.index(uid) >= 0) if p >= 0]
-        session.wire.write(b"".join(session.flag_rows(there, uid=command.uid)))
+        session.wire.write(session.flag_rows(there, uid=command.uid))
     if kept_back:
         numbers = kept_back if command.uid else [selected.view.position(uid) + 1 for uid in kept_back]
         return "Some had changed before", b"MODIFIED " + set_text(numbers)

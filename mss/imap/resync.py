@@ -44,4 +44,4 @@ async def resume(session: Session, resync: c.Resync) -> None:
     since = selected.folder.since(resync.modseq)
     since = since if since <= view.snapshot.modseq else 0  # it knows more than we: tell everything
     await tell_vanished(session, since, known)
-    session.wire.write(b"".join(session.flag_rows(view.changed_since(known.uid_positions(view.uids), since))))
+    session.wire.write(session.flag_rows(view.changed_since(known.uid_positions(view.uids), since)))

@@ -6,14 +6,17 @@ store's rows, ENVELOPE and BODYSTRUCTURE ready rendered from the summaries. Pure
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 
-from mss.formats.summary import body_of, bodystructure_of, envelope_of, headers_of, preview_of
-from mss.imap.backend import Row
+from mss.formats.sheet import Sheet
+from mss.formats.summary import Section, preview_in
 from mss.imap.commands import Attribute
 from mss.imap.responses import NIL, date_time, email_id, flag_names, string
+from mss.imap.told import Told
 from mss.imap.view import View
 
 
@@ -55,6 +58,9 @@ _FORMS = {
 }
 
 
+NOTHING_TOLD = Told()
+
+
 @dataclass(frozen=True, slots=True)
 class Fields:
     """A section of header fields that summaries hold: how it is called, and what picks it out of their headers."""
@@ -70,8 +76,12 @@ class Page:
     view: View
     positions: Sequence[int]
     indices: Sequence[int]
-    rows: Sequence[Row] = ()
-    summaries: Sequence[bytes] = ()
+    told: Told = NOTHING_TOLD
+
+    def only(self, number: int) -> Page:
+        """One message of it."""
+        at = slice(number, number + 1)
+        return Page(self.view, self.positions[at], self.indices[at], self.told.only(number) if self.told else self.told)
 
 
 def need_of(attributes: Iterable[Attribute]) -> Need:
@@ -81,7 +91,7 @@ def need_of(attributes: Iterable[Attribute]) -> Need:
 
 def render(
     page: Page, attributes: Sequence[Attribute], fields: Sequence[Fields] = (), *, end: bytes = b")\r\n"
-) -> list[bytes]:
+) -> bytes:
     """`* 12 FETCH (…)` for each message of the page; with another `end` more items may follow."""
     forms = [_FORMS[item] for item in attributes] + [
         b"%b {%%d}\r\n%%b" % one.label.replace(b"%", b"%%") for one in fields
@@ -90,9 +100,10 @@ def render(
     columns: list[Iterable[object]] = [[position + 1 for position in page.positions]]
     columns += [_COLUMNS[item](page) for item in attributes]
     for one in fields:
-        chosen = [one.choose(headers_of(summary)) for summary in page.summaries]
+        chosen = list(map(one.choose, page.told.column(Section.HEADERS)))
         columns += [map(len, chosen), chosen]
-    return [form % values for values in zip(*columns, strict=True)]
+    values = tuple(chain.from_iterable(zip(*columns, strict=True)))
+    return form * len(page.positions) % values  # one filling for all of them costs half
 
 
 def _uids(page: Page) -> list[int]:
@@ -102,14 +113,17 @@ def _uids(page: Page) -> list[int]:
 
 def _flags(page: Page) -> list[bytes]:
     view, snapshot = page.view, page.view.snapshot
-    texts = [flag_names(marks, snapshot.keywords) for marks in snapshot.palette]
     kinds = snapshot.kinds
-    if not view.has_recent:
-        return [texts[kinds[index]] for index in page.indices]
-    return [
-        flag_names(snapshot.marks(index), snapshot.keywords, recent=view.is_recent(snapshot.uids[index]))
-        for index in page.indices
-    ]
+    found = [kinds[index] for index in page.indices]
+    texts = [flag_names(marks, snapshot.keywords) for marks in snapshot.palette]
+    named = [texts[kind] for kind in found]
+    if view.has_recent:
+        uids = _uids(page)
+        recent = [flag_names(marks, snapshot.keywords, recent=True) for marks in snapshot.palette]
+        for low, end in view.recent_ranges:
+            for at in range(bisect_left(uids, low), bisect_left(uids, end)):
+                named[at] = recent[found[at]]
+    return named
 
 
 def _modseqs(page: Page) -> list[int]:
@@ -117,17 +131,22 @@ def _modseqs(page: Page) -> list[int]:
     return [modseqs[index] for index in page.indices]
 
 
+def _made(name: Attribute, make: Callable[[Sheet], list[bytes]]) -> Callable[[Page], Iterable[object]]:
+    """A column that follows from what is kept, and is made once for all who ask."""
+    return lambda page: page.told.derived(name, make)
+
+
 _COLUMNS: dict[Attribute, Callable[[Page], Iterable[object]]] = {
     Attribute.UID: _uids,
     Attribute.FLAGS: _flags,
     Attribute.MODSEQ: _modseqs,
-    Attribute.INTERNALDATE: lambda page: [date_time(row.internaldate_ms) for row in page.rows],
-    Attribute.SIZE: lambda page: [row.size_bytes for row in page.rows],
-    Attribute.ENVELOPE: lambda page: map(envelope_of, page.summaries),
-    Attribute.BODY: lambda page: map(body_of, page.summaries),
-    Attribute.STRUCTURE: lambda page: map(bodystructure_of, page.summaries),
-    Attribute.EMAILID: lambda page: [email_id(row.message) for row in page.rows],
+    Attribute.INTERNALDATE: _made(Attribute.INTERNALDATE, lambda sheet: [date_time(ms) for ms in sheet.numbers[2]]),
+    Attribute.SIZE: lambda page: page.told.number(1),
+    Attribute.ENVELOPE: lambda page: page.told.column(Section.ENVELOPE),
+    Attribute.BODY: lambda page: page.told.column(Section.BODY),
+    Attribute.STRUCTURE: lambda page: page.told.column(Section.BODYSTRUCTURE),
+    Attribute.EMAILID: lambda page: [email_id(message) for message in page.told.number(4)],
     Attribute.THREADID: lambda page: [NIL] * len(page.positions),  # conversations are the client's here (RFC 8474 §5.2)
-    Attribute.SAVEDATE: lambda page: [date_time(row.savedate_ms) for row in page.rows],
-    Attribute.PREVIEW: lambda page: [string(preview_of(summary).encode()) for summary in page.summaries],
+    Attribute.SAVEDATE: lambda page: [date_time(ms) for ms in page.told.number(3)],
+    Attribute.PREVIEW: lambda page: [string(preview_in(texts).encode()) for texts in page.told.column(Section.TEXTS)],
 }

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mss.formats.summary import headers_of, is_usual, parts_of
+from mss.formats.summary import Section, is_usual, parts_in
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap import searchkeys as k
@@ -130,13 +130,14 @@ async def _learn(session: Session, key: k.SearchKey, level: Level, page: list[in
     if level is Level.ROW:
         rows = await session.store.rows(folder, list(position))
     else:
-        both = await session.store.summaries(folder, list(position))
-        rows = [row for row, _ in both]
-        for row, summary in both:
-            facts.headers[position[row.uid]] = headers_of(summary)
-            if level >= Level.HEADER and not _all_usual(key):
-                end = parts_of(summary)[0].body_start
-                facts.headers[position[row.uid]] = await session.store.body_range(folder, row.uid, 0, end)
+        told = await session.store.summaries(folder, list(position))
+        rows = told.rows
+        here = [position[row.uid] for row in rows]
+        facts.headers |= zip(here, told.column(Section.HEADERS), strict=True)
+        if level >= Level.HEADER and not _all_usual(key):
+            for row, at, parts in zip(rows, here, told.column(Section.PARTS), strict=True):
+                end = parts_in(parts)[0].body_start
+                facts.headers[at] = await session.store.body_range(folder, row.uid, 0, end)
     for row in rows:
         facts.rows[position[row.uid]] = row
     for inner in _walk(key) if level is Level.TEXT else ():

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from mss.formats.headers import parse_message_ids
-from mss.formats.summary import headers_of
+from mss.formats.summary import Section
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap.backend import Row
@@ -62,8 +62,9 @@ async def _facts(
     for start in range(0, len(positions), PAGE_MESSAGES):
         page = {selected.view.uids[p]: p for p in positions[start : start + PAGE_MESSAGES]}
         if needs_header:
-            for row, summary in await session.store.summaries(selected.folder, list(page)):
-                yield page[row.uid], row, headers_of(summary)
+            told = await session.store.summaries(selected.folder, list(page))
+            for row, header in zip(told.rows, told.column(Section.HEADERS), strict=True):
+                yield page[row.uid], row, header
         else:
             for row in await session.store.rows(selected.folder, list(page)):
                 yield page[row.uid], row, b""

@@ -258,10 +258,10 @@ class Session:
             permanent = responses.permanent_flags(keywords, permanent_mask(selected.folder.box, selected.read_only))
             parts += [responses.flags(keywords), permanent]
         if news.flags:
-            parts += self.flag_rows(news.flags)
+            parts.append(self.flag_rows(news.flags))
         return b"".join(parts)
 
-    def flag_rows(self, positions: Sequence[int], *, uid: bool = False) -> list[bytes]:
+    def flag_rows(self, positions: Sequence[int], *, uid: bool = False) -> bytes:
         """FETCH rows that tell flags (RFC 7162 §3.2.4: with UID and MODSEQ for a client that knows CONDSTORE)."""
         view = self.open_folder().view
         attributes = [Attribute.UID] if uid or self.condstore else []

@@ -82,6 +82,11 @@ class View:
     def has_recent(self) -> bool:
         return bool(self._recent)
 
+    @property
+    def recent_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Uids from the first number up to before the second."""
+        return self._recent
+
     def recent_count(self) -> int:
         return sum(bisect_left(self.uids, end) - bisect_left(self.uids, low) for low, end in self._recent)
 

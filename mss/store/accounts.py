@@ -12,7 +12,7 @@ from mss.model.ids import LANES, OwnerId
 from mss.model.mailbox import AccountState
 from mss.store import schema
 from mss.store.ids import lane_of_hash
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by
 
 A = schema.account
 C = schema.credential
@@ -54,11 +54,15 @@ class CredentialRow:
     verifier: bytes
 
 
-_ONE = select(A.c.owner, A.c.kind, A.c.state, A.c.totp_wrapped, A.c.totp_last_step, A.c.failures, A.c.locked_until_ms)
+_ONE = Hot(
+    select(
+        A.c.owner, A.c.kind, A.c.state, A.c.totp_wrapped, A.c.totp_last_step, A.c.failures, A.c.locked_until_ms
+    ).where(owned_by(A))
+)
 
 
 def account(connection: Connection, owner: int) -> AccountRow | None:
-    row = connection.execute(_ONE.where(owned_by(A)), own_parameters(owner)).one_or_none()
+    row = _ONE.of(connection, own_parameters(owner))
     if row is None:
         return None
     number, kind, state, *rest = row
@@ -125,11 +129,21 @@ def clear_failures(connection: Connection, owner: int) -> None:
     connection.execute(change, own_parameters(owner))
 
 
-def credentials(connection: Connection, owner: int, kind: CredentialKind) -> list[CredentialRow]:
-    query = select(C.c.credential, C.c.kind, C.c.verifier).where(owned_by(C), C.c.kind == kind).order_by(C.c.credential)
+_CREDENTIALS = Hot(
+    select(C.c.credential, C.c.kind, C.c.verifier)
+    .where(owned_by(C), C.c.kind.in_((bindparam("kind_a"), bindparam("kind_b"))))
+    .order_by(C.c.credential)
+)
+
+
+def credentials(
+    connection: Connection, owner: int, kind: CredentialKind, other: CredentialKind | None = None
+) -> list[CredentialRow]:
+    """Those of a kind, or of two."""
+    kinds = {"kind_a": kind.value, "kind_b": (other or kind).value}
     return [
-        CredentialRow(row.credential, CredentialKind(row.kind), row.verifier)
-        for row in connection.execute(query, own_parameters(owner))
+        CredentialRow(number, CredentialKind(kind), verifier)
+        for number, kind, verifier in _CREDENTIALS.all(connection, own_parameters(owner) | kinds)
     ]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
 from sqlalchemy.exc import NoResultFound
 
 from mss.model.mailbox import Flag
-from mss.store import schema, seen, subscriptions, vanished
+from mss.store import schema, seen, sheets, subscriptions, vanished
 from mss.store.sql import Hot, own, own_parameters, owned_by, parts
 
 F = schema.folder
@@ -77,13 +77,16 @@ _FOLDER_COLUMNS = (
     F.c.resumed_modseq,
 )
 _LIST = select(*_FOLDER_COLUMNS).where(owned_by(F)).order_by(F.c.folder)
-_ONE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.folder == bindparam("which"))
-_BY_NAME = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.name_hmac == bindparam("which"))
+_ONE = Hot(select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.folder == bindparam("which")))
+_BY_NAME = Hot(select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.name_hmac == bindparam("which")))
 _BY_USE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.special_use == bindparam("which")).limit(1)
 
 
 def _folder(row: Sequence[Any]) -> Folder:
-    return Folder(*row)
+    counted: Any = row[:-3]
+    subscribed, recent_uid, resumed_modseq = row[-3:]
+    fields = (*counted, bool(subscribed), recent_uid, resumed_modseq)
+    return Folder(*fields)
 
 
 def create_folder(
@@ -116,11 +119,14 @@ def list_folders(connection: Connection, owner: int) -> list[Folder]:
 
 def one_folder(connection: Connection, owner: int, folder: int) -> Folder:
     """Raises NoResultFound."""
-    return _folder(connection.execute(_ONE, own_parameters(owner) | {"which": folder}).one())
+    row = _ONE.of(connection, own_parameters(owner) | {"which": folder})
+    if row is None:
+        raise NoResultFound("folder")
+    return _folder(row)
 
 
 def folder_by_name(connection: Connection, owner: int, name_hmac: bytes) -> Folder | None:
-    row = connection.execute(_BY_NAME, own_parameters(owner) | {"which": name_hmac}).one_or_none()
+    row = _BY_NAME.of(connection, own_parameters(owner) | {"which": name_hmac})
     return _folder(row) if row else None
 
 
@@ -147,7 +153,7 @@ def delete_folder(connection: Connection, owner: int, folder: int) -> None:
     query = select(F.c.name_sealed, F.c.name_hmac).where(owned_by(F), F.c.folder == folder, F.c.subscribed)
     if (name := connection.execute(query, own_parameters(owner)).one_or_none()) is not None:
         subscriptions.keep(connection, owner, folder, *name)
-    for table in (schema.entry, schema.seen, schema.vanished, schema.keyword, F):
+    for table in (schema.entry, schema.seen, schema.vanished, schema.keyword, schema.sheet, F):
         connection.execute(delete(table).where(owned_by(table), table.c.folder == folder), own_parameters(owner))
 
 
@@ -285,6 +291,7 @@ def expunge(
     removed = sorted(uid for uid, _, _ in gone)
     vanished.write(connection, owner, folder, modseq, removed, now_ms)
     seen.forget(connection, owner, folder, removed)
+    sheets.forget(connection, owner, folder, removed)
     unseen = sum(1 for _, flags, _ in gone if not flags & Flag.SEEN)
     size = _sizes(connection, owner, [message for _, _, message in gone])
     counts = {"d_count": len(gone), "d_unseen": unseen, "d_bytes": size}

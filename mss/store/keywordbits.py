@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from mss.store import schema
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by
 
 K = schema.keyword
 KEYWORDS_MAX = 62
 """Keywords of one folder: bits of a signed 64-bit number."""
 
 
+_OF_FOLDER = Hot(
+    select(K.c.bit, K.c.name_sealed).where(owned_by(K), K.c.folder == bindparam("which")).order_by(K.c.bit)
+)
+
+
 def of_folder(connection: Connection, owner: int, folder: int) -> list[tuple[int, bytes]]:
     """(bit, sealed name) of the keywords of a folder."""
-    query = select(K.c.bit, K.c.name_sealed).where(owned_by(K), K.c.folder == folder).order_by(K.c.bit)
-    return [(row.bit, row.name_sealed) for row in connection.execute(query, own_parameters(owner))]
+    return [(bit, sealed) for bit, sealed in _OF_FOLDER.all(connection, own_parameters(owner) | {"which": folder})]
 
 
 def add(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> int | None:

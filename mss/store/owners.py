@@ -209,10 +209,12 @@ def remove_member(connection: Connection, owner: int, account: int, rights: str)
     return True
 
 
+_MEMBERSHIPS = Hot(select(N.c.of_owner, N.c.rights).where(owned_by(N)).order_by(N.c.of_owner))
+
+
 def memberships(connection: Connection, account: int) -> list[tuple[OwnerId, str]]:
     """(owner, rights) of what an account may open besides its own."""
-    query = select(N.c.of_owner, N.c.rights).where(owned_by(N)).order_by(N.c.of_owner)
-    return [(OwnerId(row.of_owner), row.rights) for row in connection.execute(query, own_parameters(account))]
+    return [(OwnerId(owner), rights) for owner, rights in _MEMBERSHIPS.all(connection, own_parameters(account))]
 
 
 def members(connection: Connection, owner: int) -> list[tuple[OwnerId, str]]:

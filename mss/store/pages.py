@@ -96,12 +96,21 @@ def rows(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -
 
 def summaries(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[SealedSummary]:
     """By rising uid."""
-    return [
-        SealedSummary((uid, size, internal, saved, message), message, _key(epoch, scheme, key), summary)
-        for uid, size, internal, saved, message, epoch, scheme, key, summary in _ask(
-            connection, "summaries", owner, folder, uids
-        )
-    ]
+    return [_summary(row) for row in _ask(connection, "summaries", owner, folder, uids)]
+
+
+def _summary(row: Sequence[Any]) -> SealedSummary:
+    uid, size, internal, saved, message, epoch, scheme, key, summary = row
+    return SealedSummary((uid, size, internal, saved, message), message, _key(epoch, scheme, key), summary)
+
+
+_AFTER = _SUMMARIES.where(E.c.uid > bindparam("after")).limit(bindparam("most"))
+
+
+def summaries_after(connection: Connection, owner: int, folder: int, uid: int, most: int) -> list[SealedSummary]:
+    """The next messages after a uid, by rising uid."""
+    asked = own_parameters(owner) | {"which": folder, "after": uid, "most": most}
+    return [_summary(row) for row in connection.execute(_AFTER, asked)]
 
 
 def bodies(connection: Connection, owner: int, folder: int, uids: Sequence[int]) -> list[SealedBody]:

@@ -47,6 +47,17 @@ class Hot:
         cursor.close()
         return row
 
+    def all(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """The rows that it answers. Raises what SQLAlchemy raises."""
+        if connection.dialect.name != "sqlite":
+            return connection.execute(self._statement, parameters).all()
+        cursor = self._run(connection, parameters)
+        try:
+            rows: Sequence[Sequence[Any]] = cursor.fetchall()
+        except sqlite3.Error as problem:
+            raise self._told(problem) from problem
+        return rows
+
     def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run it for each row. How many rows of the table it touched, where the driver tells (SQLite); else a negative
         number. Raises what SQLAlchemy raises."""

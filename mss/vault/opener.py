@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from mss.crypto import seal
 from mss.crypto.keys import KeyWrapper
-from mss.crypto.seal import KeyPair
+from mss.crypto.seal import KeyPair, SealedOpener
 from mss.model.clock import Chance, Clock
 from mss.model.errors import NotFound, SealBroken
 from mss.model.ids import OwnerId, lane_of
@@ -39,6 +39,7 @@ class OwnerKeys:
     shelf: bytes
     chance: Chance
     _epochs: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    _opener: SealedOpener | None = None
 
     def __repr__(self) -> str:
         return f"OwnerKeys({self.owner})"
@@ -53,11 +54,16 @@ class OwnerKeys:
             if sealed.scheme == sealing.SCHEME_SHELF:
                 known = seal.decrypt(self.shelf, sealed.key, context)
             else:
-                known = seal.open_sealed(self.pair, sealed.key, context)
+                known = self._sealed().open(sealed.key, context)
             self._epochs[sealed.epoch] = known
             if len(self._epochs) > EPOCHS_CACHED_MAX:
                 self._epochs.popitem(last=False)
         return known
+
+    def _sealed(self) -> SealedOpener:
+        if self._opener is None:
+            self._opener = SealedOpener(self.pair)
+        return self._opener
 
     def open_summary(self, message: StoredMessage) -> bytes:
         """The rendered summary of a message (formats/summary.py reads it)."""
@@ -83,7 +89,7 @@ class OwnerKeys:
                 epoch,
                 seal.encrypt(
                     self.shelf,
-                    seal.open_sealed(self.pair, sealed, sealing.key_context(self.owner, epoch)),
+                    self._sealed().open(sealed, sealing.key_context(self.owner, epoch)),
                     sealing.key_context(self.owner, epoch),
                     self.chance,
                 ),

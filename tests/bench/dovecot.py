@@ -13,8 +13,8 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 
-from tests.bench.postfix import SYSTEM_USER
 from tests.bench.imapside import fine_cpu_s
+from tests.bench.postfix import SYSTEM_USER
 from tests.bench.proc import family
 from tests.bench.processes import pss_mib
 from tests.kit import programs

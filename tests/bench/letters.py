@@ -6,13 +6,12 @@ import random
 from base64 import encodebytes
 from quopri import encodestring
 
-_WORDS = (
-    "compte-rendu consultation contrôle tension artérielle glycémie à jeun traitement poursuivi bonne tolérance "
-    "patient revu ce jour sans plainte particulière examen clinique normal auscultation cardiaque régulière pas "
-    "d'œdème échographie réalisée résultats joints bilan biologique hémoglobine créatinine à renouveler dans trois "
-    "mois cher confrère merci de m'avoir adressé cette dame née le pour avis bien confraternellement ordonnance "
-    "kinésithérapie dix séances radiographie thoracique foyer absent vaccination à jour allergie pénicilline"
-).split()
+_PROSE = """compte-rendu consultation contrôle tension artérielle glycémie à jeun traitement poursuivi bonne tolérance
+patient revu ce jour sans plainte particulière examen clinique normal auscultation cardiaque régulière pas d'œdème
+échographie réalisée résultats joints bilan biologique hémoglobine créatinine à renouveler dans trois mois cher confrère
+merci de m'avoir adressé cette dame née le pour avis bien confraternellement ordonnance kinésithérapie dix séances
+radiographie thoracique foyer absent vaccination à jour allergie pénicilline"""
+_WORDS = _PROSE.split()
 _SUBJECTS = ("=?utf-8?q?R=C3=A9sultats?=", "Dosage", "Courrier", "Bilan")
 WORDS_MIN, WORDS_MAX = 120, 320
 SCAN_BYTES = 6_000

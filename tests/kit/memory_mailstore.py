@@ -17,6 +17,7 @@ from mss.imap.backend import Box, Folder, FolderProblem, FolderRefused, NewMessa
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.snapshot import Changes, Snapshot
 from mss.imap.takings import Signs, TeamChange, needed
+from mss.imap.told import Told
 from mss.model.clock import Clock, to_ms
 from mss.model.errors import Malformed, NotFound
 from mss.model.ids import OwnerId
@@ -187,8 +188,8 @@ class MemoryMailStore:
     async def rows(self, folder: Folder, uids: Sequence[int]) -> list[Row]:
         return [self._row(uid, entry) for uid, entry in self._entries(folder, uids)]
 
-    async def summaries(self, folder: Folder, uids: Sequence[int]) -> list[tuple[Row, bytes]]:
-        return [(self._row(uid, entry), entry.message.summary) for uid, entry in self._entries(folder, uids)]
+    async def summaries(self, folder: Folder, uids: Sequence[int]) -> Told:
+        return Told.of([(self._row(uid, entry), entry.message.summary) for uid, entry in self._entries(folder, uids)])
 
     async def bodies(self, folder: Folder, uids: Sequence[int]) -> dict[int, bytes]:
         return {uid: entry.message.raw for uid, entry in self._entries(folder, uids)}
