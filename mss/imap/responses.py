@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from mss.imap.names import DELIMITER, encode_utf7
 from mss.imap.sets import ranges_text, set_text
@@ -24,6 +25,8 @@ _QUOTABLE = re.compile(rb"[^\x00\r\n\x80-\xff]*\Z")
 _SPECIAL = re.compile(rb'(["\\])')
 QUOTED_OCTETS_MAX = 1024
 """Longer strings go as literals: some clients read quoted strings into small buffers."""
+DAYS_KEPT = 4096
+"""Days whose text is remembered: a list has many messages of each."""
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
@@ -256,6 +259,7 @@ def date_time(ms: int) -> bytes:
     return b'"%b %02d:%02d:%02d +0000"' % (_day(days), seconds // 3600, seconds // 60 % 60, seconds % 60)
 
 
+@lru_cache(maxsize=DAYS_KEPT)
 def _day(days: int) -> bytes:
     """`17-Jul-1996` of a day number, by the civil calendar (Gregorian, eras of 400 years from 1 March)."""
     era, of_era = divmod(days + 719_468, 146_097)

@@ -41,6 +41,8 @@ class Facts:
     rows: dict[int, Row] = field(default_factory=dict)
     headers: dict[int, bytes] = field(default_factory=dict)
     """Header fields as sent: the usual ones, or all."""
+    said: dict[bytes, dict[int, str]] = field(default_factory=dict)
+    """Of some fields what `said_in` made of them, by name; then `headers` need not be there."""
     texts: dict[k.TextHas, frozenset[int]] = field(default_factory=dict)
     """Positions where a text was found."""
 
@@ -104,6 +106,9 @@ def _leaf(key: k.SearchKey, positions: Sequence[int], facts: Facts) -> list[int]
         case k.ModSeqFrom(modseq):
             return _by_modseq(modseq, positions, facts.view)
         case k.HeaderHas(name, text):
+            if is_in_said(key) and (said := facts.said.get(name.encode())) is not None:
+                wanted = text.casefold()
+                return [position for position in positions if wanted in said[position]]
             has = _header_test(name.encode(), text)
             return [position for position in positions if has(facts.headers.get(position, b""))]
         case k.TextHas():
@@ -203,6 +208,26 @@ def _header_test(name: bytes, text: str) -> Callable[[bytes], bool]:
         return is_of_people and any(_means(value, wanted) for value in values)
 
     return test
+
+
+KEPT_FIELDS = frozenset({b"subject", b"from", b"to", b"cc"})
+"""What people look for again and again: decoded once for all searches."""
+
+
+def is_in_said(key: k.HeaderHas) -> bool:
+    """Whether `said_in` answers: not for a field that is only to be there, nor for what stands between values."""
+    return key.field.encode() in KEPT_FIELDS and bool(key.text) and "\0" not in key.text
+
+
+def said_in(header: bytes, name: bytes) -> str:
+    """All that a field (lower-case name) is searched for, decoded and folded; a NUL between values."""
+    values = header_values(header, name)
+    texts = [decode_words(value).casefold() for value in values]
+    for value in values if name in _PEOPLE else ():
+        if _ODD_ADDRESS.search(value):
+            people = parse_addresses(value, ADDRESSES_READ_MAX)
+            texts += [f"{one.name} <{one.address}>".casefold() for one in people]
+    return "\0".join(texts)
 
 
 _PEOPLE = frozenset({b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"})

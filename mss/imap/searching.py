@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
+from mss.formats.sheet import Sheet
 from mss.formats.summary import Section, is_usual, parts_in
 from mss.imap import commands as c
 from mss.imap import responses
 from mss.imap import searchkeys as k
 from mss.imap.fetching import PAGE_MESSAGES
-from mss.imap.search import Facts, Level, level_of, narrow
+from mss.imap.search import Facts, Level, is_in_said, level_of, narrow, said_in
 from mss.imap.sets import SequenceSet, ranges_of
 from mss.imap.state import Session
+from mss.imap.told import Told
 from mss.model.clock import to_ms
 from mss.model.errors import MssError
 
@@ -127,25 +130,40 @@ async def _learn(session: Session, key: k.SearchKey, level: Level, page: list[in
     """Ask the store for what `key` needs of some messages; answers those that are still there."""
     folder, view = session.open_folder().folder, facts.view
     position = {view.uids[p]: p for p, index in zip(page, view.indices(page), strict=True) if index >= 0}
+    leaves = list(_walk(key))
     if level is Level.ROW:
-        rows = await session.store.rows(folder, list(position))
+        told = Told.of_rows(await session.store.rows(folder, list(position)))
     else:
         told = await session.store.summaries(folder, list(position))
-        rows = told.rows
-        here = [position[row.uid] for row in rows]
-        facts.headers |= zip(here, told.column(Section.HEADERS), strict=True)
-        if level >= Level.HEADER and not _all_usual(key):
-            for row, at, parts in zip(rows, here, told.column(Section.PARTS), strict=True):
-                end = parts_in(parts)[0].body_start
-                facts.headers[at] = await session.store.body_range(folder, row.uid, 0, end)
-    for row in rows:
-        facts.rows[position[row.uid]] = row
-    for inner in _walk(key) if level is Level.TEXT else ():
+    here = [position[uid] for uid in told.uids]
+    if any(level_of(inner, is_usual) is Level.ROW for inner in leaves):
+        facts.rows |= zip(here, told.rows, strict=True)
+    if level is not Level.ROW:
+        _learn_headers(facts, told, here, leaves)
+    if level >= Level.HEADER and not _all_usual(key):
+        for uid, at, parts in zip(told.uids, here, told.column(Section.PARTS), strict=True):
+            end = parts_in(parts)[0].body_start
+            facts.headers[at] = await session.store.body_range(folder, uid, 0, end)
+    for inner in leaves if level is Level.TEXT else ():
         if isinstance(inner, k.TextHas):
-            uids = [row.uid for row in rows]
-            found = await session.store.search_text(folder, uids, inner.text, header_too=inner.header_too)
+            found = await session.store.search_text(folder, told.uids, inner.text, header_too=inner.header_too)
             facts.texts[inner] = frozenset(position[uid] for uid in found)
-    return list(facts.rows)
+    return here
+
+
+def _learn_headers(facts: Facts, told: Told, here: list[int], leaves: list[k.SearchKey]) -> None:
+    """What summaries hold of header fields, as far as the leaves of a key ask for it."""
+    for inner in leaves:
+        if isinstance(inner, k.HeaderHas) and is_in_said(inner):
+            name = inner.field.encode()
+            texts = told.derived(("said", name), partial(_said_by, name))
+            facts.said[name] = dict(zip(here, texts, strict=True))
+        elif isinstance(inner, k.HeaderHas | k.DayIs):
+            facts.headers |= zip(here, told.column(Section.HEADERS), strict=True)
+
+
+def _said_by(name: bytes, sheet: Sheet) -> list[str]:
+    return [said_in(header, name) for header in sheet.column(Section.HEADERS)]
 
 
 def _all_usual(key: k.SearchKey) -> bool:

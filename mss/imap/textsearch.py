@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from mss.crypto import seal
 from mss.formats.summary import parts_of
@@ -93,7 +94,7 @@ class TextSearch:
 
     async def _keep(self, keys: OwnerKeys, folder: int, part: Sequence[_Folded]) -> None:
         uids = [uid for uid, _ in part]
-        plain = await asyncio.to_thread(text_sheet, uids, [texts for _, texts in part])
+        plain = partial(text_sheet, uids, [texts for _, texts in part])
         with suppress(StorageUnavailable):  # then the next search makes it
             await self._gatherer.keep(keys, folder, SheetKind.TEXT, uids, plain)
 

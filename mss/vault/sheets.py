@@ -7,7 +7,7 @@ keys of mail that came in; who opens many messages one by one makes them too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mss.crypto import seal
@@ -75,11 +75,13 @@ class Gatherer:
         self._clock = clock
         self._chance = chance
 
-    async def keep(self, keys: OwnerKeys, folder: int, kind: SheetKind, uids: Sequence[int], plain: bytes) -> bool:
+    async def keep(
+        self, keys: OwnerKeys, folder: int, kind: SheetKind, uids: Sequence[int], plain: Callable[[], bytes]
+    ) -> bool:
         """Seal a sheet and keep it; False when one of its messages has gone. Raises StorageUnavailable."""
         number = new_id(self._clock, self._chance)
         ends = uids[0], uids[-1]
-        sealed = await asyncio.to_thread(seal_sheet, keys, folder, kind, ends, number, plain)
+        sealed = await asyncio.to_thread(lambda: seal_sheet(keys, folder, kind, ends, number, plain()))
 
         def act(connection: Connection) -> bool:
             return sheets.keep(connection, keys.owner, folder, kind, uids, sealed)
@@ -105,4 +107,4 @@ class Gatherer:
             return False
         sheet = await asyncio.to_thread(open_summaries, keys, sealed)
         assert sheet is not None
-        return await self.keep(keys, folder, SheetKind.LIST, sheet.uids, sheet.to_bytes())
+        return await self.keep(keys, folder, SheetKind.LIST, sheet.uids, sheet.to_bytes)

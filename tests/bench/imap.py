@@ -2,8 +2,8 @@
 
 `python -m tests.bench imap`, in some four minutes. The folder of ten thousand is filled with a fresh intake key for
 each message and asked for before and after the works have wrapped those keys (reseal). Each round asks both sides, one
-after the other; told is the middle of the rounds, time and CPU of the server with all its processes. "First" is the first
-list after a start of ours, and without its cache file for Dovecot; both have the disk in the kernel's memory.
+after the other; told is the middle of the rounds, time and CPU of the server with all its processes. "First" is the
+first list after a start of ours, and without its cache file for Dovecot; both have the disk in the kernel's memory.
 """
 
 from __future__ import annotations
