@@ -88,6 +88,10 @@ class Sheet:
     def uids(self) -> array[int]:
         return self.numbers[0]
 
+    def dates_ms(self) -> dict[int, int]:
+        """The internal date of each uid."""
+        return dict(zip(self.uids, self.numbers[2], strict=True))
+
     @property
     def rows(self) -> list[Known]:
         return list(zip(*self.numbers, strict=True))

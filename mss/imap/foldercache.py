@@ -46,6 +46,15 @@ class KnownFolder:
         self.sheets[first:end] = [sheet]
         self._lasts[first:end] = [sheet.uids[-1]]
 
+    def drop(self, uid: int) -> None:
+        """Forget a message; the neighbours on its sheet go with it."""
+        if self.rows.pop(uid, None) is not None:
+            self.size_bytes -= ROW_BYTES
+        which = bisect_left(self._lasts, uid)
+        if which < len(self.sheets) and self.sheets[which].uids[0] <= uid:
+            self.size_bytes -= self.sheets.pop(which).size_bytes
+            del self._lasts[which]
+
     def told(self, uids: Sequence[int]) -> tuple[Told, list[int]]:
         """What is known of some messages, by rising uid, and the uids of those that are not known."""
         parts: list[tuple[Sheet, Pick]] = []

@@ -1,6 +1,7 @@
 """How do messages that clients bring become rows when many bring some at once? One statement for each table.
 
-Only the plain case: a mailbox of one, no keywords. Everything else is a transaction of its own (mss/imap/mailacts.py).
+Only the plain case: a mailbox of one, no keywords, nothing that may have been filed already. Everything else is a
+transaction of its own (mss/imap/mailacts.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mss.store.writer import Together
 
 def is_plain(folder: Folder, sealed: SealedMessage) -> bool:
     """Whether `Keep` may do it."""
-    return not folder.box.reader and not sealed.flags.keywords
+    return not folder.box.reader and not sealed.flags.keywords and sealed.mark is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Keep(Together):
         for index, act in enumerate(acts):
             sizes[act.owner] = sizes.get(act.owner, 0) + act.sealed.row.size_bytes
             places.setdefault((act.owner, act.folder.id), []).append(index)
+        for owner in sorted(sizes):
+            owners.lock(connection, owner)
         _check_room(connection, sizes)
         owners.add_used_by(connection, sizes)
         messages.insert_messages(connection, [(act.owner, act.sealed.row) for act in acts])

@@ -88,7 +88,7 @@ class ListReader:
 
     async def _keep(self, keys: OwnerKeys, folder: int, sheet: Sheet) -> None:
         with suppress(StorageUnavailable):  # then the next who looks makes it
-            await self._gatherer.keep(keys, folder, SheetKind.LIST, sheet.uids, sheet.to_bytes)
+            await self._gatherer.keep(keys, folder, SheetKind.LIST, sheet.dates_ms(), sheet.to_bytes)
 
 
 def _open_apart(keys: OwnerKeys, sealed: Sequence[SealedSummary]) -> list[Sheet]:

@@ -6,7 +6,7 @@ Who looks through many messages one by one leaves sheets behind, so that the nex
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -59,15 +59,16 @@ class TextSearch:
             found &= set(uids)
             rows = [row for row in rows if row.uid not in covered]
         made = _Maker()
+        dates_ms = {row.uid: row.internaldate_ms for row in rows}
         for batch in _batches(rows):
             sealed = await self._store.read(lambda c, batch=batch: pages.bodies(c, keys.owner, folder, batch))  # type: ignore[misc]
             read = [(one, await self._ciphertext(one)) for one in sealed]
             said, folded = await asyncio.to_thread(_look, keys, read, wanted, header_too)
             found |= said
             for part in made.add(folded):
-                await self._keep(keys, folder, part)
+                await self._keep(keys, folder, part, dates_ms)
         if part := made.rest():
-            await self._keep(keys, folder, part)
+            await self._keep(keys, folder, part, dates_ms)
         return found
 
     async def _in_sheets(
@@ -92,11 +93,11 @@ class TextSearch:
             low = max(one.last_uid for one in sealed) + 1
         return found, covered
 
-    async def _keep(self, keys: OwnerKeys, folder: int, part: Sequence[_Folded]) -> None:
+    async def _keep(self, keys: OwnerKeys, folder: int, part: Sequence[_Folded], dates_ms: Mapping[int, int]) -> None:
         uids = [uid for uid, _ in part]
         plain = partial(text_sheet, uids, [texts for _, texts in part])
         with suppress(StorageUnavailable):  # then the next search makes it
-            await self._gatherer.keep(keys, folder, SheetKind.TEXT, uids, plain)
+            await self._gatherer.keep(keys, folder, SheetKind.TEXT, {uid: dates_ms[uid] for uid in uids}, plain)
 
 
 class _Maker:

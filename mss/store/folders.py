@@ -312,6 +312,7 @@ def set_date(connection: Connection, owner: int, folder: int, uid: int, internal
     """Another INTERNALDATE for an entry."""
     change = update(E).where(owned_by(E), E.c.folder == folder, E.c.uid == uid).values(internaldate_ms=internaldate_ms)
     connection.execute(change, own_parameters(owner))
+    sheets.forget(connection, owner, folder, [uid])
 
 
 def messages_of(connection: Connection, owner: int, folder: int) -> list[int]:

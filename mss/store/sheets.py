@@ -8,17 +8,16 @@ another is made when somebody looks again. Functions of a connection; the caller
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
-from mss.store import schema
+from mss.store import owners, schema
 from mss.store.sql import Hot, own, own_parameters, owned_by, parts
 
 E = schema.entry
-F = schema.folder
 S = schema.sheet
 
 
@@ -49,7 +48,6 @@ _OVER = Hot(
     .limit(bindparam("most"))
 )
 _RANGES = Hot(select(S.c.first_uid, S.c.last_uid).where(_HERE).order_by(S.c.first_uid))
-_LOCKED = select(F.c.folder).where(owned_by(F), F.c.folder == bindparam("which")).with_for_update()
 
 
 def overlapping(
@@ -68,18 +66,16 @@ def ranges(connection: Connection, owner: int, folder: int, kind: SheetKind) -> 
 
 
 def keep(
-    connection: Connection, owner: int, folder: int, kind: SheetKind, uids: Sequence[int], sheet: SealedSheet
+    connection: Connection, owner: int, folder: int, kind: SheetKind, dates_ms: Mapping[int, int], sheet: SealedSheet
 ) -> bool:
-    """Keep a sheet of the messages `uids`, unless one of them has left meanwhile; then False. The folder's row is held,
-    as by who removes messages: neither overlooks the other."""
-    at = own_parameters(owner) | {"which": folder}
-    if connection.execute(_LOCKED, at).one_or_none() is None:
-        return False
-    there = 0
-    for part in parts(uids):
-        query = select(func.count()).select_from(E).where(owned_by(E), E.c.folder == folder, E.c.uid.in_(part))
-        there += int(connection.execute(query, own_parameters(owner)).scalar_one())
-    if there < len(uids):
+    """Keep a sheet of messages, given as uid and internal date, unless one of them has left or got another date
+    meanwhile; then False. The mailbox is held, as by who removes messages: neither overlooks the other."""
+    owners.lock(connection, owner)
+    there: dict[int, int] = {}
+    for part in parts(list(dates_ms)):
+        query = select(E.c.uid, E.c.internaldate_ms).where(owned_by(E), E.c.folder == folder, E.c.uid.in_(part))
+        there |= {row.uid: row.internaldate_ms for row in connection.execute(query, own_parameters(owner))}
+    if there != dates_ms:
         return False
     same = and_(owned_by(S), S.c.folder == folder, S.c.kind == int(kind), S.c.first_uid == sheet.first_uid)
     connection.execute(delete(S).where(same), own_parameters(owner))

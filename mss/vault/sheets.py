@@ -7,7 +7,7 @@ keys of mail that came in; who opens many messages one by one makes them too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from mss.crypto import seal
@@ -76,15 +76,16 @@ class Gatherer:
         self._chance = chance
 
     async def keep(
-        self, keys: OwnerKeys, folder: int, kind: SheetKind, uids: Sequence[int], plain: Callable[[], bytes]
+        self, keys: OwnerKeys, folder: int, kind: SheetKind, dates_ms: Mapping[int, int], plain: Callable[[], bytes]
     ) -> bool:
-        """Seal a sheet and keep it; False when one of its messages has gone. Raises StorageUnavailable."""
+        """Seal a sheet of messages (by rising uid, with their dates) and keep it; False when one of them has gone or
+        has another date now. Raises StorageUnavailable."""
         number = new_id(self._clock, self._chance)
-        ends = uids[0], uids[-1]
+        ends = min(dates_ms), max(dates_ms)
         sealed = await asyncio.to_thread(lambda: seal_sheet(keys, folder, kind, ends, number, plain()))
 
         def act(connection: Connection) -> bool:
-            return sheets.keep(connection, keys.owner, folder, kind, uids, sealed)
+            return sheets.keep(connection, keys.owner, folder, kind, dates_ms, sealed)
 
         return await self._store.write(lane_of(keys.owner), act, size_bytes=len(sealed.sealed), lazy=True)
 
@@ -107,4 +108,4 @@ class Gatherer:
             return False
         sheet = await asyncio.to_thread(open_summaries, keys, sealed)
         assert sheet is not None
-        return await self.keep(keys, folder, SheetKind.LIST, sheet.uids, sheet.to_bytes)
+        return await self.keep(keys, folder, SheetKind.LIST, sheet.dates_ms(), sheet.to_bytes)

@@ -26,7 +26,7 @@ TEXTS = st.builds(
 def test_a_sheet_gives_back_every_row_and_summary(messages: dict[int, tuple[int, int, int, int, list[bytes]]]) -> None:
     """Also when it was octets in between."""
     told = sorted(messages.items())
-    rows = [(uid, *numbers) for uid, (*numbers, _) in told]
+    rows = [(uid, size, date, saved, message) for uid, (size, date, saved, message, _) in told]
     summaries = [joined(sections) for _, (*_, sections) in told]
     sheet = Sheet.from_bytes(Sheet.of(rows, summaries).to_bytes()) if rows else Sheet.of_rows(rows)
     assert sheet.rows == rows

@@ -11,10 +11,11 @@ from mss.formats.summary import Section
 from mss.imap.backend import NewMessage
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.mailacts import CellarMailStore
-from mss.model.clock import ManualClock
+from mss.model.clock import ManualClock, to_ms
 from mss.model.errors import SealBroken
+from mss.model.ids import lane_of
 from mss.model.mailbox import Flag
-from mss.store import sheets
+from mss.store import folders, sheets
 from mss.store.sheets import SheetKind
 from mss.vault.sheets import MESSAGES_MIN, Gatherer, open_sheet
 from tests.kit.imap_house import DOCTOR, Keeper, letter
@@ -123,8 +124,27 @@ async def test_a_sheet_is_not_kept_of_what_has_left_meanwhile(keeper: Keeper, cl
     gatherer = Gatherer(store._store, clock, store._chance)
     await store.change_flags(inbox, uids[:1], *DELETED)
     await store.expunge(inbox, uids[:1])
-    assert not await gatherer.keep(keys, inbox.id, SheetKind.TEXT, uids, lambda: b"what it said")
-    assert await gatherer.keep(keys, inbox.id, SheetKind.TEXT, uids[1:], lambda: b"what they say")
+    dates_ms = dict.fromkeys(uids, to_ms(clock.now()))
+    assert not await gatherer.keep(keys, inbox.id, SheetKind.TEXT, dates_ms, lambda: b"what it said")
+    del dates_ms[uids[0]]
+    assert await gatherer.keep(keys, inbox.id, SheetKind.TEXT, dates_ms, lambda: b"what they say")
+    dates_ms[uids[1]] += 1
+    assert not await gatherer.keep(keys, inbox.id, SheetKind.LIST, dates_ms, lambda: b"with a date of before")
+
+
+@pytest.mark.parametrize("keeper", ENGINES, indirect=True)
+async def test_a_date_that_is_corrected_is_told_corrected(keeper: Keeper, clock: ManualClock) -> None:
+    """Sent mail takes the date that the client gives its own copy: no sheet tells the old one."""
+    uids = await filled(keeper, clock)
+    store = again(keeper, clock)
+    inbox = await store.folder(keeper.boxes[DOCTOR], "INBOX")
+    owner = inbox.box.owner
+    await store.summaries(inbox, uids)
+    assert await kept(store, keeper, SheetKind.LIST)
+    await store._store.write(lane_of(owner), lambda c: folders.set_date(c, owner, inbox.id, uids[4], 86_400_000))
+    store._cache.forget(owner, inbox.id, uids[4])
+    for reader in (store, again(keeper, clock)):
+        assert (await reader.summaries(inbox, uids)).rows[4].internaldate_ms == 86_400_000
 
 
 @pytest.mark.parametrize("keeper", ["sqlite"], indirect=True)
