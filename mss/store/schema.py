@@ -180,15 +180,6 @@ keyword = _owned(
     keys=("folder", "bit"),
 )
 
-sheet = _owned(
-    "sheet",
-    _col("last_uid", BigInteger),
-    _col("number", Id),
-    _col("sealed", Bytes),
-    keys=("folder", "kind", "first_uid"),
-)
-"""Copies of what many messages of a folder say, behind one seal (mss/store/sheets.py). Kind: 0 summaries, 1 texts."""
-
 seen = _owned(
     "seen",
     _col("modseq", BigInteger),

@@ -14,11 +14,11 @@ from enum import IntEnum
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
-from mss.store import owners, schema
+from mss.store import owners, schema, sheetschema
 from mss.store.sql import Hot, own, own_parameters, owned_by, parts
 
 E = schema.entry
-S = schema.sheet
+S = sheetschema.sheet
 
 
 class SheetKind(IntEnum):

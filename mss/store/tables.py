@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mss.store import directoryschema, recordschema, schema
+from mss.store import directoryschema, recordschema, schema, sheetschema
 from mss.store.columns import metadata as metadata
 
-PARTS = (schema, recordschema, directoryschema)
+PARTS = (schema, recordschema, directoryschema, sheetschema)
 """Each registers its tables in `metadata` when it is imported."""
