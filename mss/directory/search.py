@@ -140,6 +140,7 @@ class _Answer:
         self._sources = directory.sources(connection)
         self._jobs = jobs_asked(connection, question)
         self._ways = walks(question, self._jobs)
+        self._verified = {source: verified_by(row) for source, row in self._sources.items()}
         self._seen: set[int] | None = None
         """Numbers met since the beginning of the answer, when this page begins there."""
 
@@ -163,7 +164,7 @@ class _Answer:
             return None
         if said_better(self._connection, self._sources, row.source, listing):
             return None
-        return Found(row.number, listing, verified_by(self._sources[row.source]))
+        return Found(row.number, listing, self._verified[row.source])
 
     def _was_shown(self, number: int, key: str, row: FactRow) -> bool:
         """Whether a walk before this one, or a key before this one on it, has led here. A first page remembers; a later

@@ -118,7 +118,9 @@ class Walker(Generic[Hit]):
     ) -> Mark | None:
         """Go along one walk; where it had to stop, or None at its end."""
         start = self._ways[number].start
-        while rows := directory.walk(self._connection, start, since, KEYS_AT_ONCE):
+        # First no more than the page has room for: on a common name all of them are hits.
+        at_once = min(KEYS_AT_ONCE, self._most - len(hits) + 1)
+        while rows := directory.walk(self._connection, start, since, at_once):
             for key, row in rows:
                 if len(hits) >= self._most or self._looked_at >= KEYS_LOOKED_AT_MAX:
                     return Mark(number, *(since or (start, -1)))
@@ -126,8 +128,9 @@ class Walker(Generic[Hit]):
                 self._looked_at += 1
                 if is_read(self._sources, row) and (hit := look(number, key, row)) is not None:
                     hits.append(hit)
-            if len(rows) < KEYS_AT_ONCE:
+            if len(rows) < at_once:
                 return None
+            at_once = KEYS_AT_ONCE
         return None
 
 

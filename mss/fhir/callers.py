@@ -28,18 +28,15 @@ log = structlog.get_logger("fhir")
 TOKEN_CHARS_MIN = 32
 """160 bits in base32: nobody guesses it, so nothing slow is needed."""
 TOKEN_CHARS_MAX = 512
-SEARCH, PUBLISH = "search", "publish"
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A software as the settings name it. `domains`: whose mailboxes it may publish."""
+    """A software as the settings name it."""
 
     name: str
     token_file: Path | None = None
     certificate: DistinguishedName | None = None
-    may: frozenset[str] = frozenset({SEARCH})
-    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +44,6 @@ class Caller:
     """Who asks, for the journal and the limits."""
 
     name: str
-    may: frozenset[str] = frozenset({SEARCH})
-    domains: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -77,14 +72,14 @@ class Callers:
         client = await asyncio.to_thread(self._by_token, sha256(token.encode("utf-8", "replace")).digest())
         if client is None or (client.certificate is not None and client.certificate != subject):
             return None
-        return Caller(client.name, client.may, client.domains)
+        return Caller(client.name)
 
     async def _by_certificate(self, subject: DistinguishedName | None) -> Caller | None:
         if subject is None:
             return None
         for client in self.clients:
             if client.certificate == subject:  # with a token file both are asked for
-                return None if client.token_file else Caller(client.name, client.may, client.domains)
+                return None if client.token_file else Caller(client.name)
         owner = await self.software.certificate(str(subject)) if self.software is not None else None
         return None if owner is None else Caller(f"mailbox-{owner}")
 

@@ -26,22 +26,20 @@ _ANSWERS = {
     "405": "not with this method",
     "406": "only JSON here",
     "410": "the page's moment is not kept any more",
-    "412": "several resources match",
     "413": "too large",
     "415": "not JSON",
-    "422": "against the rules of mailboxes",
     "429": "too many at once",
     "503": "later",
 }
 
 
-def capability_statement(base: str, version: str, *, publishes: bool) -> Resource:
+def capability_statement(base: str, version: str) -> Resource:
     """For `/metadata` (FHIR R4 §3.1.0.8.1)."""
     security = "Bearer token, or a client certificate of the health PKI; nobody else is answered."
     rest: Resource = {
         "mode": "server",
         "security": {"cors": False, "description": security},
-        "resource": [_resource(unit, publishes=publishes) for unit in Unit],
+        "resource": [_resource(unit) for unit in Unit],
         "interaction": [{"code": "batch"}, {"code": "search-system"}],
     }
     return {
@@ -51,19 +49,17 @@ def capability_statement(base: str, version: str, *, publishes: bool) -> Resourc
         "kind": "instance",
         "fhirVersion": "4.0.1",
         "format": [FHIR_JSON, "json"],
-        "patchFormat": [FHIR_JSON],
         "software": {"name": "mss-server", "version": version},
         "implementation": {"description": "Directory of professionals", "url": base},
         "rest": [rest],
     }
 
 
-def _resource(unit: Unit, *, publishes: bool) -> Resource:
-    interactions = ["read", "search-type", *(["patch"] if publishes else [])]
+def _resource(unit: Unit) -> Resource:
     made: Resource = {
         "type": str(unit),
         "profile": systems.PROFILES[unit],
-        "interaction": [{"code": code} for code in interactions],
+        "interaction": [{"code": code} for code in ("read", "search-type")],
         "versioning": "no-version",
     }
     for way, name in (("_include", "searchInclude"), ("_revinclude", "searchRevInclude")):

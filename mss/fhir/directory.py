@@ -175,4 +175,8 @@ def merged(bundles: Mapping[Unit, Resource]) -> Resource:
     if all("total" in part for part in parts):
         made["total"] = sum(part["total"] for part in parts)
     entries = [entry for part in parts for entry in part.get("entry", ())]
+    following = [link["url"] for part in parts for link in part["link"] if link["relation"] == "next"]
+    if following:  # a Bundle has one link "next", and these are several lists
+        text = f"there are more, each kind in a list of its own: {' '.join(following)}"
+        entries.append({"resource": outcome("incomplete", text, "information"), "search": {"mode": "outcome"}})
     return made | ({"entry": entries} if entries else {})

@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 from mss.directory.wholes import Unit
 from mss.fhir.asking import understand
 from mss.fhir.batch import answered, requests_of
-from mss.fhir.callers import SEARCH, Caller, Callers
+from mss.fhir.callers import Caller, Callers
 from mss.fhir.capability import FHIR_JSON, capability_statement, open_api
 from mss.fhir.directory import Answer, DirectoryDoor, merged
 from mss.fhir.outcome import Refused, Resource, outcome_of, unknown, wrong
@@ -36,6 +36,8 @@ REQUEST_S_MAX = 20.0
 """A page takes milliseconds; whoever is still waiting then asks again."""
 BODY_BYTES_MAX = 256 * 1024
 BODY_S_MAX = 20.0
+BATCH_RESOURCES_MAX = 1_000
+"""Found by the entries of one batch; those behind them are told to come again."""
 AT_ONCE_MAX = 24
 AT_ONCE_OF_ONE = 8
 """The others are told to come again: searches of one software leave room for mail and pages."""
@@ -76,7 +78,7 @@ class FhirDoor:
 
     async def _metadata(self, request: web.Request) -> web.Response:
         _judge_format(request, tuple(request.query.items()))
-        return _json(capability_statement(base_of(request), self._version, publishes=False))
+        return _json(capability_statement(base_of(request), self._version))
 
     async def _open_api(self, request: web.Request) -> web.Response:
         return web.json_response(open_api(base_of(request), self._version))
@@ -137,6 +139,8 @@ class FhirDoor:
             entries, found, as_of = [], 0, None
             for path, pairs in requests_of(await _resource_in(request), base):
                 try:
+                    if found > BATCH_RESOURCES_MAX:
+                        raise wrong("this batch has enough resources already: ask this in another", "too-costly")
                     one = await self._one_of_batch(path, pairs, base)
                     found, as_of = found + one.found, one.as_of or as_of
                     entries.append(answered(200, one.resource, one.version))
@@ -178,15 +182,13 @@ class FhirDoor:
         return answer
 
     async def _caller(self, request: web.Request) -> Caller:
-        """Who asks. Raises Refused for nobody and for whom searching was not given."""
+        """Who asks. Raises Refused for nobody."""
         if not (request.secure or self._allows_plain):
             raise Refused(403, "security", "use https: a token that was sent in clear is to be replaced")
         caller = await self._callers.who(request)
         if caller is None:
             log.info("fhir.refused", reason="authentication-failed", remote=request.remote or "")
             raise Refused(401, "login", "a bearer token or a client certificate that we know is needed")
-        if SEARCH not in caller.may:
-            raise Refused(403, "forbidden", "this software may not search")
         return caller
 
     @web.middleware

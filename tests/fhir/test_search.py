@@ -6,6 +6,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from tests.kit.fhirdoor import Door, addresses
 from tests.kit.frenchpeople import finess, rpps
 
@@ -173,6 +175,11 @@ async def test_several_kinds_at_once(door: Door) -> None:
     assert reply.status == 200, reply.body
     assert len(addresses(reply.resources)) == 9
     assert (await door.ask("?_type=Patient&mailbox-mss=abc")).status == 400
+    reply = await door.ask("/?_type=PractitionerRole,Organization&mailbox-mss:contains=mssante&_count=1")
+    assert len(reply.resources) == 2
+    (more,) = (one["resource"] for one in reply.body["entry"] if one["search"]["mode"] == "outcome")
+    assert more["issue"][0]["code"] == "incomplete"
+    assert more["issue"][0]["details"]["text"].count("_page_token=") == 2
 
 
 async def test_a_form_asks_the_same(door: Door) -> None:
@@ -191,8 +198,8 @@ def batch(*urls: str) -> dict[str, Any]:
     }
 
 
-async def test_a_batch_answers_each_in_its_place(door: Door) -> None:
-    """A wrong one spoils no other."""
+async def test_a_batch_answers_each_in_its_place(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong one spoils no other; one that finds very much ends the batch."""
     urls = (f"Practitioner/{CAMILLE}", "Organization?name=rennes", "Practitioner?nom=x", "Patient?name=x")
     reply = await door.ask("/", method="POST", json=batch(*urls), headers={"Content-Type": "application/fhir+json"})
     statuses = [one["response"]["status"][:3] for one in reply.body["entry"]]
@@ -200,6 +207,9 @@ async def test_a_batch_answers_each_in_its_place(door: Door) -> None:
     assert reply.body["entry"][0]["resource"]["id"] == CAMILLE
     assert reply.body["entry"][1]["resource"]["total"] == 1
     assert "nom" in json.dumps(reply.body["entry"][2]["response"]["outcome"])
+    monkeypatch.setattr("mss.fhir.server.BATCH_RESOURCES_MAX", 1)
+    reply = await door.ask("/", method="POST", json=batch(*["Practitioner?phonetic=lefebvre"] * 2))
+    assert [one["response"]["status"][:3] for one in reply.body["entry"]] == ["200", "400"]
     reply = await door.ask("/", method="POST", json=batch(*["Practitioner?name=lefevre"] * 51))
     assert (reply.status, reply.body["issue"][0]["code"]) == (400, "too-costly")
 
