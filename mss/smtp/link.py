@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -98,14 +99,9 @@ class Link:
         """Connect, encrypt, introduce ourselves as `hostname`. Raises LinkFailed."""
         client = Client(hostname=host.name, port=host.port, local_hostname=hostname, start_tls=False)
         client.timeout = patience.open_s
-        try:
+        with _closed_in_trouble(client):
             async with asyncio.timeout(patience.open_s):
                 return await cls._introduced(client, host, tls, patience)
-        except BaseException as problem:
-            client.close()
-            if (setback := _setback_of(problem)) is not None:
-                raise LinkFailed(setback) from problem
-            raise
 
     @classmethod
     async def _introduced(
@@ -141,13 +137,8 @@ class Link:
     async def send(self, envelope: OutgoingEnvelope, message: bytes) -> Sent:
         """Hand a message over. Raises LinkFailed; afterwards a link that is still open may be used again."""
         sent = Sent(self.host.name, takes_wishes=self._client.supports_extension("dsn"), room=self.room)
-        try:
+        with _closed_in_trouble(self._client):
             await self._send(sent, envelope, message)
-        except BaseException as problem:
-            self._client.close()
-            if (setback := _setback_of(problem)) is not None:
-                raise LinkFailed(setback) from problem
-            raise
         return sent
 
     async def _send(self, sent: Sent, envelope: OutgoingEnvelope, message: bytes) -> None:
@@ -182,14 +173,9 @@ class Link:
 
     async def would_take_from(self, sender: MailAddress) -> Words:
         """Whether the other server takes mail of that sender under our certificate; sends none. Raises LinkFailed."""
-        try:
+        with _closed_in_trouble(self._client):
             words = await self._ask(b"MAIL", b"FROM:" + _path(sender))
             await self._ask(b"RSET")
-        except BaseException as problem:
-            self._client.close()
-            if (setback := _setback_of(problem)) is not None:
-                raise LinkFailed(setback) from problem
-            raise
         return words
 
     @property
@@ -250,6 +236,18 @@ class Link:
 
 def _path(address: MailAddress | None) -> bytes:
     return b"<>" if address is None else b"<%s>" % str(address).encode("ascii")
+
+
+@contextmanager
+def _closed_in_trouble(client: Client) -> Iterator[None]:
+    """Whatever breaks in here ends the connection; trouble with the host becomes LinkFailed."""
+    try:
+        yield
+    except BaseException as problem:
+        client.close()
+        if (setback := _setback_of(problem)) is not None:
+            raise LinkFailed(setback) from problem
+        raise
 
 
 def _setback_of(problem: BaseException) -> Setback | None:
