@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mss.foundation import Foundation
 
 T = TypeVar("T")
+Desk = TypeVar("Desk")
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", help="Settings of the operator, TOML.", envvar="MSS_CONFIG", show_default=True)
@@ -61,6 +62,27 @@ async def open_house(config: Config) -> AsyncIterator[Foundation]:
         yield ground
     finally:
         await ground.close()
+
+
+def at_desk(
+    config: Path, desk: Callable[[Config], AbstractAsyncContextManager[Desk]], work: Callable[[Desk], Awaitable[T]]
+) -> T:
+    """Sit down at a desk of the operator, do one thing, and get up; what is refused there becomes one line."""
+
+    async def sit_down() -> T:
+        async with desk(settings(config)) as opened:
+            return await work(opened)
+
+    return finish(sit_down())
+
+
+def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing: JSON, or a line for each field."""
+    if as_json:
+        print(json.dumps(fields, ensure_ascii=False, indent=1))
+        return
+    for name, value in fields.items():
+        print(f"{name}: {value}")
 
 
 def store_exists(config: Config) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, at_desk, open_house, show, show_fields
 from mss.config import Config
 from mss.mail.queue import QueueTaker
 from mss.notices.queuedesk import QueueDesk, QueuedView
@@ -35,11 +34,7 @@ async def _desk(config: Config) -> AsyncIterator[QueueDesk]:
 
 
 def _at_desk(config: Path, work: Callable[[QueueDesk], Awaitable[T]]) -> T:
-    async def sit_down() -> T:
-        async with _desk(settings(config)) as desk:
-            return await work(desk)
-
-    return finish(sit_down())
+    return at_desk(config, _desk, work)
 
 
 @app.command("list")
@@ -60,11 +55,7 @@ def show_one(number: Number, config: ConfigOption = DEFAULT_CONFIG, as_json: Jso
     """One mail: how old, how often tried, why it is still here. The look is written down."""
     row, recipients, octets = _at_desk(config, lambda desk: desk.show(number))
     fields = _fields(row) | {"recipients": recipients, "size_bytes": octets}
-    if as_json:
-        print(json.dumps(fields, ensure_ascii=False, indent=1))
-        return
-    for name, value in fields.items():
-        print(f"{name}: {value}")
+    show_fields(fields, as_json=as_json)
 
 
 @app.command()

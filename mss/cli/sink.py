@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -13,7 +12,18 @@ import typer
 
 from mss.assembly import sinks
 from mss.bridge.sinkdesk import SinkDesk
-from mss.cli.common import DEFAULT_CONFIG, ConfigOption, Finding, JsonOption, finish, open_house, settings, show
+from mss.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    Finding,
+    JsonOption,
+    at_desk,
+    finish,
+    open_house,
+    settings,
+    show,
+    show_fields,
+)
 from mss.cli.common import tell_findings as tell
 from mss.config import Config
 from mss.model.clock import from_ms
@@ -39,11 +49,7 @@ async def _desk(config: Config) -> AsyncIterator[SinkDesk]:
 
 
 def _at_desk(config: Path, work: Callable[[SinkDesk], Awaitable[T]]) -> T:
-    async def sit_down() -> T:
-        async with _desk(settings(config)) as desk:
-            return await work(desk)
-
-    return finish(sit_down())
+    return at_desk(config, _desk, work)
 
 
 @app.command("list")
@@ -58,11 +64,7 @@ def list_owed(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
 def show_one(number: Number, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """One document: for whom, since when, how often tried, what was answered. The look is written down."""
     fields = _fields(_at_desk(config, lambda desk: desk.show(number)))
-    if as_json:
-        print(json.dumps(fields, ensure_ascii=False, indent=1))
-        return
-    for name, value in fields.items():
-        print(f"{name}: {value}")
+    show_fields(fields, as_json=as_json)
 
 
 @app.command()
