@@ -259,9 +259,11 @@ class Triage:
         self._tell(row.owner)
 
     async def _let_go(self, row: HeldRow, actor: str) -> None:
+        known = self._open(row)
+
         def act(connection: Connection) -> None:
             self._decide(connection, row, HeldState.RELEASED)
-            go_on(connection, row, self._clock, self._chance)
+            go_on(connection, row, known, self._clock, self._chance)
             audit.write(connection, [self._act(row, actor, "held.released", row.reason)])
 
         await self._store.write(lane_of(row.owner), act)

@@ -135,19 +135,21 @@ class Delivery:
 
     async def _for_professional(self, letter: Letter, recipient: MailAddress, box: MailboxRow) -> Parcel:
         number = new_id(self._clock, self._chance)
-        hold = self._hold(letter, box.owner, recipient, number)
         waits = waiting(self._public.lookup, box.kind, letter.sender, letter.summary)
         placing = Placing(keywords=keyword_bits(letter.sender, letter.summary), waits=waits)
+        hold = self._hold(letter, box.owner, recipient, number, placing.keywords)
         return await self._parcel(letter, box.owner, box.public_key, INCOMING, placing, number, None, hold)
 
-    def _hold(self, letter: Letter, owner: int, recipient: MailAddress, number: int) -> PreparedHold | None:
+    def _hold(
+        self, letter: Letter, owner: int, recipient: MailAddress, number: int, keywords: int = 0
+    ) -> PreparedHold | None:
         """For a letter in doubt: made for everybody, like the notice, and put where somebody is."""
         if letter.doubt is None:
             return None
         hashed = self._public.lookup.message_id(letter.message_id)
         held = Held(owner, HeldWhat.MESSAGE, number, letter.doubt.reason, recipient.domain, hashed)
         sender, subject = str(letter.sender or ""), letter.summary.subject
-        return self._holder.quarantine(held, letter.doubt, sender, letter.message_id, subject)
+        return self._holder.quarantine(held, letter.doubt, sender, letter.message_id, subject, keywords)
 
     async def copy(self, letter: Letter, box: MailboxRow, addressed_to: str, placing: Placing) -> Parcel:
         """A letter that stands in a folder as soon as it is put. Raises StorageUnavailable."""

@@ -83,6 +83,8 @@ class Explanation:
     subject: str
     sender: str
     documents: tuple[ClaimedDocument, ...] = ()
+    keywords: int = 0
+    """Bits that it gets in its folder when it is let go (mss/mail/labels.py)."""
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), ensure_ascii=False).encode()
@@ -198,9 +200,12 @@ class Holder:
             duties.append(self._scan(number, now_ms))
         return PreparedHold(row, tuple(duties))
 
-    def quarantine(self, held: Held, doubt: Doubt, sender: str, message_id: str, subject: str) -> PreparedHold:
+    def quarantine(
+        self, held: Held, doubt: Doubt, sender: str, message_id: str, subject: str, keywords: int = 0
+    ) -> PreparedHold:
         """What the antivirus objects to, or could not look at."""
-        explanation = Explanation(SENTENCES[doubt.reason], doubt.detail, message_id, subject, sender)
+        sentence = SENTENCES[doubt.reason]
+        explanation = Explanation(sentence, doubt.detail, message_id, subject, sender, keywords=keywords)
         return self.prepare(replace(held, reason=doubt.reason), explanation)
 
     def kept_by_staff(self, row: Queued, domain: str) -> PreparedHold:

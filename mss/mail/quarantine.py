@@ -105,7 +105,7 @@ class Quarantine:
         tasks.finish(connection, schema.task, row.owner, [task.id])
         if not records.decide_held(connection, row.owner, row.id, HeldState.RELEASED, to_ms(now)):
             return
-        go_on(connection, row, self._clock, self._chance)
+        go_on(connection, row, self._explained(row), self._clock, self._chance)
         act = audit.Act(now, ACTOR, "held.released", row.owner, row.message, row.message_id_hmac, "scanned clean")
         audit.write(connection, [act])
 
@@ -113,16 +113,18 @@ class Quarantine:
         """It waits for a human now; sender and staff are told afresh."""
         now = self._clock.now()
         tasks.finish(connection, schema.task, row.owner, [task.id])
-        known = Explanation.from_bytes(open_house(self._held, row.detail_sealed, held_context(row.id)))
-        told = replace(known, explanation=SENTENCES[doubt.reason], detail=doubt.detail)
+        told = replace(self._explained(row), explanation=SENTENCES[doubt.reason], detail=doubt.detail)
         if not records.find_out(connection, row.owner, row.id, doubt.reason, self._holder.explained(row.id, told)):
             return
         tasks.add_task(connection, row.owner, self._holder.watch(Watch(row.id, doubt.reason, FIRST), to_ms(now)))
         act = audit.Act(now, ACTOR, "mail.held", row.owner, row.message, row.message_id_hmac, doubt.reason.value)
         audit.write(connection, [act])
 
+    def _explained(self, row: HeldRow) -> Explanation:
+        return Explanation.from_bytes(open_house(self._held, row.detail_sealed, held_context(row.id)))
 
-def go_on(connection: Connection, row: HeldRow, clock: Clock, chance: Chance) -> None:
+
+def go_on(connection: Connection, row: HeldRow, known: Explanation, clock: Clock, chance: Chance) -> None:
     """Let something that was held before its way began take it, in the transaction of the decision."""
     owner, number, now_ms = row.owner, row.message, to_ms(clock.now())
     if row.what == HeldWhat.OUTGOING:
@@ -141,7 +143,7 @@ def go_on(connection: Connection, row: HeldRow, clock: Clock, chance: Chance) ->
     messages.set_state(connection, owner, number, MessageState.VISIBLE)
     inbox = folders.folder_by_use(connection, owner, SpecialUse.INBOX)
     assert inbox is not None, "every mailbox is born with its folders"
-    entry = folders.NewEntry(number, 0, 0, stored.received_ms, stored.size_bytes)
+    entry = folders.NewEntry(number, 0, known.keywords, stored.received_ms, stored.size_bytes)
     folders.append_entries(connection, owner, inbox.folder, [entry], now_ms)
     unanswered.settle(connection, owner, [number], now_ms)
     tasks.set_row_state(connection, schema.task, owner, row.id, RowState.WAITING, "released")  # the receipt, if any

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from mss.model.ids import MailAddress
+from mss.mail.holding import Explanation, held_context
+from mss.mail.intake import Intake
+from mss.mail.quarantine import go_on
+from mss.model.ids import MailAddress, lane_of
 from mss.model.mailbox import BORN_KEYWORDS
 from mss.model.verdict import Accept
-from mss.store import keywordbits, states
-from tests.kit.mailroom import LAB, MailRoom
+from mss.store import keywordbits, records, states
+from mss.store.records import HeldState
+from mss.vault.opener import open_house
+from tests.kit.mailroom import HOUSE, LAB, MailRoom
+from tests.mail.test_screening import Suspicious
 
 PATIENT = MailAddress.parse("279035121518989@labo.mssante.example")
 HEAD = (
@@ -55,3 +61,17 @@ async def test_mail_comes_with_its_keywords(
     ((_, _, flags, kw),) = await room.store.read(lambda c: states.snapshot(c, doctor, inbox.folder))
     assert flags == 0
     assert {name for name, bit in names.items() if kw >> bit & 1} == keywords
+
+
+async def test_what_was_held_has_its_keywords_once_it_is_let_go(room: MailRoom) -> None:
+    """As if it had just come."""
+    room.intake = Intake(HOUSE, room.gate, room.recipients, room.delivery, room.chance, Suspicious())
+    doctor = await room.professional("dr.house")
+    await room.receive(HEAD % str(PATIENT).encode() + ARCHIVE, "dr.house", sender=PATIENT)
+    (row,) = await room.store.read(lambda c: records.list_held(c, (HeldState.WAITING,)))
+    sealed = open_house(room.cellar.private.held, row.detail_sealed, held_context(row.id))
+    known = Explanation.from_bytes(sealed)
+    await room.store.write(lane_of(doctor), lambda c: go_on(c, row, known, room.clock, room.chance))
+    inbox = await room.folder(doctor)
+    ((_, _, _, kw),) = await room.store.read(lambda c: states.snapshot(c, doctor, inbox.folder))
+    assert {name for bit, name in enumerate(BORN_KEYWORDS) if kw >> bit & 1} == {"$MSSPatient", "$MSSResult"}
