@@ -80,7 +80,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.corrected import CorrectionNotices
     from mss.notices.fullness import FullnessWatch
     from mss.notices.send import Notices
-    from mss.notices.tested import TestAnswers
+    from mss.notices.tested import TrialAnswers
     from mss.notices.watch import HeldWatch
     from mss.runner import Runner
 
@@ -100,7 +100,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     watch = HeldWatch(
         house, _staff(process), store, opener, keys, lookup, mail, ground.recipients, taker, ground.holder, clock
     )
-    tested = TestAnswers(ground.house.test_mailbox, keys, lookup, mail, clock)
+    tested = TrialAnswers(ground.house.test_mailbox, keys, lookup, mail, clock)
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
     alarms = PatientAlarms(house, _staff(process).default, keys, lookup, mail, clock)
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from mss.crypto.keys import Lookup
 from mss.formats import headers, mime
 from mss.formats.parts import Structure, decode_body
+from mss.mail import letters
 from mss.mail.mailboxes import ATTACHMENT_BYTES_MAX
 from mss.model.document import DocumentStatus
 from mss.record.service import Records
@@ -158,4 +159,4 @@ class Scopes:
     def _own_letter(self, owner: int, row: DocumentRow, status: DocumentStatus) -> str:
         """The Message-ID of our letter that the document was changed (notices/changed.py), which names its title."""
         cause = f"changed {owner}/{row.document}/{status}/{row.replaced_by}"
-        return f"<{self._lookup.of('notice', cause).hex()}@{self._patient_domain}>"
+        return letters.notice_id(self._lookup, cause, self._patient_domain)

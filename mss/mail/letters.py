@@ -12,6 +12,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
+from mss.crypto.keys import Lookup
 from mss.formats import headers, mime, report
 from mss.formats.parts import Structure
 from mss.formats.summary import Summary, summarise
@@ -177,6 +178,11 @@ class Opening:
 def new_message_id(chance: Chance, domain: str) -> str:
     """A fresh Message-ID with angle brackets (RFC 5322 §3.6.4)."""
     return f"<{chance.token(16).hex()}@{domain}>"
+
+
+def notice_id(lookup: Lookup, cause: str, domain: str) -> str:
+    """The Message-ID of a letter of the house: the same for the same cause, and telling nothing of it."""
+    return f"<{lookup.of('notice', cause).hex()}@{domain}>"
 
 
 def threading(original: Structure) -> bytes:

@@ -9,6 +9,7 @@ import structlog
 from mss.crypto.keys import Lookup, PrivateKeys
 from mss.formats import report
 from mss.formats.report import Heading
+from mss.mail import letters
 from mss.mail.bell import TASK_ALARM, alarm_of
 from mss.mail.letters import PARIS
 from mss.mail.submit import HouseMail
@@ -58,7 +59,7 @@ class PatientAlarms:
         alarm = alarm_of(task, self._private.tasks)
         now = self._clock.now()
         cause = f"alarm {alarm.sign}/{alarm.who}/{to_ms(now) // HOUR_MS}"
-        message_id = f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+        message_id = letters.notice_id(self._lookup, cause, self._house.sender.domain)
         heading = Heading(message_id, now.astimezone(PARIS), self._house.sender, SENDER_NAME, self._staff, SUBJECT)
         written = report.write(heading, words(alarm), None, header_of([("Subject", SUBJECT)]), whole=False)
         await self._mail.send(OwnerId(task.owner), None, (self._staff,), written)

@@ -143,7 +143,7 @@ class ChangeNotices:
 
     def _own_id(self, keys: OwnerKeys, view: DocumentView, whom: str = "") -> str:
         cause = f"changed {keys.owner}/{view.number}/{view.status}/{view.replaced_by}{whom}"
-        return f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+        return letters.notice_id(self._lookup, cause, self._house.sender.domain)
 
     async def _as_the_patient_knows(self, keys: OwnerKeys, number: int) -> DocumentView | None:
         """The document with its change; None when she does not know of either (flags hide the newer version)."""

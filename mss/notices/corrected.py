@@ -130,7 +130,7 @@ class CorrectionNotices:
             audit.write(connection, [act])
 
     def _message_id(self, cause: str) -> str:
-        return f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+        return letters.notice_id(self._lookup, cause, self._house.sender.domain)
 
 
 def _letter(subject: str, words: str, house: House, to: MailAddress, message_id: str, at: datetime) -> bytes:

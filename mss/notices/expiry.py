@@ -6,6 +6,7 @@ from mss.crypto.certs import PeerCertificate
 from mss.crypto.keys import Lookup
 from mss.formats import report
 from mss.formats.report import Heading
+from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.recipients import NOBODY
 from mss.mail.submit import HouseMail
@@ -28,7 +29,7 @@ class ExpiryNotices:
 
     async def tell(self, where: str, certificate: PeerCertificate, left_days: int, mark: str) -> None:
         """One mail; its Message-ID follows from `mark`, so a repeat changes nothing. Raises StorageUnavailable."""
-        message_id = f"<{self._lookup.of('notice', f'expiry {mark}').hex()}@{self._house.sender.domain}>"
+        message_id = letters.notice_id(self._lookup, f"expiry {mark}", self._house.sender.domain)
         at = self._clock.now().astimezone(PARIS)
         heading = Heading(message_id, at, self._house.sender, SENDER_NAME, self._staff, SUBJECT)
         text = words(where, certificate, left_days)

@@ -15,6 +15,7 @@ from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.crypto.keys import Lookup
 from mss.formats import report
 from mss.formats.report import Heading
+from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock
@@ -107,7 +108,7 @@ class FullnessWatch:
         address = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
         at = self._clock.now().astimezone(PARIS)
         mark = f"fullness {box.owner} {now} {at:%Y-%m-%d}"
-        message_id = f"<{self._lookup.of('notice', mark).hex()}@{self._house.sender.domain}>"
+        message_id = letters.notice_id(self._lookup, mark, self._house.sender.domain)
         subject = f"Votre boîte est pleine à {now} %"
         to = MailAddress.parse(address)
         heading = Heading(message_id, at, self._house.sender, SENDER_NAME, to, subject)

@@ -20,7 +20,7 @@ from mss.crypto import seal
 from mss.crypto.keys import Lookup, PrivateKeys
 from mss.formats import dsn, mime
 from mss.formats.dsn import Action, RecipientStatus
-from mss.mail import answers
+from mss.mail import answers, letters
 from mss.mail.answers import TASK_ANSWER, task_context
 from mss.mail.delivery import TASK_DELIVERED, TASK_PASSED_ON, TASK_UNREACHABLE, forget_nobodys
 from mss.mail.letters import PARIS
@@ -266,7 +266,7 @@ class Notices:
 
     def _message_id(self, cause: str) -> str:
         """The same for the same cause, and telling nothing of it (RFC 5322 §3.6.4)."""
-        return f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+        return letters.notice_id(self._lookup, cause, self._house.sender.domain)
 
 
 def _named(statuses: Sequence[RecipientStatus], addresses: Sequence[tuple[str, str]]) -> tuple[RecipientStatus, ...]:

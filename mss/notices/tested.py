@@ -23,10 +23,8 @@ OURS = ("compte de cet opérateur", "login of this operator")
 log = structlog.get_logger("notices")
 
 
-class TestAnswers:
+class TrialAnswers:
     """Lives in works."""
-
-    __test__ = False  # for pytest, which takes the name for its own
 
     def __init__(
         self, address: MailAddress | None, private: PrivateKeys, lookup: Lookup, mail: HouseMail, clock: Clock
@@ -48,7 +46,7 @@ class TestAnswers:
             return  # taken out of the settings meanwhile
         seen = seen_of(task, self._private.tasks)
         to = MailAddress.parse(seen.sender)
-        message_id = f"<{self._lookup.of('notice', f'tested {task.id}').hex()}@{self._address.domain}>"
+        message_id = letters.notice_id(self._lookup, f"tested {task.id}", self._address.domain)
         opening = letters.Opening(SENDER_NAME, self._address, to, SUBJECT, self._clock.now(), message_id)
         message = EmailMessage(policy=letters.SEVEN_BIT)
         message.set_content(words(seen), cte="quoted-printable")

@@ -18,7 +18,7 @@ from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.crypto.keys import Lookup, PrivateKeys
 from mss.formats import mime
 from mss.formats.dsn import Action, RecipientStatus
-from mss.mail import holding
+from mss.mail import holding, letters
 from mss.mail.answers import Answer, Fate, as_told
 from mss.mail.holding import NEXT, TASK_STILL_HELD, Holder, Watch
 from mss.mail.letters import PARIS
@@ -276,7 +276,7 @@ class HeldWatch:
 
     def _message_id(self, cause: str) -> str:
         """The same for the same cause, and telling nothing of it."""
-        return f"<{self._lookup.of('notice', cause).hex()}@{self._house.sender.domain}>"
+        return letters.notice_id(self._lookup, cause, self._house.sender.domain)
 
 
 def _still(connection: Connection, owner: int, watch: Watch) -> HeldRow | None:

@@ -13,7 +13,7 @@ from mss.mail.submit import Submission
 from mss.mail.testmailbox import ANSWERS_PER_HOUR_MAX, TASK_TESTED, WINDOW_S, TestMailbox, seen_of
 from mss.model.ids import MailAddress
 from mss.model.verdict import Accept, Reason, Refuse
-from mss.notices.tested import TestAnswers, words
+from mss.notices.tested import TrialAnswers, words
 from tests.kit.mailroom import HOUSE, LAB, MailRoom, mail
 from tests.kit.pki import HOSPITAL_DOMAIN
 
@@ -48,7 +48,7 @@ async def test_a_peer_is_told_what_the_door_saw(tested: MailRoom) -> None:
     told = words(seen_of(task, private.tasks))
     for said in (tested.peer.name, tested.peer.serial, "TLSv1.3", LAB.domain, "X-MSS-NIL", "octets", "relais.labo"):
         assert told.count(said) >= 2, said
-    room = TestAnswers(TEST, private, tested.cellar.public.lookup, tested.house_mail, tested.clock)
+    room = TrialAnswers(TEST, private, tested.cellar.public.lookup, tested.house_mail, tested.clock)
     for _ in range(2):
         await room.answer(task)
     (answer,) = await tested.queued()
