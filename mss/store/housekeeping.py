@@ -7,7 +7,8 @@ unmarked. Rows go first, their bodies after another grace, so that a copy of the
 of the bodies that was made later. A crash anywhere leaves a mark or a body too many, and nothing too few.
 
 Never touched: what the bridge has not judged, what is held, kept back, refused or obeyed, what a conversation shows,
-what a record, a handing over or a decision names, and every message of a mailbox for which a duty is owed.
+what waits for an answer, what a record, a handing over or a decision names, and every message of a mailbox for which a
+duty is owed.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def _homeless(connection: Connection, lane: int, before_ms: int, idle_tasks: Seq
     held, copy = recordschema.held, recordschema.copy
     of_it = [
         exists().where(table.c.lane == M.c.lane, table.c.owner == M.c.owner, table.c.message == M.c.message)
-        for table in (E, held, copy, recordschema.document)
+        for table in (E, held, copy, recordschema.document, schema.unanswered)
     ]
     owed = exists().where(T.c.lane == M.c.lane, T.c.owner == M.c.owner, T.c.kind.not_in(idle_tasks))
     query = select(M.c.owner, M.c.message).where(

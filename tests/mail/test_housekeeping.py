@@ -15,12 +15,13 @@ from mss.mail.delivery import TASK_RESEAL
 from mss.model.clock import to_ms
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import SpecialUse
-from mss.store import folders, messages, schema, tasks
+from mss.store import folders, messages, schema, tasks, unanswered
 from mss.store.blobs import LocalBodies, ObjectBodies, place_of
 from mss.store.housekeeping import GRACE_MS, Housekeeping, Swept
 from mss.store.messages import MessageState
 from mss.store.sql import Connection
 from mss.store.tasks import NewTask
+from mss.store.unanswered import Waiting
 from tests.kit.mailroom import LARGE, MailRoom, mail
 
 GRACE_S = GRACE_MS / 1000
@@ -107,7 +108,7 @@ async def test_what_its_reader_deleted_goes_after_two_graces_row_first(scene: Sc
     assert await scene.room.trace("<1@labo.mssante.example>") == ["mail.received", "mail.swept"]
 
 
-@pytest.mark.parametrize("how", ["pending", "in a conversation", "a duty is owed", "named by a decision"])
+@pytest.mark.parametrize("how", ["pending", "in a conversation", "a duty is owed", "named by a decision", "unanswered"])
 async def test_what_only_looks_deserted_stays(scene: Scene, how: str) -> None:
     """In no folder, and yet somebody's."""
     owner = await scene.room.professional("dr.house")
@@ -121,6 +122,7 @@ async def test_what_only_looks_deserted_stays(scene: Scene, how: str) -> None:
         "pending": lambda c: messages.set_state(c, owner, number, MessageState.PENDING),
         "in a conversation": lambda c: c.execute(M.update().where(M.c.message == number).values(conversation=3)),
         "a duty is owed": lambda c: tasks.add_task(c, owner, duty),
+        "unanswered": lambda c: unanswered.begin(c, owner, number, Waiting(b"zoe", frozenset()), 0),
         "named by a decision": lambda c: c.execute(H.insert(), held | {"held_ms": 0, "detail_sealed": b""}),
     }
     await scene.change(owner, acts[how])

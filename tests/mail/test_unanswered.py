@@ -8,6 +8,7 @@ from mss.accounts.teams import Teams
 from mss.imap.backend import Box, Folder
 from mss.imap.commands import Flags, StoreMode
 from mss.imap.mailacts import CellarMailStore
+from mss.mail.holding import Explanation
 from mss.mail.intake import Intake
 from mss.mail.quarantine import go_on
 from mss.model.ids import MailAddress, OwnerId, lane_of
@@ -222,7 +223,8 @@ async def test_what_was_held_waits_once_it_is_let_go(desk: Desk) -> None:
     await desk.gets("zoe1")
     assert await desk.waiting() == await desk.waiting("INBOX") == {}
     (row,) = await room.store.read(lambda c: records.list_held(c, (HeldState.WAITING,)))
-    await room.store.write(lane_of(desk.owner), lambda c: go_on(c, row, room.clock, room.chance))
+    known = Explanation("", "", "", "", "")
+    await room.store.write(lane_of(desk.owner), lambda c: go_on(c, row, known, room.clock, room.chance))
     assert await desk.waiting() == {1: "zoe1"}
 
 
