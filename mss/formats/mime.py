@@ -79,11 +79,14 @@ _ENCODED = frozenset([b"base64", b"quoted-printable"])
 _ONE_LINE = (b"transfer-encoding", b"disposition", b"id", b"description", b"md5", b"language", b"location")
 
 
-def scan(raw: bytes, limits: Limits = LIMITS) -> Structure:
-    """The structure of a message with CRLF line ends. Raises Malformed, with a reason and never content."""
+def scan(raw: bytes, limits: Limits = LIMITS, *, lines_are_whole: bool = False) -> Structure:
+    """The structure of a message with CRLF line ends. Raises Malformed, with a reason and never content.
+
+    `lines_are_whole`: somebody has asked `formats.lines.fault_of` about these very octets already.
+    """
     if len(raw) > limits.octets:
         raise Malformed(Reason.TOO_LARGE)
-    if (fault := fault_of(raw)) is not None:
+    if not lines_are_whole and (fault := fault_of(raw)) is not None:
         raise Malformed(fault)
     longest = _longest_line(raw, limits)
     scanner = _Scanner(raw, limits)

@@ -39,6 +39,8 @@ class Contents:
     head: bytes
     spool: Spool | None = None
     start: int = 0
+    lines_are_whole: bool = False
+    """The door has asked `formats.lines.fault_of` about all of it, as it came."""
 
     @classmethod
     def of(cls, octets: Octets) -> Contents:
@@ -81,7 +83,7 @@ class Contents:
             head += await asyncio.to_thread(self.spool.read, start, OPENING_OCTETS)
             start = min(start + OPENING_OCTETS, self.spool.size)
         changed = await aside(len(head), without_fields, head, *names, before=before)
-        return Contents(changed, self.spool, start)
+        return Contents(changed, self.spool, start, self.lines_are_whole)
 
     def fingerprint(self) -> bytes:
         """SHA-256 of all of it; known already of a spool as it came."""

@@ -68,7 +68,7 @@ class Intake:
         # RFC 5321 §4.4: only our Return-Path is to be believed
         traced = await raw.without_fields("Return-Path", before=trace)
         try:
-            structure, summary = await traced.look(letters.study)
+            structure, summary = await traced.look(letters.study, lines_are_whole=traced.lines_are_whole)
         except Malformed as malformed:
             return Receipt(Refuse(malformed.reason, malformed.detail))
         facts = letters.message_facts(structure, envelope, by_login=False)

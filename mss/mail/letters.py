@@ -54,9 +54,9 @@ async def scan(raw: bytes) -> Structure:
     return await aside(len(raw), mime.scan, raw)
 
 
-def study(raw: bytes) -> tuple[Structure, Summary]:
+def study(raw: bytes, *, lines_are_whole: bool = False) -> tuple[Structure, Summary]:
     """The structure of a message, and all that will be shown of it without its body. Raises Malformed."""
-    structure = mime.scan(raw)
+    structure = mime.scan(raw, lines_are_whole=lines_are_whole)
     return structure, summarise(raw, structure)
 
 

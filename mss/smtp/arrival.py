@@ -64,12 +64,12 @@ class Arrival:
         if self._spool is not None:
             await self.put_aside(reader)
         if self._spool is None:
-            return Contents(reader.message())
+            return Contents(reader.message(), lines_are_whole=True)
         try:
             await self._spool.finish()
         except StorageUnavailable:
             reader.spoil(Reason.STORAGE_UNAVAILABLE)
-        return Contents(b"", self._spool)
+        return Contents(b"", self._spool, lines_are_whole=True)
 
     def forget(self) -> None:
         """The message is kept by others now, or by nobody."""

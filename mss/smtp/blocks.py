@@ -8,6 +8,7 @@ and not kept. Outgoing octets are cut into blocks of whole lines with their dots
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -20,9 +21,13 @@ LINE_SENT_OCTETS_MAX = 998  # RFC 5322 §2.1.1: nothing longer ever leaves
 BLOCK_OCTETS = 64 * 1024
 """At most so much is looked at, or sent, at a time."""
 
+DOTS_ASKED_MAX = 64
+"""So many dots are looked at one by one: a header has some twenty, base64 none. Prose is searched for its line ends."""
+
 _CRLF = b"\r\n"
 _END = b"\r\n.\r\n"
 _DOT_LINE = b".\r\n"
+_DOT_BEGINS_LINE = re.compile(rb"\n\.")
 
 
 class MessageReader:
@@ -107,19 +112,34 @@ class BlockReader(MessageReader):
         begun = self._begun
         seen = len(begun)
         begun += octets
-        # Most blocks hold no line that begins with a dot: then there is neither an end nor a dot to undo.
-        has_dots = begun.startswith(b".") or (b"." in begun and begun.find(b"\r\n.", max(0, seen - 2)) >= 0)
-        if has_dots:
-            end = 0 if begun.startswith(_DOT_LINE) else begun.find(_END, max(0, seen - len(_END) + 1)) + len(_CRLF)
-            if end != 1:  # find answered other than -1
+        # Most blocks hold no line that begins with a dot, the last one only the end: what stands before the first
+        # needs no second look.
+        dot = 0 if begun.startswith(b".") else _first_dot(begun, max(1, seen))
+        if dot >= 0:
+            end = dot if begun.startswith(_DOT_LINE, dot) and (dot == 0 or begun.startswith(_CRLF, dot - 2)) else -1
+            if end < 0 and (found := begun.find(_END, max(0, dot - 2, seen - len(_END) + 1))) >= 0:
+                end = found + len(_CRLF)
+            if end >= 0:
                 self.rest = bytes(begun[end + len(_DOT_LINE) :])
-                self._take(bytes(begun[:end]), has_dots)
+                self._take(bytes(begun[:end]), has_dots=dot < end)
                 begun.clear()
                 return True
-        self._keep_lines(seen, has_dots)
+        self._keep_lines(seen, has_dots=dot >= 0)
         if self.problem is not None and len(begun) > len(_END):
             begun[:-1] = b"-"  # of a line that is not kept only matters that it began, and whether it ends in CR
         return False
+
+
+def _first_dot(octets: bytearray, start: int) -> int:
+    """The first dot from `start` (at least 1) on that begins a line, -1 for none. Looks for dots, which are rare, as
+    long as that is quicker than to look at all lines."""
+    at = octets.find(b".", start)
+    for _ in range(DOTS_ASKED_MAX):
+        if at < 0 or octets[at - 1] == 0x0A:
+            return at
+        at = octets.find(b".", at + 1)
+    found = _DOT_BEGINS_LINE.search(octets, at - 1) if at > 0 else None
+    return -1 if found is None else found.start() + 1
 
 
 class ChunkReader(MessageReader):
