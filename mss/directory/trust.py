@@ -141,8 +141,8 @@ def judge_server(facts: ServerFacts) -> Verdict:
 
 def judge_domain(listing: ListFacts, domain: str) -> Verdict:
     """May mail leave for this domain at all? Asked before a message is taken in for it."""
-    if (verdict := _list_is_fresh(listing)) is not None:
-        return verdict
+    if not is_fresh(listing):
+        return Later(Reason.TRUST_LIST_STALE)
     if not _view(listing).is_trusted(domain):
         return Refuse(Reason.RECIPIENT_OUTSIDE_TRUST_SPACE, domain)
     return Accept()
@@ -181,7 +181,7 @@ def revocation_is_known(facts: SenderFacts) -> Verdict | None:
 
 def sender_list_is_fresh(facts: SenderFacts) -> Verdict | None:
     """Judge nobody with an old list: a domain may have been struck off since."""
-    return _list_is_fresh(facts.listing)
+    return None if is_fresh(facts.listing) else Later(Reason.TRUST_LIST_STALE)
 
 
 def certificate_is_listed(facts: SenderFacts) -> Verdict | None:
@@ -257,10 +257,9 @@ SERVER_RULES: tuple[ServerRule, ...] = (
 )
 
 
-def _list_is_fresh(listing: ListFacts) -> Verdict | None:
-    if listing.view is None or not -CLOCK_SKEW_S_MAX <= listing.age_s <= listing.age_s_max:
-        return Later(Reason.TRUST_LIST_STALE)
-    return None
+def is_fresh(listing: ListFacts) -> bool:
+    """There is a list, and it may still be judged by."""
+    return listing.view is not None and -CLOCK_SKEW_S_MAX <= listing.age_s <= listing.age_s_max
 
 
 def _view(listing: ListFacts) -> TrustView:

@@ -1,8 +1,9 @@
 """Who is at the relay's door, and may it speak? The trust list, the certificate and the clock, asked each time.
 
-The judge is `directory/trust`; this gathers its facts. Nothing is remembered between questions, so a domain that
-is struck off, or a certificate that is revoked, is refused on its next message in a running session. Where responders
-are asked, `peer` and `inquire` ask them; the other questions are answered from what is known.
+The judge is `directory/trust`; this gathers its facts. A yes is remembered only for the very same question, list and
+examination, and never past the list's age: a domain that is struck off, or a certificate that is revoked, is refused
+on its next message in a running session. Where responders are asked, `peer` and `inquire` ask them; the other questions
+are answered from what is known.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -19,7 +21,7 @@ from mss.crypto.revocation import ListsAndAnswers, RevocationLists, Revocations
 from mss.directory import trust
 from mss.directory.feed import Refresh, RevocationFeed, TrustFeed
 from mss.directory.responders import Responders
-from mss.directory.trust import TrustView, differences
+from mss.directory.trust import ListFacts, TrustView, differences
 from mss.formats.dn import DistinguishedName
 from mss.mail.reception import Peer
 from mss.model.clock import Clock
@@ -30,6 +32,8 @@ log = structlog.get_logger("trust")
 
 NAMES_CACHED_MAX = 4096
 """The real list names some 400 certificates."""
+ANSWERS_CACHED_MAX = 4096
+"""Questions and peers remembered: a certificate comes from a few addresses, for a few domains."""
 ALARM_EVERY_S = 3600.0
 """How often a list that wants a human is told again."""
 REFRESH_EVERY_S = 5.0
@@ -39,6 +43,14 @@ REFRESH_EVERY_S = 5.0
 def told_of_responder(url: str, why: str) -> None:
     """A question that brought no answer that counts; asked again in a minute at the earliest."""
     log.warning("ocsp.no-answer", responder=url, why=why)
+
+
+class _Known(NamedTuple):
+    """By what a yes was said; it holds for these very objects only."""
+
+    view: TrustView | None
+    examination: Examination | None
+    peer: Peer | None = None
 
 
 class TrustGate:
@@ -58,6 +70,8 @@ class TrustGate:
         self._examiner = examiner
         self._clock = clock
         self._names: dict[DistinguishedName, str] = {}
+        self._peers: dict[tuple[bytes, str], _Known] = {}
+        self._yes: dict[tuple[bytes, str | None, str | None], _Known] = {}
         self._told_revocations: tuple[str, ...] = ()
         self._looking = threading.Lock()
         self._alarm_next_s = float("-inf")
@@ -75,13 +89,17 @@ class TrustGate:
         """The peer behind a certificate, as the list has it now."""
         if certificate_der is not None:
             await self.inquire(certificate_der)
+        listing = self._feed.facts
         examination = None if certificate_der is None else self._examine(certificate_der, Purpose.CLIENT)
-        verdict = trust.judge_sender(trust.SenderFacts(self._feed.facts, True, examination))
-        if not isinstance(verdict, Accept) or examination is None or self._feed.view is None:
+        known = self._peers.get((certificate_der or b"", remote_address))
+        if known is not None and _still_holds(known, listing, examination):
+            return known.peer, Accept()
+        verdict = trust.judge_sender(trust.SenderFacts(listing, True, examination))
+        if not isinstance(verdict, Accept) or examination is None or listing.view is None:
             return None, verdict
         certificate = examination.certificate
         assert certificate is not None, "an unreadable certificate is weak"
-        domains = self._feed.view.domains_of(certificate.subject)
+        domains = listing.view.domains_of(certificate.subject)
         peer = Peer(
             name=self._name(certificate.subject),
             serial=certificate.serial_hex,
@@ -89,18 +107,24 @@ class TrustGate:
             remote_address=remote_address,
             certificate_der=certificate_der or b"",
         )
+        _remember(self._peers, (peer.certificate_der, remote_address), _Known(listing.view, examination, peer))
         return peer, verdict
 
     def speaks(self, peer: Peer, sender: MailAddress | None, shown: MailAddress | None = None) -> Verdict:
         """May this peer send for that MAIL FROM domain, with that From?"""
-        facts = trust.SenderFacts(
-            listing=self._feed.facts,
-            tls_active=True,
-            certificate=self._examine(peer.certificate_der, Purpose.CLIENT),
-            sender_domain=None if sender is None else sender.domain,
-            header_domain=None if shown is None else shown.domain,
+        sender_domain, header_domain = (
+            None if sender is None else sender.domain,
+            None if shown is None else shown.domain,
         )
-        return trust.judge_sender(facts)
+        listing, examination = self._feed.facts, self._examine(peer.certificate_der, Purpose.CLIENT)
+        question = peer.certificate_der, sender_domain, header_domain
+        known = self._yes.get(question)
+        if known is not None and _still_holds(known, listing, examination):
+            return Accept()
+        verdict = trust.judge_sender(trust.SenderFacts(listing, True, examination, sender_domain, header_domain))
+        if isinstance(verdict, Accept):
+            _remember(self._yes, question, _Known(listing.view, examination))
+        return verdict
 
     async def inquire(self, certificate_der: bytes) -> None:
         """Ask its authority's responder about a certificate, where that is wanted; waits for a first answer."""
@@ -186,3 +210,17 @@ class TrustGate:
         while True:
             await asyncio.to_thread(self.refresh)
             await asyncio.sleep(REFRESH_EVERY_S)
+
+
+def _still_holds(known: _Known, listing: ListFacts, examination: Examination | None) -> bool:
+    """Everything but the moment is what it was, and the list is not too old at this one."""
+    return known.view is listing.view and known.examination is examination and trust.is_fresh(listing)
+
+
+_Question = TypeVar("_Question")
+
+
+def _remember(cache: dict[_Question, _Known], question: _Question, known: _Known) -> None:
+    if len(cache) >= ANSWERS_CACHED_MAX:
+        cache.clear()
+    cache[question] = known

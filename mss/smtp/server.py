@@ -120,10 +120,12 @@ class RelayHandler(MailHandler):
             return Refuse(Reason.CERTIFICATE_REQUIRED)
         peer, verdict = await self._judge.peer(session.certificate_der, session.remote_address)
         if peer is None:
-            session.known = None
+            session.known = session.judged = None
             return verdict if not isinstance(verdict, Accept) else Refuse(Reason.CERTIFICATE_NOT_LISTED)
-        helo, remote = session.host_name or "", session.remote_address
-        session.known = replace(peer, helo=helo, remote_address=remote, tls=session.tls)
+        helo, known = session.host_name or "", session.known
+        if known is None or session.judged is not peer or known.helo != helo:
+            session.known = replace(peer, helo=helo, remote_address=session.remote_address, tls=session.tls)
+            session.judged = peer
         return verdict
 
 

@@ -55,6 +55,8 @@ class Visit(Session):
         self.tls = ""
         """Version and cipher, once encrypted."""
         self.known: Peer | None = None
+        self.judged: Peer | None = None
+        """As the judge named them, when `known` was made from that."""
         self.party: Party | None = None
         """Under which name and network it is counted; None before its first message."""
 
