@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from mss.model.errors import BadValue
-from mss.store.writer import LaneWriter, SqliteWriter, Work, as_ours
+from mss.store.writer import CHECKPOINT_PAGES, LaneWriter, SqliteWriter, Work, as_ours
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -148,7 +148,7 @@ def sqlite_engine(path: Path, *, write: bool, begins: bool = True) -> Engine:
         if write:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute("PRAGMA wal_autocheckpoint=0")  # checkpoints happen under our lock only
+            cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")  # commits happen under our lock
         cursor.execute("PRAGMA mmap_size=0")
         cursor.execute("PRAGMA cache_size=-16000")
         cursor.execute("PRAGMA temp_store=MEMORY")  # no clear-text temporary file, ever

@@ -40,13 +40,17 @@ log = structlog.get_logger("store")
 BATCH_MAX = 512
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """A batch holds the writer this long at most: 512 small acts or 8 MB of bodies."""
-CHECKPOINT_WAL_BYTES = 8 * 1024 * 1024
-"""The write-ahead log is folded back when it has grown so far."""
 TURNS_MAX = 5
 """How often an act begins again that PostgreSQL has sent back: each time somebody else has got on."""
 SENT_BACK = ("40001", "40P01")
 """serialization_failure and deadlock_detected: the transaction is rolled back, and may be begun again (PostgreSQL,
 appendix A). Nothing else is: after a lost connection nobody knows whether the commit stands."""
+CHECKPOINT_PAGES = 2048
+"""The write-ahead log is folded back when it has grown so far (8 MB), in the commit that makes it so and thus under our
+lock. Its file is then written over from the front: giving blocks back and taking new ones cost a tenth of a mail."""
+WAL_BYTES_MAX = 64 * 1024 * 1024
+"""Folding back waits for no reader, so readers that overlap without end could make the log grow; from here on it does
+wait, and the file is cut."""
 _DISK_FULL = ("database or disk is full", "No space left")
 
 
@@ -235,7 +239,7 @@ class SqliteWriter:
 
     def _checkpoint(self) -> None:
         try:
-            if self._wal.stat().st_size >= CHECKPOINT_WAL_BYTES:
+            if self._wal.stat().st_size >= WAL_BYTES_MAX:
                 self._pragma("wal_checkpoint(TRUNCATE)")
         except Exception:  # noqa: BLE001 — a checkpoint is housekeeping; readers may hold it back, the next one will do
             self._put_away()
