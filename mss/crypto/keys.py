@@ -8,7 +8,6 @@ its work needs (mss/assembly/ decides): the edge gets the lookup key and public 
 
 from __future__ import annotations
 
-import hmac
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +59,11 @@ class Lookup:
     HASH_BYTES = 20
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._mac = seal.Mac(key)
 
     def of(self, label: str, text: str) -> bytes:
         """The keyed hash of `text` for one use; 160 bits."""
-        return hmac.digest(self._key, f"{label}\0{text}".encode(), "sha256")[: self.HASH_BYTES]
+        return self._mac.of(f"{label}\0{text}".encode())[: self.HASH_BYTES]
 
     def keyword(self, folder: int, name: str) -> bytes:
         """A keyword of a folder, whatever its case."""

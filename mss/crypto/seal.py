@@ -8,7 +8,7 @@ the object and the frame, so ciphertexts cannot be swapped. Nothing here reads a
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -48,7 +48,33 @@ def new_pair(chance: Chance) -> KeyPair:
 
 def derive(key: bytes, *context: bytes) -> bytes:
     """A key for one purpose: HMAC-SHA-256 of the length-prefixed context under `key` (a PRF, as HKDF-Expand)."""
-    return hmac.digest(key, b"".join(len(part).to_bytes(2) + part for part in context), "sha256")
+    return Mac(key).of(b"".join([len(part).to_bytes(2) + part for part in context]))
+
+
+_SHA256 = hashlib.sha256()
+_BLOCK_BYTES = 64
+_INNER, _OUTER = (bytes(octet ^ pad for octet in range(256)) for pad in (0x36, 0x5C))
+
+
+class Mac:
+    """HMAC-SHA-256 (RFC 2104) under one key of at most 64 bytes, from states that are copied: the library's own looks
+    its algorithms up at each call, which costs more than the hashing does."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) > _BLOCK_BYTES:
+            raise ValueError("key too long")
+        padded = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner, self._outer = _SHA256.copy(), _SHA256.copy()
+        self._inner.update(padded.translate(_INNER))
+        self._outer.update(padded.translate(_OUTER))
+
+    def of(self, octets: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(octets)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 def seal_to(public: bytes, secret: bytes, context: bytes, chance: Chance) -> bytes:

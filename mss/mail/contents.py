@@ -104,6 +104,9 @@ def without_fields(raw: bytes, *names: str, before: bytes = b"") -> bytes:
     end = raw.find(b"\r\n\r\n")
     header, rest = (raw, memoryview(b"")) if end < 0 else (raw[: end + 2], memoryview(raw)[end + 2 :])
     unwanted = tuple(name.lower().encode() for name in names)
+    lowered = header.lower()
+    if not any(name in lowered for name in unwanted):  # as nearly always
+        header, rest = b"", memoryview(raw)
     kept = BytesIO()
     kept.write(before)
     start = 0

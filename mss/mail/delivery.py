@@ -94,8 +94,8 @@ class Delivery:
             else:
                 parcel = parcels.get(box.owner) or await self._for_professional(letter, recipient, box)
                 if letter.doubt is None:
-                    owes = self._feed(box, parcel.new) or self._absence_reply(letter, box, parcel.new)
-                    parcel.put = replace(parcel.put, owes=owes)
+                    if owes := self._feed(box, parcel.new) or self._absence_reply(letter, box, parcel.new):
+                        parcel.put = replace(parcel.put, owes=owes)
                     parcel.delivered_to.append(recipient)
                 else:
                     parcel.held_for.append(recipient)

@@ -85,8 +85,9 @@ class Intake:
         tested = 0
         if self._test_mailbox is not None and len(to) < len(envelope.recipients):
             tested = await self._test_mailbox.take(peer, letter, structure)
-        receipt = await self._keep(letter, replace(envelope, recipients=to)) if to else Receipt(Accept(), tested)
-        return replace(receipt, long_line=facts.long_line_number)
+            envelope = replace(envelope, recipients=to)
+        receipt = await self._keep(letter, envelope) if to else Receipt(Accept(), tested)
+        return replace(receipt, long_line=facts.long_line_number) if facts.long_line_number else receipt
 
     async def _keep(self, letter: Letter, envelope: Envelope) -> Receipt:
         within_s = self._house.unreachable_delay_max_s

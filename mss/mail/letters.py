@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mss.crypto.keys import Lookup
@@ -34,8 +36,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=,+ -]")
 _PATIENT = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{4}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9.-]*[A-Za-z0-9]", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderFacts:
+class HeaderFacts(NamedTuple):
     """What policy and delivery need from a header."""
 
     from_addresses: tuple[MailAddress, ...]
@@ -142,9 +143,15 @@ def trace_fields(envelope: Envelope, peer: Peer, host: str, number: str, *, prot
     """Return-Path and Received (RFC 5321 §4.4). Names a host and a certificate serial, never a person's login."""
     helo = _UNSAFE.sub("?", envelope.helo)[:255] or "unknown"
     by_whom = f" (certificate {_UNSAFE.sub('?', peer.serial)[:64]})" if peer.serial else ""
-    moment = format_datetime(envelope.received_at.astimezone(PARIS))
+    moment = _moment(int(envelope.received_at.timestamp()))
     received = f"Received: from {helo}{by_whom}\r\n by {host} with {protocol} id {number};\r\n {moment}\r\n"
     return return_path(envelope.sender) + received.encode("ascii")
+
+
+@lru_cache(maxsize=8)
+def _moment(second: int) -> str:
+    """In a header; the mails of one second share it."""
+    return format_datetime(datetime.fromtimestamp(second, PARIS))
 
 
 def return_path(sender: MailAddress | None) -> bytes:

@@ -50,7 +50,9 @@ class Bucket:
         return self.level(now_s) < self._size
 
     def pour(self, amount: float, now_s: float) -> None:
-        self._level = self.level(now_s) + amount
+        level = self._level - (now_s - self._at_s) * self._per_s
+        self._level = amount + (level if level > 0.0 else 0.0)
+        self._at_s = now_s
 
 
 class _Counts:

@@ -25,6 +25,7 @@ from mss.store.sql import Hot, insert_ignoring
 GENESIS = bytes(32)
 RESULT_CHARS_MAX = 200
 ACTOR_CHARS_MAX = 200
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _digest(previous: bytes, seq: int, lane: int, act: Act) -> bytes:
         act.message_id_hmac.hex(),
         act.result,
     ]
-    return hashlib.sha256(previous + json.dumps(fields, ensure_ascii=False).encode()).digest()
+    return hashlib.sha256(previous + _ENCODER.encode(fields).encode()).digest()
 
 
 _H = schema.audit_head
@@ -101,7 +102,9 @@ def write(connection: Connection, acts: Sequence[Act]) -> None:
 
 def _link(lane: int, seq: int, previous: bytes, told: Act) -> dict[str, Any]:
     """The row that follows another in the chain of a lane."""
-    act = replace(told, actor=told.actor[:ACTOR_CHARS_MAX], result=told.result[:RESULT_CHARS_MAX])
+    act = told
+    if len(told.actor) > ACTOR_CHARS_MAX or len(told.result) > RESULT_CHARS_MAX:
+        act = replace(told, actor=told.actor[:ACTOR_CHARS_MAX], result=told.result[:RESULT_CHARS_MAX])
     return {
         "lane": lane,
         "seq": seq + 1,

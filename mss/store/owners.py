@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -34,8 +33,7 @@ class Way(IntEnum):
     """Leads nowhere, and is kept from everybody else."""
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxRow:
+class MailboxRow(NamedTuple):
     """A mailbox (or patient) as every process may see it: nothing in clear but kind, state and sizes."""
 
     owner: OwnerId

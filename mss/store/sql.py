@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import ClauseElement, ColumnElement, Executable, Table, and_, bindparam
@@ -32,8 +33,8 @@ class Hot:
         compiled = cast(ClauseElement, statement).compile(dialect=_SQLITE, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)
         self._text = str(compiled)
-        self._names = tuple(compiled.positiontup or ())
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self._pick = _picker(compiled.positiontup or ())
 
     def of(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
         """The row that it answers, or None. Raises what SQLAlchemy raises."""
@@ -73,7 +74,8 @@ class Hot:
     def _run(self, connection: Connection, *rows: Mapping[str, Any]) -> sqlite3.Cursor:
         if not connection.in_transaction():
             connection.begin()
-        values = [[row[name] if name in row else self._fixed[name] for name in self._names] for row in rows]
+        fixed, pick = self._fixed, self._pick
+        values = [pick({**fixed, **row}) for row in rows] if fixed else [pick(row) for row in rows]
         driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
         try:
             if len(values) == 1:
@@ -85,6 +87,13 @@ class Hot:
     def _told(self, problem: sqlite3.Error) -> BaseException:
         """As SQLAlchemy tells it, without the values."""
         return DBAPIError.instance(self._text, None, problem, sqlite3.Error, hide_parameters=True)
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Takes the values of `names` out of a row."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda row: [row[name] for name in names]
 
 
 _IGNORING: dict[tuple[str, str], Any] = {}
