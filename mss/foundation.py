@@ -37,10 +37,13 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.sections import Antivirus, Relay, Tls
 from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
-from mss.store.changes import ChangeBus
+from mss.store.changes import ACCOUNT, TASK, TOPICS, ChangeBus
 from mss.store.database import Store
 from mss.store.sealing import Sealer
 from mss.vault.opener import Opener
+
+HEARS = {"edge": (ACCOUNT,), "works": (TASK,)}
+"""Which changes a process wants to be told of: each telling wakes it, and a mail is told of. The others hear all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
     public = load_public(config.keys_dir)
     store = Store.open(config.url)
     bodies = _bodies(config)
-    bus = ChangeBus(name, run_directory(config))
+    bus = ChangeBus(name, run_directory(config), HEARS.get(name, TOPICS))
     if hears:
         await bus.start()
     house = house_of(config)

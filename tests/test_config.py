@@ -217,6 +217,6 @@ def test_two_operators_of_one_machine_have_their_own_sockets(tmp_path: Path) -> 
     """Short enough for a socket, private to the user, told apart by the state."""
     first, second = loaded(tmp_path), loaded(tmp_path, GOOD.replace('"state"', '"other"'))
     assert config.run_directory(first) != config.run_directory(second)
-    assert len(str(config.run_directory(first) / "works.sock")) < 100
+    assert len(str(config.run_directory(first) / "desk-123.sock")) < 100
     own = loaded(tmp_path, GOOD.replace("[relay]", 'run_dir = "run"\n[relay]', 1))
     assert config.run_directory(own) == tmp_path / "run"

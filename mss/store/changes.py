@@ -2,7 +2,8 @@
 
 A change is a hint: (topic, owner, folder). Whoever hears it reads the store again, so a lost hint costs delay and
 never truth. Inside a process subscribers are called directly; between the processes of one host the hint goes
-as a datagram to every sibling's socket in a private run directory. Publish only after the commit.
+as a datagram to the sockets of those siblings that want to hear of it, in a private run directory. Publish only after
+the commit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 FOLDER = 1
@@ -21,6 +22,7 @@ TASK = 2
 
 ACCOUNT = 3
 """Whether somebody may sign in, or with what, is not what it was: owner."""
+TOPICS = (FOLDER, TASK, ACCOUNT)
 
 _FORM = struct.Struct("<Bqq")
 _KIND = (socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -39,8 +41,10 @@ Listener = Callable[[int, int], None]
 class ChangeBus:
     """One for each process. `run_directory` None: this process only (tests, commands)."""
 
-    def __init__(self, name: str, run_directory: Path | None = None) -> None:
-        self._name = name
+    def __init__(self, name: str, run_directory: Path | None = None, hears: Collection[int] = TOPICS) -> None:
+        """`hears`: the topics that siblings tell it; they read them from the name of its socket."""
+        self._name = f"{name}-{''.join(map(str, sorted(hears)))}"
+        self._hears = frozenset(hears)
         self._directory = run_directory
         self._of_owner: dict[int, set[Listener]] = {}
         self._of_topic: dict[int, set[Callable[[], None]]] = {}
@@ -50,7 +54,7 @@ class ChangeBus:
         self._untold: dict[bytes, None] = {}
         self._tells_later = False
         self._told_at_s = self._listed_at_s = float("-inf")
-        self._siblings: list[str] = []
+        self._siblings: list[tuple[str, frozenset[int]]] = []
 
     async def start(self) -> None:
         """Begin to hear siblings."""
@@ -76,6 +80,7 @@ class ChangeBus:
 
     def subscribe(self, owner: int, listener: Listener) -> Callable[[], None]:
         """Hear changes of an owner's folders. Returns what ends it."""
+        assert FOLDER in self._hears
         self._of_owner.setdefault(owner, set()).add(listener)
 
         def end() -> None:
@@ -88,10 +93,12 @@ class ChangeBus:
 
     def on_task(self, listener: Callable[[], None]) -> None:
         """Hear that a duty is due."""
+        assert TASK in self._hears
         self._of_topic.setdefault(TASK, set()).add(listener)
 
     def on_account(self, listener: Callable[[int], None]) -> None:
         """Hear whose access has changed."""
+        assert ACCOUNT in self._hears
         self._of_accounts.append(listener)
 
     def publish(self, topic: int, owner: int = 0, folder: int = 0) -> None:
@@ -119,13 +126,14 @@ class ChangeBus:
         if outlet is None:  # a command, which tells and does not listen
             outlet = self._outlet = self._outlet or socket.socket(*_KIND)
         if self._told_at_s >= self._listed_at_s + LISTED_S:
-            listed = [path for path in self._directory.glob("*.sock") if path.stem != self._name]
-            self._listed_at_s, self._siblings = self._told_at_s, list(map(str, listed))
-        for start in range(0, len(hints), HINTS_MAX):
-            datagram = b"".join(hints[start : start + HINTS_MAX])
-            for sibling in self._siblings:
+            listed = [path for path in self._directory.glob("*-*.sock") if path.stem != self._name]
+            self._siblings = [(str(path), _topics_of(path.stem)) for path in listed]
+            self._listed_at_s = self._told_at_s
+        for sibling, hears in self._siblings:
+            wanted = [hint for hint in hints if hint[0] in hears]
+            for start in range(0, len(wanted), HINTS_MAX):
                 with contextlib.suppress(OSError):  # gone, restarting or full: it polls
-                    outlet.sendto(datagram, sibling)
+                    outlet.sendto(b"".join(wanted[start : start + HINTS_MAX]), sibling)
 
     def _hear(self) -> None:
         assert self._socket is not None
@@ -145,3 +153,8 @@ class ChangeBus:
                 heard(owner)
         for wake in list(self._of_topic.get(topic, ())):
             wake()
+
+
+def _topics_of(name: str) -> frozenset[int]:
+    """What a sibling wants to hear, from the name of its socket."""
+    return frozenset(topic for topic in TOPICS if str(topic) in name.rpartition("-")[2])
