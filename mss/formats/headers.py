@@ -153,10 +153,19 @@ def parse_addresses(value: bytes | str, limit: int = ADDRESSES_MAX) -> tuple[Hea
     return tuple(_for_people(raw) for raw in parse_address_list(octets, limit) if raw.host is not None)
 
 
+def parse_places(value: bytes, limit: int = ADDRESSES_MAX) -> list[tuple[str, str]]:
+    """Local part and domain of each of them, for who does not ask for names. Raises Malformed beyond `limit`."""
+    return [_place(raw) for raw in parse_address_list(value, limit) if raw.host is not None]
+
+
 def _for_people(raw: RawAddress) -> HeaderAddress:
+    return HeaderAddress(decode_words(raw.name or b""), *_place(raw))
+
+
+def _place(raw: RawAddress) -> tuple[str, str]:
     local = b"" if raw.mailbox == MISSING_MAILBOX else raw.mailbox or b""
     domain = b"" if raw.host in (MISSING_DOMAIN, SYNTAX_ERROR) else raw.host or b""
-    return HeaderAddress(decode_words(raw.name or b""), charsets.decode(local), charsets.decode(domain))
+    return charsets.decode(local), charsets.decode(domain)
 
 
 def parse_address_list(value: bytes, limit: int = ADDRESSES_MAX) -> list[RawAddress]:

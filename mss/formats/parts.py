@@ -6,7 +6,7 @@ wrote: names, texts and contents are answered as well as they can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -134,6 +134,14 @@ class Part:
         """All fields of that name, in order."""
         wanted = name.lower().encode("latin-1", "replace")
         return tuple(charsets.decode(unfold(field.value)) for field in self.fields if field.name == wanted)
+
+    def said(self, names: Iterable[bytes]) -> dict[bytes, list[str]]:
+        """All fields of several names (lower case) at once."""
+        found: dict[bytes, list[str]] = {name: [] for name in names}
+        for field in self.fields:
+            if field.name in found:
+                found[field.name].append(charsets.decode(unfold(field.value)))
+        return found
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in the order of the bytes."""

@@ -6,6 +6,7 @@ Nothing is judged and nothing is kept here.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from email.policy import SMTP
@@ -50,6 +51,9 @@ class HeaderFacts(NamedTuple):
     received_fields: int
 
 
+_READ = (b"from", b"sender", b"reply-to", b"auto-submitted", b"received")
+
+
 async def scan(raw: bytes) -> Structure:
     """The structure of a message. Raises Malformed."""
     return await aside(len(raw), mime.scan, raw)
@@ -63,12 +67,16 @@ def study(raw: bytes, *, lines_are_whole: bool = False) -> tuple[Structure, Summ
 
 def read_addresses(structure: Structure, field: str) -> tuple[tuple[MailAddress, ...], bool]:
     """Addresses of all fields of that name, and whether every one of them fits our grammar."""
+    return _addresses(structure.headers(field))
+
+
+def _addresses(values: Iterable[str]) -> tuple[tuple[MailAddress, ...], bool]:
     found: list[MailAddress] = []
     readable = True
-    for value in structure.headers(field):
-        for address in headers.parse_addresses(value):
+    for value in values:
+        for local, domain in headers.parse_places(value.encode("utf-8", "replace")):
             try:
-                found.append(MailAddress(address.local, address.domain))
+                found.append(MailAddress(local, domain))
             except BadValue:
                 readable = False
     return tuple(found), readable
@@ -76,21 +84,23 @@ def read_addresses(structure: Structure, field: str) -> tuple[tuple[MailAddress,
 
 def header_facts(structure: Structure) -> HeaderFacts:
     """Read what policy wants to know."""
-    shown, readable = read_addresses(structure, "From")
-    if len(structure.headers("From")) > 1:
+    said = structure.root.said(_READ)
+    shown, readable = _addresses(said[b"from"])
+    if len(said[b"from"]) > 1:
         readable = False
-    senders, senders_readable = read_addresses(structure, "Sender")
-    auto = (structure.header("Auto-Submitted") or "no").split(";")[0].strip().lower()
+    senders, senders_readable = _addresses(said[b"sender"])
+    auto = (said[b"auto-submitted"] or ["no"])[0] or "no"
+    auto = auto.split(";")[0].strip().lower()
     is_report = structure.root.content_type == "multipart/report" or auto not in ("no", "")
     return HeaderFacts(
         from_addresses=shown,
         from_is_readable=readable,
         senders=senders,
         senders_are_readable=senders_readable,
-        reply_to=read_addresses(structure, "Reply-To")[0],
+        reply_to=_addresses(said[b"reply-to"])[0],
         is_report=is_report,
         is_answer=structure.root.content_type == "multipart/report" or auto == "auto-replied",
-        received_fields=len(structure.headers("Received")),
+        received_fields=len(said[b"received"]),
     )
 
 

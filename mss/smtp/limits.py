@@ -10,8 +10,12 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mss.smtp.blocks import LINE_OCTETS_MAX
+
+NETWORKS_CACHED_MAX = 4096
+"""Of which addresses it is remembered where they belong: more than connections at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class OctetBudget:
         return True
 
 
+@lru_cache(maxsize=NETWORKS_CACHED_MAX)
 def network_of(address: str) -> str:
     """Whom a count is for: an IPv4 address, or the /64 that one IPv6 site commands (RFC 6177)."""
     try:
