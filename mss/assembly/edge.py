@@ -5,6 +5,8 @@ Loads no page and no parser; strangers reach this process.
 
 from __future__ import annotations
 
+import sys
+
 from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process, files_of
 from mss.crypto.certs import load_der, read
@@ -25,9 +27,14 @@ from mss.smtp.space import DiskSpace
 from mss.smtp.submission import EXTERNAL, Attempt, Authenticate, StillOpens, SubmissionServer
 from mss.store.spool import SpoolRoom
 
+SWITCH_S = 0.0005
+"""How long a thread that looks at a large message keeps the interpreter from those who wait. Python's own 5 ms are due
+again after each look-up and each send of a small one: ten look-ups beside such a thread took 40 ms now and then."""
+
 
 async def build(process: Process) -> None:
     """Open the doors of this process's roles."""
+    sys.setswitchinterval(SWITCH_S)
     spools = SpoolRoom(process.config.state_dir / "spool", process.ground.chance)
     if "relay-in" in process.roles and process.config.relay.listen is not None:
         await _relay_in(process, process.config.relay.listen, spools)
