@@ -18,10 +18,11 @@ from mss.config import Config
 from mss.crypto.tls import TlsHolder, service_server_context
 from mss.foundation import Foundation
 from mss.mail.peers import TrustGate
+from mss.model.clock import to_ms
 from mss.model.errors import BadValue, MssError, StorageUnavailable
 from mss.model.ids import LANES
 from mss.sections import Tls
-from mss.store import owners, powercut
+from mss.store import owners, powercut, restored
 
 log = structlog.get_logger("assembly")
 
@@ -125,6 +126,8 @@ async def run(config: Config, name: str, roles: list[str], build: Build, say_rea
         await _look_at_tables(ground)
         if await powercut.note_start(ground.store, powercut.boot_id()):
             log.info("store.machine-was-off")
+        if await restored.note_file(ground.store, config.url, to_ms(ground.clock.now())):
+            log.warning("store.was-put-back")
         await build(process)
         loop.add_signal_handler(signal.SIGHUP, lambda: _reload(process))
         log.info("process.ready", cpu_s=round(time.process_time(), 2))

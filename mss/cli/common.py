@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from mss.config import Config, load
+from mss.model.clock import to_ms
 from mss.model.errors import MssError, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -52,13 +53,14 @@ def settings(path: Path) -> Config:
 async def open_house(config: Config) -> AsyncIterator[Foundation]:
     """The operator's store and keys, for the length of a command."""
     from mss.foundation import lay
-    from mss.store import powercut
+    from mss.store import powercut, restored
 
     if not store_exists(config):
         raise MssError(f"there is no store in {config.state_dir}: run mss db upgrade first")
     ground = await lay(config, "command", hears=False)
     try:
         await powercut.note_start(ground.store, powercut.boot_id())
+        await restored.note_file(ground.store, config.url, to_ms(ground.clock.now()))
         yield ground
     finally:
         await ground.close()
