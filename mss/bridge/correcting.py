@@ -43,7 +43,8 @@ class No:
 
 @dataclass(frozen=True, slots=True)
 class Yes:
-    """It may. `needs_two`: whatever the settings say. `corrected`: its INS is not the record's."""
+    """It may. `needs_two`: whatever the settings say, as INS and traits do not both say whose it is. `corrected`: its
+    INS is another's."""
 
     needs_two: bool = False
     corrected: bool = False
@@ -59,11 +60,15 @@ def names(document: DocumentFacts) -> Naming:
     traits = [claimed for claimed in (document.traits, document.metadata_traits) if claimed.birth_name]
     if not claims and not traits:
         return Naming.NOTHING
-    is_hers = any(
-        document.traits.is_complete and not any(claimed.differences(identity.traits) for claimed in traits)
-        for identity in _sure(document)
+    return Naming.TRAITS if has_her_traits(document) else Naming.ANOTHER
+
+
+def has_her_traits(document: DocumentFacts) -> bool:
+    """Whether all traits are said, and are those of an identity that we are sure of."""
+    said = (document.traits, document.metadata_traits)
+    return document.traits.is_complete and any(
+        not any(claimed.differences(identity.traits) for claimed in said) for identity in _sure(document)
     )
-    return Naming.TRAITS if is_hers else Naming.ANOTHER
 
 
 def _sure(document: DocumentFacts) -> list[Identity]:
@@ -85,7 +90,8 @@ def judge(move: Move) -> Yes | No:
     if Naming.ANOTHER in namings:
         return No("names-another")
     by_traits = Naming.TRAITS in namings
-    return Yes(needs_two=by_traits, corrected=by_traits)
+    is_sure = namings == {Naming.INS} and all(has_her_traits(document) for document in move.documents)
+    return Yes(needs_two=not is_sure, corrected=by_traits)
 
 
 def judge_merge(one: Sequence[IdentityTraits], other: Sequence[IdentityTraits]) -> Yes | No:
