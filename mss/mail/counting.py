@@ -38,6 +38,7 @@ COUNTED = frozenset(
         *("mail.received", "mail.again", "mail.queued", "mail.relayed", "mail.deferred", "mail.failed", "mail.held"),
         *("bridge.filed", "bridge.left", "bridge.held", "bridge.kept-back"),
         *("held.filed", "held.refused", "held.released", "notice.sent", "staff.told", ALARM_ACT),
+        *("mail.swept", "body.swept"),
     }
 )
 BY_PEER = frozenset({"mail.received", "mail.again"})

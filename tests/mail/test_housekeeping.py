@@ -11,11 +11,12 @@ import pytest
 from obstore.store import MemoryStore
 from sqlalchemy import select
 
+from mss.mail.counting import Counting
 from mss.mail.delivery import TASK_RESEAL
 from mss.model.clock import to_ms
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import SpecialUse
-from mss.store import folders, messages, schema, tasks, unanswered
+from mss.store import folders, indicators, messages, schema, tasks, unanswered
 from mss.store.blobs import LocalBodies, ObjectBodies, place_of
 from mss.store.housekeeping import GRACE_MS, Housekeeping, Swept
 from mss.store.messages import MessageState
@@ -106,6 +107,9 @@ async def test_what_its_reader_deleted_goes_after_two_graces_row_first(scene: Sc
     assert [act for act, _ in told] == ["mail.swept", "body.swept"]
     assert told[0][1] == going
     assert await scene.room.trace("<1@labo.mssante.example>") == ["mail.received", "mail.swept"]
+    await Counting(scene.room.store).catch_up()
+    counts = await scene.room.store.read(lambda c: indicators.totals(c, 20260101, 20261231))
+    assert {one.what: n for one, n in counts if "swept" in one.what} == {"mail.swept": 1, "body.swept": 1}
 
 
 @pytest.mark.parametrize("how", ["pending", "in a conversation", "a duty is owed", "named by a decision", "unanswered"])
