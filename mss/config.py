@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from mss.bridgesections import Bridge
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Fhir, Imap, Ldap, Listen, Relay, Submission, Web
+from mss.sections import Alarms, Antivirus, Directory, Fhir, Imap, Ldap, Listen, Relay, Submission, Web
 from mss.sinksections import Sink
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -64,6 +64,7 @@ class Config(BaseModel):
     web: Web | None = None
     fhir: Fhir | None = None
     ops: Listen | None = None
+    directory: Directory = Field(Directory(), validate_default=True)
     antivirus: Antivirus | None = None
     bridge: Bridge = Field(Bridge(), validate_default=True)
     sinks: dict[str, Sink] = {}

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from ssl import SSLContext
 
 from cryptography import x509
 
+from mss.accounts.verification import Rules
 from mss.config import Config, run_directory
 from mss.crypto.certs import load_certificates
 from mss.crypto.examiner import Examiner
@@ -218,6 +220,13 @@ def certificates(config: Config) -> Iterator[tuple[str, Tls]]:
             yield f"{name}.tls", section.tls
             yield from ((f"{name}.more_tls[{number}]", tls) for number, tls in enumerate(section.more_tls, 1))
     yield from ((f"sinks.{name}.tls", sink.tls) for name, sink in config.sinks.items() if sink.tls is not None)
+
+
+def standing_rules(config: Config) -> Rules:
+    """When somebody for whom nobody vouches is told, suspended, closed."""
+    section = config.directory
+    days = (section.overdue_grace_days, section.staff_check_days, section.close_after_days)
+    return Rules(*(timedelta(days=count) for count in days))
 
 
 def health_authorities(config: Config) -> tuple[x509.Certificate, ...]:

@@ -16,6 +16,7 @@ from mss.model.ids import parse_domain
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class Section(BaseModel):
@@ -193,6 +194,19 @@ class Ldap(Section):
     @classmethod
     def _name(cls, base: str) -> str:
         return str(DistinguishedName.parse(base)).lower()
+
+
+class Directory(Section):
+    """Who vouches for a professional, and what happens when nobody does."""
+
+    verified_only: bool = True
+    """Once a file was imported, a mailbox is made only for those it knows, or with `--unverified`."""
+    overdue_grace_days: Days = 30
+    """Between the word to her and to staff that a check is overdue, and the suspension of her mailbox."""
+    staff_check_days: Days = 365
+    """How long a check by staff counts (`mss mailbox create --unverified`, `mss directory check`)."""
+    close_after_days: Days = 30
+    """After this the suspended mailbox of somebody who was struck off is closed: its mail is refused for good."""
 
 
 class Web(Section):

@@ -51,6 +51,12 @@ class Absence:
         if self.substitute is not None and matricule_of(self.substitute) is not None:
             raise BadValue("a patient cannot stand in for anybody")
 
+    @property
+    def moments(self) -> tuple[datetime, datetime]:
+        """When it begins, and when it is over."""
+        after = self.last + timedelta(days=1)
+        return datetime.combine(self.first, time(), FRANCE), datetime.combine(after, time(), FRANCE)
+
     def to_bytes(self) -> bytes:
         return json.dumps([str(self.first), str(self.last), self.text, str(self.substitute or "")]).encode()
 

@@ -26,6 +26,8 @@ class LifeEvent(StrEnum):
     ACTIVATE = "activate"
     SUSPEND = "suspend"
     RESUME = "resume"
+    RETIRE = "retire"
+    """Its holder leaves: she may still read it."""
     CLOSE = "close"
     REOPEN = "reopen"
 
@@ -37,6 +39,11 @@ _PASSES: dict[tuple[AccountState, LifeEvent], AccountState] = {
     (AccountState.ACTIVE, LifeEvent.CLOSE): AccountState.CLOSED,
     (AccountState.SUSPENDED, LifeEvent.RESUME): AccountState.ACTIVE,
     (AccountState.SUSPENDED, LifeEvent.CLOSE): AccountState.CLOSED,
+    (AccountState.ACTIVE, LifeEvent.RETIRE): AccountState.READ_ONLY,
+    (AccountState.SUSPENDED, LifeEvent.RETIRE): AccountState.READ_ONLY,
+    (AccountState.READ_ONLY, LifeEvent.SUSPEND): AccountState.SUSPENDED,
+    (AccountState.READ_ONLY, LifeEvent.RESUME): AccountState.ACTIVE,
+    (AccountState.READ_ONLY, LifeEvent.CLOSE): AccountState.CLOSED,
     (AccountState.CLOSED, LifeEvent.REOPEN): AccountState.ACTIVE,
 }
 
@@ -45,14 +52,15 @@ def judge(state: AccountState | None, wish: Wish) -> Verdict:
     """May this be done now? `None` is a mailbox that nobody knows.
 
     A provisioned mailbox takes mail, so that nothing is lost before its person comes; nobody signs in to it. To
-    whoever signs in, every other state looks like a wrong password: a state is nobody's business but the holder's.
+    whoever signs in, every other state but READ_ONLY looks like a wrong password: a state is its holder's business.
     """
     if wish is Wish.SIGN_IN:
-        return Accept() if state is AccountState.ACTIVE else Refuse(Reason.AUTHENTICATION_FAILED)
+        may = state in (AccountState.ACTIVE, AccountState.READ_ONLY)
+        return Accept() if may else Refuse(Reason.AUTHENTICATION_FAILED)
     match state:
         case None:
             return Refuse(Reason.MAILBOX_UNKNOWN)
-        case AccountState.CLOSED:
+        case AccountState.CLOSED | AccountState.READ_ONLY:
             return Refuse(Reason.MAILBOX_CLOSED)
         case AccountState.SUSPENDED:
             return Later(Reason.MAILBOX_SUSPENDED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from mss.accounts import lifecycle
 from mss.accounts.lifecycle import LifeEvent
@@ -231,21 +231,23 @@ class Accounts:
             state = None if box is None else lifecycle.next_state(box.state, event)
             if box is None or state is None:
                 raise BadValue(f"{event.value} is not for a mailbox that is {box.state if box else 'unknown'}")
-            self._set_state(connection, owner, state)
+            move(connection, owner, state, self._clock.now())
 
         await self._store.write(lane_of(owner), act)
 
     async def set_state(self, owner: OwnerId, state: AccountState) -> None:
         """The same without asking whether it can be: for tests and repairs."""
-        await self._store.write(lane_of(owner), lambda c: self._set_state(c, owner, state))
+        await self._store.write(lane_of(owner), lambda c: move(c, owner, state, self._clock.now()))
 
-    def _set_state(self, connection: Connection, owner: OwnerId, state: AccountState) -> None:
-        owners.set_state(connection, owner, state)
-        accounts.set_account_state(connection, owner, state)
-        patients.set_patient_state(connection, owner, state)
-        if state is not AccountState.ACTIVE:
-            accounts.delete_sessions_of(connection, owner)
-        audit.write(connection, [audit.Act(self._clock.now(), "staff", "mailbox.state", owner, result=state)])
+
+def move(connection: Connection, owner: OwnerId, state: AccountState, now: datetime, actor: str = "staff") -> None:
+    """A mailbox, and whoever signs in to it, pass to another state. Whether they may is asked before."""
+    owners.set_state(connection, owner, state)
+    accounts.set_account_state(connection, owner, state)
+    patients.set_patient_state(connection, owner, state)
+    if state is not AccountState.ACTIVE:
+        accounts.delete_sessions_of(connection, owner)
+    audit.write(connection, [audit.Act(now, actor, "mailbox.state", owner, result=state)])
 
 
 def _may(state: AccountState, event: LifeEvent) -> bool:

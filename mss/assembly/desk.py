@@ -75,6 +75,7 @@ async def _ldap(process: Process, section: Ldap) -> None:
         raise BadValue("ldap: the address book wants ldaptor: pip install 'mss-server[ldap]', or take [ldap] out")
     from mss.accounts.slowdown import Budget
     from mss.accounts.software import SoftwareLogin
+    from mss.directory.extras import Extras
     from mss.directory.search import Search
     from mss.ldap.book import Book
     from mss.ldap.names import Tree
@@ -85,7 +86,7 @@ async def _ldap(process: Process, section: Ldap) -> None:
     ground, tree = process.ground, Tree(section.base)
     software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
     rooms = Rooms(
-        book=Book(Search(ground.store), tree),
+        book=Book(Search(ground.store), Extras(ground.store, ground.clock), tree),
         login=BookLogin(software, ground.store),
         tree=tree,
         clock=ground.clock,
@@ -101,6 +102,7 @@ async def _ldap(process: Process, section: Ldap) -> None:
 
 
 async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Opener) -> None:
+    from mss.accounts.departed import Departures
     from mss.accounts.login import Login
     from mss.accounts.passwords import Passwords
     from mss.accounts.profiles import Profiles
@@ -132,6 +134,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         clock=clock,
         chance=chance,
         site_name=section.site_name or process.config.name,
+        gone=Departures(store, lookup).gone,
         verified_names=lambda addresses: people.names(addresses, clock.now()),
         desk=staff_desk(ground, keys, opener, sandbox),
     )

@@ -10,7 +10,7 @@ import structlog
 from mss.assembly.process import Process, files_of
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import relay_client_context
-from mss.foundation import OperatorCertificate, operator_certificates, routes_of
+from mss.foundation import OperatorCertificate, operator_certificates, routes_of, standing_rules
 from mss.mail.delivery import TASK_RESEAL
 from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress
@@ -22,6 +22,7 @@ from mss.store.workers import free_leases_of_the_dead, worker_name
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from mss.accounts.verification import Verification
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.watch import Staff
@@ -106,7 +107,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
     changed = ChangeNotices(house, store, opener, bridge.records, lookup, mail, clock)
     corrected = CorrectionNotices(house, _staff(process), store, opener, lookup, mail, clock, chance)
-    mail_rooms = (notices, corrected, quarantine, watch, automatic, alarms, changed, tested)
+    verification = _standing(process, house, opener, mail)
+    mail_rooms = (verification, notices, corrected, quarantine, watch, automatic, alarms, changed, tested)
     handlers = {
         name: act
         for one in (bridge.filing, bridge.applications, bridge.refiling, *mail_rooms)
@@ -119,6 +121,20 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     _sources(process)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_certificates(process, mail, House(ground.house.host, writer))
+
+
+def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -> Verification:
+    """Who vouches for whom: the duties that imports leave, and the watch over what is overdue."""
+    from mss.accounts.verification import Verification
+    from mss.notices.standing import StandingWatch
+
+    ground, rules = process.ground, standing_rules(process.config)
+    store, lookup, clock = ground.store, ground.public.lookup, ground.clock
+    verification = Verification(store, lookup, ground.bus, clock, rules)
+    staff = _staff(process).default
+    watch = StandingWatch(house, staff, verification, store, opener, lookup, mail, clock, rules.grace)
+    process.keep(watch.keep_watch())
+    return verification
 
 
 def _sinks(process: Process, records: Records, opener: Opener) -> None:

@@ -14,10 +14,13 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.cli.directorypeople import COMMANDS, suspend_overdue
+from mss.cli.directoryrows import beside_of, proof_of, row_of
 from mss.config import Config
 from mss.directory.bundles import is_bundles
 from mss.directory.correspondence import CorrespondenceReader
 from mss.directory.entries import Entries
+from mss.directory.extras import NOTHING_KNOWN, Extras
 from mss.directory.imports import Imports, Report
 from mss.directory.joining import NationalReader
 from mss.directory.keys import Question
@@ -29,7 +32,7 @@ from mss.model.directory import Found, Source
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
-from mss.store import directory
+from mss.store import changes, directory
 
 app = typer.Typer(no_args_is_help=True, help="The directory of verified professionals.")
 
@@ -79,11 +82,13 @@ def diff(
 async def _take(config: Config, file: Path, as_of: str, *, applies: bool, accepts_losses: bool = False) -> Report:
     moment = _moment(as_of)
     async with open_house(config) as ground:
-        imports = Imports(ground.store, _folder(config), ground.clock, frozenset(config.domains))
+        imports = Imports(ground.store, _folder(config), ground.clock, frozenset(config.domains), ground.public.lookup)
         reader: Reader = NationalReader() if is_bundles(file) else CorrespondenceReader()
-        return await imports.take(
+        report = await imports.take(
             file, reader, _Bar(sys.stderr).show, as_of=moment, applies=applies, accepts_losses=accepts_losses
         )
+        ground.bus.publish(changes.TASK)  # whose access ended is out within seconds
+        return report
 
 
 def _folder(config: Config) -> Path:
@@ -136,6 +141,10 @@ def _tell(report: Report, *, as_json: bool) -> None:
             print(f"  {counts[what]} lines {words}")
     if report.read.unknown_columns:
         print(f"  columns that mean nothing here: {', '.join(report.read.unknown_columns[:8])}")
+    if counts["accounts_lost"] or counts["accounts_back"]:
+        print(f"  people here: {counts['accounts_lost']} lose their access, {counts['accounts_back']} have it back")
+    if report.contested:
+        print(f"  {len(report.contested)} addresses name somebody else: mss directory contested")
     print("\n".join(f"  {line}" for line in report.samples))
     if report.stopped:
         print(f"  would stop: {report.stopped}")
@@ -151,7 +160,9 @@ def rollback(
 
     async def act(config: Config) -> datetime:
         async with open_house(config) as ground:
-            return await Imports(ground.store, _folder(config), ground.clock).roll_back(source)
+            moment = await Imports(ground.store, _folder(config), ground.clock).roll_back(source)
+            ground.bus.publish(changes.TASK)
+            return moment
 
     print(f"read again as of {finish(act(settings(config))):%Y-%m-%d %H:%M} UTC")
 
@@ -175,7 +186,7 @@ def search(
     if question.is_empty:
         raise typer.BadParameter("say a name, or one of --job, --place, --structure, --identifier, --address")
     found, as_of, has_more = finish(_search(settings(config), question, most))
-    rows = [_row(one) for one in found]
+    rows = [row_of(one) for one in found]
     if as_json:
         moment = as_of.isoformat() if as_of else None
         print(json.dumps({"as_of": moment, "more": has_more, "found": rows}, ensure_ascii=False, indent=1))
@@ -221,9 +232,10 @@ async def _show(config: Config, typed: str) -> list[dict[str, Any]]:
             found = await service.at(MailAddress.parse(typed).key)
         else:
             found = (await service.find(Question(identifier=typed, has_address=False))).found
+        extras = await Extras(ground.store, ground.clock).of({one.listing.address for one in found})
     if not found:
         raise BadValue(f"{typed}: not in the directory")
-    return [_row(one) | _proof(one) for one in found]
+    return [row_of(one) | proof_of(one) | beside_of(extras.get(one.listing.address, NOTHING_KNOWN)) for one in found]
 
 
 @app.command()
@@ -354,33 +366,11 @@ async def _export(config: Config, file: TextIO) -> int:
     return count
 
 
+for _command in COMMANDS:
+    app.command()(_command)
+app.command("suspend-overdue")(suspend_overdue)
+
+
 def _harmless(text: str) -> str:
     """A cell that a spreadsheet would run as a formula is shown as text."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
-
-
-def _row(one: Found) -> dict[str, Any]:
-    listing = one.listing
-    job = listing.specialty or listing.profession
-    return {
-        "address": listing.address,
-        "kind": str(listing.kind or ""),
-        "name": listing.title,
-        "job": job.label if job else "",
-        "structure": listing.structure,
-        "city": listing.place.city,
-    }
-
-
-def _proof(one: Found) -> dict[str, Any]:
-    listing = one.listing
-    return {
-        "idnps": listing.idnps,
-        "idnst": listing.idnst,
-        "service": listing.service,
-        "description": listing.description,
-        "postal_code": listing.place.postal_code,
-        "verified_by": one.verified.method,
-        "verified_at": one.verified.at.isoformat(timespec="minutes"),
-        "next_check": one.verified.next_check.isoformat(timespec="minutes"),
-    }

@@ -10,8 +10,10 @@ import typer
 from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.service import ADDRESS_KIND, Accounts, Profile, profile_from_bytes
 from mss.accounts.software import SoftwareLogin, certificate_hash, make_application_password
+from mss.accounts.verification import PERSONS, idnps_of
 from mss.cli.boxes import Address, as_kept, kind_of, national_number, owner_of, professional, verified_number
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
+from mss.cli.directorypeople import verification
 from mss.cli.mailboximport import import_mailbox
 from mss.cli.mailboxmask import mask
 from mss.cli.mailboxmembers import member
@@ -21,7 +23,7 @@ from mss.foundation import Foundation
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
-from mss.store import accounts, changes, owners
+from mss.store import accounts, changes, owners, standings
 from mss.store.accounts import CredentialKind
 from mss.vault.opener import Opener
 
@@ -74,8 +76,12 @@ async def _create(config: Config, wish: NewMailbox) -> str:
             hashed = certificate_hash(ground.public.lookup, wish.certificate)
             if await ground.store.read(lambda c: owners.find(c, hashed)) is not None:
                 raise BadValue("this certificate signs in to another mailbox")
-        number = await _number(ground, wish)
+        number = await _number(ground, wish, verified_only=config.directory.verified_only)
+        if kind in PERSONS and number and await verification(ground, config).is_struck_off(idnps_of(number)):
+            raise BadValue(f"{number} was struck off here: mss directory reinstate {number}, if that has ended")
         owner = await service.create_mailbox(kind, address, Profile(wish.name, str(address), national_id=number))
+        if kind in PERSONS:
+            await verification(ground, config).begin(owner, number)
         for account in accounts_of_members:
             await service.add_member(owner, account, "member")
         if wish.certificate:
@@ -84,9 +90,9 @@ async def _create(config: Config, wish: NewMailbox) -> str:
         return await _new_password(ground, service, owner) if kind is MailboxKind.PERSONAL else ""
 
 
-async def _number(ground: Foundation, wish: NewMailbox) -> str:
+async def _number(ground: Foundation, wish: NewMailbox, *, verified_only: bool) -> str:
     """The national number, of the right shape whoever has checked it. Raises BadValue."""
-    if not wish.is_checked_otherwise:
+    if verified_only and not wish.is_checked_otherwise:
         return await verified_number(ground, wish.kind, wish.national_id, wish.name)
     if not wish.national_id:
         return ""
@@ -153,9 +159,16 @@ def suspend(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def resume(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Undo suspend."""
+    """Undo suspend or read-only."""
     finish(_pass(settings(config), address, LifeEvent.RESUME))
     print(f"{address}: active")
+
+
+@app.command("read-only")
+def retire(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Its holder leaves: she may still read it; mail is refused for good (550), nothing is sent. Undone by resume."""
+    finish(_pass(settings(config), address, LifeEvent.RETIRE))
+    print(f"{address}: read-only")
 
 
 @app.command()
@@ -175,8 +188,14 @@ def reopen(address: Address, config: ConfigOption = DEFAULT_CONFIG) -> None:
 async def _pass(config: Config, address: str, event: LifeEvent) -> None:
     async with open_house(config) as ground:
         owner = await owner_of(ground, address)
-        if event in (LifeEvent.CLOSE, LifeEvent.REOPEN) and await kind_of(ground, owner) is MailboxKind.PATIENT:
+        if (
+            event in (LifeEvent.CLOSE, LifeEvent.REOPEN, LifeEvent.RETIRE)
+            and await kind_of(ground, owner) is MailboxKind.PATIENT
+        ):
             raise BadValue("a patient's space is closed and reopened under mss patient, not here")
+        row = await ground.store.read(lambda c: standings.standing(c, owner))
+        if row is not None and row.ended_why and event in (LifeEvent.RESUME, LifeEvent.REOPEN):
+            raise BadValue(f"its holder's access has ended ({row.ended_why}): mss directory reinstate or check, first")
         await _service(ground).live_on(owner, event)
         ground.bus.publish(changes.ACCOUNT, owner)
         ground.bus.publish(changes.FOLDER, owner)  # who reads a team's folder is looked at too

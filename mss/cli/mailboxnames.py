@@ -13,6 +13,7 @@ from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.cli.boxes import Address, owner_of, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, open_house, settings, show
 from mss.config import Config
+from mss.directory.extras import Extras
 from mss.foundation import Foundation
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
@@ -123,10 +124,14 @@ async def _absence(config: Config, address: str, wanted: Absence | None, *, ends
     async with open_house(config) as ground:
         owner, absences = await owner_of(ground, address), Absences(ground.store, ground.clock, ground.chance)
         keys = await ground.opener(ground.private()).open(owner, WHO, "mailbox absence")
+        extras = Extras(ground.store, ground.clock)
         if wanted is not None:
             await absences.set(keys, wanted)
+            first, until = wanted.moments
+            await extras.away(MailAddress.parse(address), first, until, str(wanted.substitute or ""))
         if ends:
             await absences.end(keys)
+            await extras.away(MailAddress.parse(address), ground.clock.now(), ground.clock.now(), "")
         set_now = await absences.current(keys)
         if set_now is None:
             return []

@@ -78,6 +78,10 @@ class Lookup:
     def login(self, login: str) -> bytes:
         return self.of("login", login.strip().lower())
 
+    def person(self, idnps: str) -> bytes:
+        """A professional, by her national number."""
+        return self.of("professional", idnps)
+
     def message_id(self, message_id: str) -> bytes:
         return self.of("message-id", message_id)
 

@@ -64,5 +64,5 @@ async def fill(ground: Foundation, config: Config) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "demonstration.txt"
     file.write_text(file_of(now), encoding="utf-8")
-    imports = Imports(ground.store, folder, ground.clock, frozenset(config.domains))
+    imports = Imports(ground.store, folder, ground.clock, frozenset(config.domains), ground.public.lookup)
     await imports.take(file, CorrespondenceReader(), lambda *_: None, as_of=now)

@@ -11,6 +11,7 @@ from mss.accounts.passwords import Passwords
 from mss.accounts.service import Accounts, KnownIdentity, Profile
 from mss.accounts.software import SoftwareLogin, verifier_of
 from mss.accounts.staff import StaffAccounts
+from mss.accounts.verification import Verification
 from mss.config import Config
 from mss.crypto.keys import create_key_files
 from mss.demo import addressbook
@@ -51,6 +52,7 @@ async def seed(config: Config, papers: Papers, operator: str) -> None:
     ground = await lay(config, "demo", hears=False)
     try:
         service = Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
+        await addressbook.fill(ground, config)
         for box in MAILBOXES:
             if box.operator == operator:
                 await _mailbox(ground, service, papers, box)
@@ -60,7 +62,6 @@ async def seed(config: Config, papers: Papers, operator: str) -> None:
             for patient in PATIENT_LIST:
                 await _patient(ground, service, papers, patient)
             await _staff(ground, papers)
-        await addressbook.fill(ground, config)
     finally:
         await ground.close()
 
@@ -75,6 +76,9 @@ async def _mailbox(ground: Foundation, service: Accounts, papers: Papers, box: D
     if owner is None:
         profile = Profile(box.name, box.address, national_id=box.national_id)
         owner = await service.create_mailbox(box.kind, MailAddress.parse(box.address), profile)
+    if box.kind is MailboxKind.PERSONAL:
+        verification = Verification(ground.store, ground.public.lookup, ground.bus, ground.clock)
+        await verification.begin(owner, box.national_id)
     if box.kind is MailboxKind.PERSONAL:
         kind = CredentialKind.APPLICATION_PASSWORD
         if not await ground.store.read(lambda c: accounts.credentials(c, owner, kind)):

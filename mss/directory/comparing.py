@@ -6,9 +6,10 @@ hospital, and an address must not come to mean somebody else overnight.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from mss.directory.facts import Kind, listing_of
 from mss.directory.words import fold
@@ -24,7 +25,7 @@ class Refusal(StrEnum):
     KIND_CHANGED = "kind-changed"
     """Another kind of mailbox under the same address: kind never changes."""
     GIVEN_TO_ANOTHER = "address-given-to-another"
-    """A person's address now names somebody else: neither is shown until the next file says the same."""
+    """A person's address now names somebody else: neither is shown until a person has decided."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +47,8 @@ class Outcome:
     gone: tuple[FactRow, ...] = ()
     kept: int = 0
     refused: tuple[tuple[int, Refusal], ...] = ()
+    contested: tuple[tuple[str, str, str], ...] = ()
+    """(address, who had it, who is to have it): waits for a human from now on."""
     contradicted: int = 0
     """Further lines that describe the same person or structure differently: the first counts."""
 
@@ -55,18 +58,23 @@ class Outcome:
         return bool(self.gone) and not self.kept and not self.added
 
 
-def compare(old: Sequence[FactRow], new: Sequence[Staged]) -> Outcome:
-    """One subject: facts that are read, and what the file says. All of one kind."""
+def compare(
+    old: Sequence[FactRow], new: Sequence[Staged], waiting: Mapping[str, str] = MappingProxyType({})
+) -> Outcome:
+    """One subject: facts that are read, and what the file says. All of one kind. `waiting`: contested addresses, and
+    who had each of them."""
     kind = Kind(old[0].kind) if old else new[0].kind
-    if not old and len(new) == 1:
+    if not old and len(new) == 1 and not (waiting and kind is Kind.LISTING):
         return Outcome(kind, added=tuple(new))
     said = {one.number: one for one in sorted(new, reverse=True)}  # the same content twice: its first line stays
     contradicted = 0
+    contested: tuple[tuple[str, str, str], ...] = ()
     refused: tuple[tuple[int, Refusal], ...] = ()
     if kind is Kind.LISTING:
-        said, refused, keeps_old = _believed(old, said)
+        said, refused, keeps_old = _believed(old, said, waiting)
         if keeps_old:
             return Outcome(kind, kept=len(old), refused=refused)
+        contested = _contested(old, new, refused)
     elif len(said) > 1:
         first = min(said.values(), key=lambda one: one.line)
         contradicted = len(said) - 1
@@ -78,6 +86,7 @@ def compare(old: Sequence[FactRow], new: Sequence[Staged]) -> Outcome:
         gone=tuple(row for row in old if row.number not in said),
         kept=len(standing & said.keys()),
         refused=refused,
+        contested=contested,
         contradicted=contradicted,
     )
 
@@ -85,9 +94,19 @@ def compare(old: Sequence[FactRow], new: Sequence[Staged]) -> Outcome:
 Believed = tuple[dict[int, Staged], tuple[tuple[int, Refusal], ...], bool]
 
 
-def _believed(old: Sequence[FactRow], said: dict[int, Staged]) -> Believed:
+def _contested(
+    old: Sequence[FactRow], new: Sequence[Staged], refused: tuple[tuple[int, Refusal], ...]
+) -> tuple[tuple[str, str, str], ...]:
+    """An address that somebody had and somebody else is to have."""
+    wrong = {line for line, reason in refused if reason is Refusal.GIVEN_TO_ANOTHER}
+    holder = next((one for row in old if (one := listing_of(row.text)).idnps), None)
+    claims = [listing_of(one.text) for one in new if one.line in wrong] if holder is not None else []
+    return tuple((holder.address, holder.idnps, claims[0].idnps) for _ in claims[:1] if holder is not None)
+
+
+def _believed(old: Sequence[FactRow], said: dict[int, Staged], waiting: Mapping[str, str]) -> Believed:
     """The lines that keep the rules of an address; and whether what stands stays because none of them does."""
-    if not said or (len(said) == 1 and not old):
+    if not said or (len(said) == 1 and not old and not waiting):
         return said, (), False
     listings = {number: listing_of(one.text) for number, one in said.items()}
     first = min(said.values(), key=lambda one: one.line)
@@ -99,6 +118,8 @@ def _believed(old: Sequence[FactRow], said: dict[int, Staged]) -> Believed:
     if not good:
         return good, tuple(refused), bool(old)
     holders = {one.idnps: fold(one.family) for one in before if one.idnps}
+    if not before and (holder := waiting.get(listings[first.number].address.lower())):
+        holders = {holder: "\0"}  # by her number alone
     if holders:
         others = {number for number in good if not _is_holder(listings[number].idnps, listings[number].family, holders)}
     else:
@@ -123,6 +144,9 @@ class Tally:
     lost: dict[Kind, int] = field(default_factory=dict)
     ours_standing: int = 0
     ours_lost: int = 0
+    accounts_standing: int = 0
+    accounts_lost: int = 0
+    """People of this house who would lose their access."""
     contradicted: int = 0
 
     def count(self, outcome: Outcome, *, had_old: bool, is_ours: bool) -> None:
@@ -152,6 +176,8 @@ def brake(tally: Tally) -> str:
         lost, standing = tally.lost.get(kind, 0), tally.standing.get(kind, 0)
         if lost > standing * LOST_SHARE_MAX:
             return f"{lost} of {standing} {name} would disappear"
+    if tally.accounts_lost > 1 and tally.accounts_lost > tally.accounts_standing * LOST_SHARE_MAX:
+        return f"{tally.accounts_lost} of {tally.accounts_standing} people would lose their mailboxes here"
     if tally.ours_lost > tally.ours_standing * LOST_SHARE_MAX:
         return f"{tally.ours_lost} of {tally.ours_standing} addresses of this operator would disappear"
     return ""

@@ -18,20 +18,23 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from mss.crypto.keys import Lookup
 from mss.directory.comparing import NAMES, Outcome, Staged, Tally, brake, compare
-from mss.directory.facts import CONTENT_BITS, Kind, listing_of
+from mss.directory.facts import CONTENT_BITS, Kind, listing_of, numbers_about
 from mss.directory.keys import job_key
+from mss.directory.losses import BACK, ENDED, Losses, owe, owe_back
 from mss.directory.runs import Runs
 from mss.directory.staging import Progress, Read, Reader, Staging, digest_of
 from mss.directory.structurekeys import keys_of_fact
 from mss.model.clock import Clock, from_ms, to_ms
 from mss.model.directory import Source
 from mss.model.errors import BadValue
-from mss.store import directory
+from mss.store import directory, standings
 from mss.store.database import Store
 from mss.store.directory import FactRow, ImportRow, SourceRow
 from mss.store.directoryschema import CODE_CHARS_MAX, STILL
 from mss.store.sql import Connection
+from mss.store.standings import ContestedRow
 
 LANE = 0
 """The directory belongs to no owner; on PostgreSQL its transactions queue up behind each other here."""
@@ -60,6 +63,8 @@ class Report:
     tally: Tally = field(default_factory=Tally)
     samples: list[str] = field(default_factory=list)
     rules_refused: int = 0
+    contested: list[tuple[str, str, str]] = field(default_factory=list)
+    losses: Losses | None = None
     stopped: str = ""
     applied: bool = False
     generation: int = 0
@@ -73,13 +78,23 @@ class Report:
         for kind, name in NAMES.items():
             for what in ("standing", "added", "gone", "lost"):
                 found[f"{name}_{what}"] = getattr(self.tally, what).get(kind, 0)
-        return found | {"stopped": self.stopped}
+        found |= {"accounts_standing": self.tally.accounts_standing, "accounts_lost": self.tally.accounts_lost}
+        return found | {"accounts_back": len(self.losses.back) if self.losses else 0, "stopped": self.stopped}
 
 
 class Imports:
     """Takes files into the directory. One at a time, whoever starts them."""
 
-    def __init__(self, store: Store, folder: Path, clock: Clock, own_domains: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        clock: Clock,
+        own_domains: frozenset[str] = frozenset(),
+        lookup: Lookup | None = None,
+    ) -> None:
+        """`lookup` None: what becomes of people's mailboxes here is not looked at (benchmarks, tests)."""
+        self._lookup = lookup
         self._store = store
         self._folder = folder
         self._clock = clock
@@ -136,38 +151,55 @@ class Imports:
                     f"there is no earlier import of {source.name.lower()} to return to: only one step back is kept"
                 )
             ended_ms = to_ms(self._clock.now())
-            await self._store.write(LANE, lambda c: directory.switch_back(c, standing, ended_ms))
+
+            def act(connection: Connection) -> None:
+                directory.switch_back(connection, standing, ended_ms)
+                owe_back(connection, standing.current, ended_ms)
+
+            await self._store.write(LANE, act)
             await self._settle(source, standing.before)
             return from_ms(standing.before_as_of_ms)
 
     async def _look(self, staging: Staging, standing: SourceRow, report: Report) -> None:
         """What would change, without changing anything."""
+        report.losses = losses = Losses(
+            self._store,
+            None if report.read.spares_all else self._lookup,
+            Source(standing.source),
+            frozenset(report.read.spared),
+        )
         with staging.report.open("a", encoding="utf-8") as refusals:
             async for old, outcome in self._outcomes(staging, standing):
                 is_ours = bool(self._own) and any(own in row.text for row in old for own in self._own)
                 report.tally.count(outcome, had_old=bool(old), is_ours=is_ours)
+                report.contested += outcome.contested
+                await losses.note(outcome)
                 for line, reason in outcome.refused:
                     report.rules_refused += 1
                     refusals.write(f"{line},{reason}\n")
                 _sample(report, outcome)
+        await losses.finish()
+        report.tally.accounts_standing, report.tally.accounts_lost = losses.standing, len(losses.ended)
         report.stopped = brake(report.tally)
 
     async def _outcomes(self, staging: Staging, standing: SourceRow) -> AsyncIterator[tuple[list[FactRow], Outcome]]:
         """Each subject of the file and of what is read now, in the order of numbers; a page of each in memory."""
         staged = staging.subjects()
         ahead = next(staged, None)
+        contested = await self._store.read(lambda c: standings.contested(c, standing.source))
+        waiting = {row.address: row.holder for row in contested}
         async for subject, old in self._read_subjects(standing):
             while ahead is not None and ahead[0] < subject:
-                yield [], compare([], ahead[1])
+                yield [], compare([], ahead[1], waiting)
                 ahead = next(staged, None)
             new: list[Staged] = []
             if ahead is not None and ahead[0] == subject:
                 new = ahead[1]
                 ahead = next(staged, None)
             if old or new:
-                yield old, compare(old, new)
+                yield old, compare(old, new, waiting)
         while ahead is not None:
-            yield [], compare([], ahead[1])
+            yield [], compare([], ahead[1], waiting)
             ahead = next(staged, None)
 
     async def _read_subjects(self, standing: SourceRow) -> AsyncIterator[tuple[int, list[FactRow]]]:
@@ -222,7 +254,17 @@ class Imports:
         )
         report.applied, report.generation = True, generation
         ended_ms, counts = to_ms(self._clock.now()), json.dumps(report.counts())
-        await self._store.write(LANE, lambda c: directory.switch(c, after, generation, ended_ms, counts))
+
+        def act(connection: Connection) -> None:
+            directory.switch(connection, after, generation, ended_ms, counts)
+            if report.losses is not None:
+                owe(connection, ENDED, report.losses.ended, generation, ended_ms)
+                owe(connection, BACK, report.losses.back, generation, ended_ms)
+            rows = [ContestedRow(*one[:1], source, *one[1:], ended_ms) for one in report.contested]
+            standings.contest(connection, rows)
+            standings.settle(connection, _agreed(connection, source, generation))
+
+        await self._store.write(LANE, act)
         keys.drop_from(0)
 
     async def _write_facts(
@@ -293,6 +335,18 @@ class Imports:
             except BlockingIOError:
                 raise BadValue("another import of the directory is running: wait for it") from None
             yield
+
+
+def _agreed(connection: Connection, source: int, generation: int) -> list[str]:
+    """Contested addresses that are read again: the file names their holder as before."""
+    return [
+        row.address
+        for row in standings.contested(connection, source)
+        if any(
+            fact.is_read(generation)
+            for fact in directory.facts_about(connection, *numbers_about(source, Kind.LISTING, row.address))
+        )
+    ]
 
 
 def _write_both(connection: Connection, added: list[FactRow], gone: list[int], generation: int) -> None:

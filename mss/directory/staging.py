@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
 from mss.directory.comparing import Staged
-from mss.directory.facts import CONTENT_BITS, Fact, Kind, fact_of
+from mss.directory.facts import CONTENT_BITS, Fact, Kind, fact_of, subject_number
 from mss.directory.runs import Runs
 from mss.model.directory import Listing, Professional, Source, Structure
 from mss.model.errors import BadValue
@@ -24,6 +25,12 @@ from mss.model.errors import BadValue
 READ_OCTETS = 1024 * 1024
 REFUSED_SHARE_MAX = 0.5
 """A file of which more than half cannot be read is another file, or broken: nothing of it is believed."""
+
+SPARED_MAX = 200_000
+"""People whose lines are not kept: the red list of the country has tens of thousands."""
+
+_PERSON = re.compile(rb"(?<![0-9])8?[0-9]{11}(?![0-9])")
+"""RPPS, or IDNPS with it."""
 
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it, of how much."""
@@ -42,6 +49,10 @@ class Read:
     unlisted: int = 0
     slipped: int = 0
     """Lines in another encoding than the file's."""
+    spared: list[int] = field(default_factory=list)
+    """Subjects (people) whose lines were refused or are on the red list: they are not gone. Forgotten with the rest."""
+    spares_all: bool = False
+    """There were too many of them to be told apart."""
     report_octets: int = 0
     complete: bool = False
     unknown_columns: list[str] = field(default_factory=list)
@@ -120,6 +131,8 @@ class Staging:
             line = self._reader.read(raw.rstrip(b"\r\n"))
             done.slipped += line.slipped
             done.unlisted += line.unlisted
+            if line.refusal or line.unlisted:
+                self._spare(raw, done)
             if line.refusal:
                 done.refused += 1
                 refusals.writerow((line.at or done.lines, line.refusal))
@@ -130,6 +143,13 @@ class Staging:
                 kept.clear()
                 self._piece_is_done(done, report)
                 progress("read", done.offset, size)
+
+    def _spare(self, line: bytes, done: Read) -> None:
+        """Whoever is named in a line that is not kept is not gone."""
+        people = {f"8{found.decode()[-11:]}" for found in _PERSON.findall(line)}
+        done.spared += [subject_number(self._reader.source, Kind.PROFESSIONAL, idnps) for idnps in sorted(people)]
+        if len(done.spared) > SPARED_MAX:
+            done.spared, done.spares_all = [], True
 
     def _keep(self, value: Value, line: int, kept: dict[Value, Fact]) -> bool:
         if value in kept:

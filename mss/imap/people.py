@@ -21,7 +21,7 @@ from mss.imap.takings import mark_of
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState
-from mss.model.rights import OWNER_RIGHTS, letters_of
+from mss.model.rights import LEVELS, OWNER_RIGHTS, letters_of
 from mss.store import accounts, owners
 from mss.store.database import Store
 from mss.store.owners import MailboxRow
@@ -79,15 +79,18 @@ class MailLogin:
         """See mss/imap/backend.py: Review."""
         owner = account.owner
 
-        def ask(connection: Connection) -> list[tuple[OwnerId, str]] | None:
+        def ask(connection: Connection) -> tuple[bool, list[tuple[OwnerId, str]]] | None:
             if not may_still_sign_in(connection, owner, account.proof):
                 return None
-            return _teams(connection, owner)
+            box = owners.mailbox(connection, owner)
+            return box is not None and box.state is AccountState.ACTIVE, _teams(connection, owner)
 
         now = await self._store.look_up(ask)
         if now is None:
             return None
-        if now == [(box.owner, box.rights) for box in account.shared]:
+        is_whole, teams = now
+        was_whole = account.own is not None and account.own.rights == OWNER_RIGHTS
+        if is_whole == was_whole and teams == [(box.owner, box.rights) for box in account.shared]:
             return account
         return replace(await self._account(owner), proof=account.proof)
 
@@ -101,8 +104,10 @@ class MailLogin:
     async def _box(self, owner: OwnerId, account: OwnerId, rights: str) -> Box | None:
         """A mailbox that is open to the account, with its address; None when it is closed."""
         row = await self._store.read(lambda c: owners.mailbox(c, owner))
-        if row is None or row.state is not AccountState.ACTIVE:
+        if row is None or row.state not in (AccountState.ACTIVE, AccountState.READ_ONLY):
             return None
+        if row.state is AccountState.READ_ONLY:
+            rights = "".join(letter for letter in rights if letter in LEVELS["reader"])
         address = await self._address(row, account)
         mark = ""
         if row.kind in TEAMS:

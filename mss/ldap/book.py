@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from mss.directory.extras import NOTHING_KNOWN, Extras
 from mss.directory.keys import Question
 from mss.directory.search import PAGE_MAX, Mark
 from mss.directory.search import Search as Directory
@@ -36,8 +37,9 @@ class Answer:
 class Book:
     """Looks people up for whoever is allowed to."""
 
-    def __init__(self, directory: Directory, tree: Tree) -> None:
+    def __init__(self, directory: Directory, extras: Extras, tree: Tree) -> None:
         self._directory = directory
+        self._extras = extras
         self._tree = tree
 
     async def find(self, asked: Filter, size_max: int, time_s_max: int) -> Answer:
@@ -84,4 +86,7 @@ class Book:
     async def at(self, address: str) -> Entry | None:
         """The entry of exactly this address; None when it is not listed."""
         listings = await self._directory.at(address)
-        return entry_of(listings, self._tree) if listings else None
+        if not listings:
+            return None
+        extra = (await self._extras.of([address])).get(address, NOTHING_KNOWN)
+        return entry_of(listings, self._tree, extra)

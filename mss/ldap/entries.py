@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mss.directory.extras import NOTHING_KNOWN, Extra
 from mss.directory.words import fold, sound, words
 from mss.ldap.names import SCHEMA_NAME, Tree
 from mss.ldap.requests import All, Any, Equal, Filter, Like, Not, Present, Unknowable
@@ -57,6 +58,15 @@ ATTRIBUTES = (
     Attribute("description", "2.5.4.13"),
     Attribute("mssStructure", f"{OWN_ARC}.1"),
     Attribute("mssAsOf", f"{OWN_ARC}.2", is_single=True),
+    Attribute("mssPurpose", f"{OWN_ARC}.3", is_single=True),
+    Attribute("mssSizeMax", f"{OWN_ARC}.4", is_single=True),
+    Attribute("mssAcceptsPatients", f"{OWN_ARC}.5", is_single=True),
+    Attribute("mssAcceptsXdm", f"{OWN_ARC}.6", is_single=True),
+    Attribute("mssPaperless", f"{OWN_ARC}.7", is_single=True),
+    Attribute("mssMayNotAnswer", f"{OWN_ARC}.8", is_single=True),
+    Attribute("mssLastTaken", f"{OWN_ARC}.9", is_single=True),
+    Attribute("mssAbsentUntil", f"{OWN_ARC}.10", is_single=True),
+    Attribute("mssSubstitute", f"{OWN_ARC}.11", is_single=True),
     Attribute("entryDN", "1.3.6.1.1.20", is_operational=True, is_single=True),
     Attribute("modifyTimestamp", "2.5.18.2", is_operational=True, is_single=True),
     Attribute("subschemaSubentry", "2.5.18.10", is_operational=True, is_single=True),
@@ -91,7 +101,7 @@ class Entry:
         ]
 
 
-def entry_of(found: Sequence[Found], tree: Tree) -> Entry:
+def entry_of(found: Sequence[Found], tree: Tree, extra: Extra = NOTHING_KNOWN) -> Entry:
     """The entry of one address. `found`: its listings, at least one."""
     listings = [one.listing for one in found]
     first, verified = listings[0], min((one.verified for one in found), key=lambda one: one.at)
@@ -114,14 +124,36 @@ def entry_of(found: Sequence[Found], tree: Tree) -> Entry:
         "street": [", ".join(one.place.lines) for one in listings],
         "employeeNumber": [_number(first)],
         "employeeType": [KINDS.get(str(first.kind), "")],
-        "description": [one.description for one in listings],
+        "description": [extra.said.purpose, *(one.description for one in listings)],
         "mssStructure": [one.idnst for one in listings],
         "mssAsOf": [stamp(verified.at)],
+        **_beside(first, extra),
         "entryDN": [dn],
         "modifyTimestamp": [stamp(verified.at)],
         "subschemaSubentry": [SCHEMA_NAME],
     }
     return Entry(dn, {name: tuple(dict.fromkeys(filter(None, several))) for name, several in values.items()})
+
+
+def _beside(listing: Listing, extra: Extra) -> dict[str, Iterable[str]]:
+    """What is known beside the national files (mss/directory/extras.py)."""
+    said = extra.said
+    paperless = listing.paperless if said.is_paperless is None else said.is_paperless
+    return {
+        "mssPurpose": [said.purpose],
+        "mssSizeMax": [str(said.size_bytes_max)] if said.size_bytes_max else [],
+        "mssAcceptsPatients": _word(said.accepts_patients),
+        "mssAcceptsXdm": _word(said.accepts_xdm),
+        "mssPaperless": _word(paperless),
+        "mssMayNotAnswer": ["TRUE"] if extra.may_not_answer else [],
+        "mssLastTaken": [stamp(extra.last_taken)] if extra.last_taken else [],
+        "mssAbsentUntil": [stamp(extra.absent_until)] if extra.absent_until else [],
+        "mssSubstitute": [extra.substitute],
+    }
+
+
+def _word(value: bool | None) -> list[str]:
+    return [] if value is None else ["TRUE" if value else "FALSE"]
 
 
 def _number(listing: Listing) -> str:

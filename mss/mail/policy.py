@@ -71,7 +71,7 @@ def mailbox_takes_mail(facts: RecipientFacts) -> Verdict | None:
     """A professional mailbox says what it is: unknown, closed, suspended, full."""
     if facts.mailbox_state is None:
         return Refuse(Reason.MAILBOX_UNKNOWN)
-    if facts.mailbox_state is AccountState.CLOSED:
+    if facts.mailbox_state in (AccountState.CLOSED, AccountState.READ_ONLY):
         return Refuse(Reason.MAILBOX_CLOSED)
     if facts.mailbox_state is AccountState.SUSPENDED:
         return Later(Reason.MAILBOX_SUSPENDED)

@@ -112,7 +112,7 @@ class Recipients:
     async def reachable(self, recipient: MailAddress) -> MailboxRow | None:
         """The mailbox, when mail may be put into it: a closed or suspended patient looks like nobody."""
         box = await self.mailbox(recipient)
-        if box is None or box.state in (AccountState.CLOSED, AccountState.SUSPENDED):
+        if box is None or box.state in (AccountState.CLOSED, AccountState.READ_ONLY, AccountState.SUSPENDED):
             return None
         return box
 

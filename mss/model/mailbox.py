@@ -16,11 +16,13 @@ class MailboxKind(StrEnum):
 
 
 class AccountState(StrEnum):
-    """Life of a mailbox. Only ACTIVE may be opened; PROVISIONED exists but its person has not come yet."""
+    """Life of a mailbox. ACTIVE may be opened; READ_ONLY be read by whoever leaves, and nothing comes or goes.
+    PROVISIONED exists but its person has not come yet."""
 
     PROVISIONED = "provisioned"
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    READ_ONLY = "read-only"
     CLOSED = "closed"
 
 

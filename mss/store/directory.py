@@ -218,6 +218,11 @@ def say_again(connection: Connection, row: SourceRow) -> None:
     connection.execute(insert(S), values)
 
 
+def forget_digest(connection: Connection, source: int) -> None:
+    """The file that is read may be taken in again: somebody has decided otherwise about it."""
+    connection.execute(update(S).where(S.c.source == source).values(digest=b""))
+
+
 def switch(connection: Connection, row: SourceRow, generation: int, ended_ms: int, counts: str) -> None:
     """From now on everybody reads this generation: the whole import at once."""
     say_again(connection, row)

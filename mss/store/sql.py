@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import ClauseElement, ColumnElement, Executable, Table, and_, bindparam
 from sqlalchemy import Connection as Connection  # the one name of SQLAlchemy that rooms may use: a transaction
@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from mss.model.ids import lane_of
 
+T = TypeVar("T")
 UIDS_AT_ONCE_MAX = 500
 """Numbers in one IN list; longer sets are cut up (SQLite's limit of variables, PostgreSQL's planner)."""
 _SQLITE = sqlite.dialect()
@@ -132,6 +133,6 @@ def own_parameters(owner: int) -> dict[str, int]:
     return {"o_lane": lane_of(owner), "o_owner": owner}
 
 
-def parts(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
-    """Numbers in runs that fit into one IN list."""
+def parts(numbers: Sequence[T]) -> Iterable[Sequence[T]]:
+    """Numbers, or other keys, in runs that fit into one IN list."""
     return (numbers[start : start + UIDS_AT_ONCE_MAX] for start in range(0, len(numbers), UIDS_AT_ONCE_MAX))

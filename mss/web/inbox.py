@@ -30,6 +30,7 @@ PAGE_LINES = 20
 FOR_EVER_MS = 10**15
 ONCE_BYTES = 12
 
+_GONE = N_("Votre correspondant ne peut plus répondre : sa boîte est fermée.")
 _NOT_KEPT = N_("Ce fichier ne peut pas être lu : il n’a pas été ajouté à votre dossier.")
 _EMPTY = N_("Écrivez un message, ou joignez un fichier.")
 _FAULTS = {
@@ -108,10 +109,12 @@ async def _conversation_page(
     lines = [
         await _message(visit, detail.view.number, message, documents, changes, names) for message in detail.messages
     ]
+    gone = await visit.rooms.gone({detail.view.contact_address})
     return await visit.page(
         "conversation.html",
         status=status,
         detail=detail,
+        is_gone=detail.view.contact_address in gone,
         lines=lines,
         contact=names.get(detail.view.contact_address, ""),
         errors=errors,
@@ -239,6 +242,9 @@ async def reply(visit: Visit) -> web.StreamResponse:
         errors.append(visit.words.gettext(_EMPTY))
     if errors:
         return await _give_back(visit, 422, *errors)
+    contact = (await visit.rooms.inbox.conversation(keys, number)).view.contact_address
+    if contact in await visit.rooms.gone({contact}):
+        return await _give_back(visit, 409, visit.words.gettext(_GONE))
     once = visit.form.get("once")
     if not visit.rooms.recent_forms.is_first(keys.owner, once):
         return visit.redirect(f"/inbox/{number}", sent="1")

@@ -52,6 +52,11 @@ async def nobody_is_known(_addresses: Collection[str]) -> Mapping[str, str]:
     return {}
 
 
+async def nobody_has_left(_addresses: Collection[str]) -> frozenset[str]:
+    """Without accounts of professionals nobody can leave."""
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What stands behind the pages of the operator's people."""
@@ -82,6 +87,8 @@ class Rooms:
     chance: Chance
     site_name: str
     verified_names: Callable[[Collection[str]], Awaitable[Mapping[str, str]]] = nobody_is_known
+    gone: Callable[[Collection[str]], Awaitable[frozenset[str]]] = nobody_has_left
+    """Addresses of ours whose holders can no longer answer."""
     recent_forms: RecentForms = field(default_factory=RecentForms)
     desk: Desk | None = None
     """None: nobody of the operator signs in here."""

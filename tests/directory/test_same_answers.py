@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from mss.directory.correspondence import CorrespondenceReader
+from mss.directory.extras import Extras
 from mss.directory.keys import Question, fits, jobs_meant, jobs_of, keys_of, walks
 from mss.directory.search import Search
 from mss.directory.wholes import Unit, carrier, has_role, role_mark
@@ -23,6 +24,7 @@ from mss.directory.writing import line_of
 from mss.ldap.book import Book
 from mss.ldap.names import Tree
 from mss.ldap.requests import All, Any, Equal, Filter, Like, Present
+from mss.model.clock import ManualClock
 from mss.model.directory import Listing
 from tests.kit.fhirdoor import Door, addresses, open_door
 from tests.kit.frenchpeople import FAMILIES, GIVEN, PLACES, finess, lines, rpps
@@ -184,7 +186,7 @@ def pages(door: Door) -> Door_:
 
 
 def ldap(door: Door) -> Door_:
-    book = Book(Search(door.store), Tree("ou=bal,o=mssante,c=fr"))
+    book = Book(Search(door.store), Extras(door.store, ManualClock()), Tree("ou=bal,o=mssante,c=fr"))
 
     async def ask(asked: Asked) -> set[str] | None:
         if asked.ldap is None:

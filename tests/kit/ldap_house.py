@@ -20,6 +20,7 @@ from mss.crypto.authority import LOOPBACK
 from mss.crypto.tls import TlsHolder, service_server_context
 from mss.demo.papers import machine_names
 from mss.directory.correspondence import CorrespondenceReader
+from mss.directory.extras import Extras
 from mss.directory.imports import Imports
 from mss.directory.search import Search
 from mss.ldap.book import Book
@@ -204,7 +205,7 @@ async def ldap_house(
     await below.accounts.add_credential(doctor, CredentialKind.APPLICATION_PASSWORD, verifier)
     login = BookLogin(SoftwareLogin(below.store, lookup, clock, below.chance), below.store)
     tree, budget = Tree(BASE), Budget(clock, burst=SEARCHES_AT_ONCE, interval_s=SEARCH_EVERY_S)
-    rooms = Rooms(Book(Search(below.store), tree), login, tree, clock, budget)
+    rooms = Rooms(Book(Search(below.store), Extras(below.store, clock), tree), login, tree, clock, budget)
     server = LdapServer(
         rooms, TlsHolder(lambda: service_server_context(issued.certificate_pem, issued.key_pem)), settings, caps
     )

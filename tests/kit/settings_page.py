@@ -20,6 +20,7 @@ KINDS = {
     "bool": "true or false",
     "Port": "port",
     "Count": "whole number, at least 1",
+    "Days": "number of days, 1 to 3650",
     "tuple[str, ...]": "list of texts",
     "tuple[Path, ...]": "list of files",
 }

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from mss.accounts.departed import Departures
 from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail.conversations import Conversations
@@ -91,6 +92,7 @@ class Site:
             chance=chance,
             site_name="Santé Ville",
             verified_names=self._verified_names,
+            gone=Departures(store, lookup).gone,
         )
         self.server = WebServer(self.rooms, http=Listening("127.0.0.1", 0), pages_on_http=True)
         self._browsers: list[Browser] = []
