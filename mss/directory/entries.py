@@ -113,6 +113,7 @@ class Entries:
 
 
 Rows = list[tuple[FactRow, Found]]
+_ID = {Unit.PRACTITIONER: person_id, Unit.ROLE: role_id, Unit.ORGANIZATION: organization_id}
 
 
 def _page(connection: Connection, source: int, after: int) -> tuple[int | None, list[Entry]]:
@@ -139,6 +140,8 @@ class _Asking:
         self._jobs: tuple[str, ...] = ()
         self._ways: list[Walk] = []
         self._moments: dict[int, datetime] = {}
+        self._seen: set[str] | None = None
+        """Wholes met since the beginning of the answer, when this page begins there."""
 
     # ── many ──
 
@@ -151,6 +154,7 @@ class _Asking:
         self._ways = of_structures or walks(question, self._jobs)
         if not self._ways or names_no_job:
             return EntryPage((), None, as_of, generations, too_wide=not self._ways and not names_no_job)
+        self._seen = set() if after is None else None
         walker = Walker[Entry](self._connection, self._sources, self._ways, most)
         if of_structures:
             met: Met[Entry] = walker.page(after, self._structure_met)
@@ -167,6 +171,12 @@ class _Asking:
             return None
         if said_better(self._connection, self._sources, row.source, listing):
             return None
+        if self._seen is not None:  # a first page remembers, which is cheaper than asking all of her listings
+            name = _ID[unit](self._found(row))
+            if name in self._seen:
+                return None
+            self._seen.add(name)
+            return self._entry(unit, *self._members(unit, row, listing))
         members, is_cut = self._members(unit, row, listing)
         met = (
             place_on(self._ways, keys_of(found.listing), found.number)
@@ -328,9 +338,8 @@ class _Asking:
     def _entry(self, unit: Unit, members: Rows, is_cut: bool) -> Entry:
         rows = sorted(members, key=lambda one: (-one[0].source, one[1].listing.rank or 99, one[1].listing.address))
         first = rows[0][1]
-        name = {Unit.PRACTITIONER: person_id, Unit.ROLE: role_id, Unit.ORGANIZATION: organization_id}[unit](first)
         changed = self._changed(row for row, _ in rows)
-        return Entry(unit, name, tuple(found for _, found in rows), changed, None, is_cut)
+        return Entry(unit, _ID[unit](first), tuple(found for _, found in rows), changed, None, is_cut)
 
     def _structure_entry(self, row: FactRow, structure: Structure, members: Rows, is_cut: bool) -> Entry:
         found = tuple(one for _, one in members)
