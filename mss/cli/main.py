@@ -94,6 +94,7 @@ def send(
     to: Annotated[str, typer.Option(help="Address of the patient or mailbox.")] = "",
     cda: Annotated[list[Path] | None, typer.Option(help="A CDA document; may be repeated.")] = None,
     pdf: Annotated[list[Path] | None, typer.Option(help="A readable copy; may be repeated.")] = None,
+    dicom: Annotated[list[Path] | None, typer.Option(help="A DICOM file; may be repeated.")] = None,
     sender: Annotated[str, typer.Option("--from", help="Our application mailbox.")] = "",
     cert: Annotated[Path | None, typer.Option(help="Certificate of the application mailbox.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
@@ -113,7 +114,9 @@ def send(
 
     if not to and watch is None:
         fail("say to whom: --to ADDRESS")
-    wish = Wish(to, cda or [], pdf or [], sender, cert, key, host, port, ca, reply_to, wait, watch, domain)
+    wish = Wish(
+        to, cda or [], pdf or [], sender, cert, key, host, port, ca, reply_to, wait, tuple(dicom or ()), watch, domain
+    )
     raise typer.Exit(finish(send_documents(wish, None if config is None else settings(config))))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Wish:
     authorities: Path | None
     reply_to: str
     wait: bool
+    dicom: tuple[Path, ...] = ()
     watch: Path | None = None
     """A folder from which documents are sent as they appear."""
     domain: str = ""
@@ -50,7 +52,7 @@ async def send_documents(wish: Wish, config: Config | None) -> int:
     sender = MailAddress.parse(wish.sender or _name_on(server.certificate))
     if wish.watch is not None:
         return await _watch(wish, wish.watch, config, server, sender)
-    documents, copies = await asyncio.to_thread(_read_files, wish)
+    documents, copies, images = await asyncio.to_thread(_read_files, wish)
     sending = Sending(
         sender=sender,
         sender_name=str(sender),
@@ -60,13 +62,15 @@ async def send_documents(wish: Wish, config: Config | None) -> int:
         at=SystemClock().now(),
         reply_to=MailAddress.parse(wish.reply_to) if wish.reply_to else None,
         reference=config.software_reference if config else "",
+        images=images,
     )
     message_id, raw = healthmail.compose(sending, SystemChance())
     await submit(server, sender, [sending.recipient], raw)
     print(f"sent {message_id}", flush=True)
     if not wish.wait:
         return 0
-    return _report(await wait_for_answer(_imap(server, config), message_id, WAIT_S), documents)
+    count = len(documents) + len(images)
+    return _report(await wait_for_answer(_imap(server, config), message_id, WAIT_S), count)
 
 
 async def _watch(
@@ -76,7 +80,7 @@ async def _watch(
     domain = wish.domain or (config.patient_domain if config else "")
     if not await asyncio.to_thread(directory.is_dir):
         raise BadValue(f"{directory}: no such directory")
-    if wish.cda or wish.pdf or wish.wait or not (wish.to or domain):
+    if wish.cda or wish.pdf or wish.dicom or wish.wait or not (wish.to or domain):
         raise BadValue("with --watch say --to ADDRESS or --domain of the patients, and no files and no --wait")
     reply_to = MailAddress.parse(wish.reply_to) if wish.reply_to else None
     reference = config.software_reference if config else ""
@@ -129,17 +133,27 @@ def _name_on(certificate: Path | None) -> str:
     return found.rpartition(":")[2]
 
 
-def _read_files(wish: Wish) -> tuple[tuple[bytes, ...], tuple[tuple[str, bytes], ...]]:
-    for path in (*wish.cda, *wish.pdf):
+Named = tuple[tuple[str, bytes], ...]
+"""Files, (name, bytes)."""
+
+
+def _read_files(wish: Wish) -> tuple[tuple[bytes, ...], Named, Named]:
+    """Documents, readable copies, images."""
+    for path in (*wish.cda, *wish.pdf, *wish.dicom):
         if path.stat().st_size > FILE_BYTES_MAX:
             raise BadValue(f"{path} is larger than {FILE_BYTES_MAX} bytes: no patient's mailbox takes it")
-    return tuple(path.read_bytes() for path in wish.cda), tuple((path.name, path.read_bytes()) for path in wish.pdf)
+    documents = tuple(path.read_bytes() for path in wish.cda)
+    return documents, _named(wish.pdf), _named(wish.dicom)
 
 
-def _report(answer: Answer | None, documents: tuple[bytes, ...]) -> int:
+def _named(paths: Iterable[Path]) -> Named:
+    return tuple((path.name, path.read_bytes()) for path in paths)
+
+
+def _report(answer: Answer | None, documents: int) -> int:
     if answer is None:
         print(f"no answer within {WAIT_S:.0f} s: the documents are on their way or held; look again with mss trace")
         return 1
-    for number, _ in enumerate(documents, 1):
+    for number in range(1, documents + 1):
         print(f"document {number}: {answer.outcome}{f' ({answer.detail})' if answer.detail else ''}")
     return 0 if answer.outcome == "filed" else 1

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from mss.formats.xdm import XdmDocument
+from mss.mail import healthmail
+from mss.mail.healthmail import Sending
+from mss.model.errors import BadValue
 from mss.model.mailbox import MailboxKind
 from mss.record.access import Role, Viewer
 from tests.kit.dicoms import STUDY, make_disc, make_image, make_zip, other_number
@@ -151,3 +154,26 @@ async def test_a_pdf_in_an_image_file_is_an_image_document(house: House) -> None
     zoe, image = await house.enrol(ZOE), make_image(pdf=make_pdf())
     await house.send_documents(zoe, pdfs=((SENT_AS, image),))
     assert await contents(house, zoe) == [image]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_our_own_sender_sends_images(house: House) -> None:
+    """With a report or alone; never to somebody whom the image does not name."""
+    zoe = await house.enrol(ZOE)
+
+    def composed(image: bytes, *documents: bytes) -> bytes:
+        at = house.clock.now()
+        sending = Sending(LABORATORY, "Imagerie", zoe.address, documents, (), at, images=((SENT_AS, image),))
+        return healthmail.compose(sending, house.cellar.chance)[1]
+
+    for mail in (composed(make_image(), make_cda(ZOE)), composed(make_image(number=2))):
+        await house.deliver(mail, LABORATORY, zoe.address)
+        await house.run_tasks()
+    assert sorted(view.entry.mime_type for view in await house.documents(zoe)) == [
+        "application/dicom",
+        "application/dicom",
+        "text/xml",
+    ]
+    for image in (make_image(HUGO), make_image(ins=None)):
+        with pytest.raises(BadValue, match="nothing was sent"):
+            composed(image)
