@@ -6,7 +6,6 @@ messages may bring the same document at once.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from mss.bridge.versions import same_author
 from mss.formats import mdn, mime
 from mss.formats.parts import Structure
 from mss.mail import letters
+from mss.mail.contents import aside
 from mss.mail.recipients import House
 from mss.model.clock import Clock, to_ms
 from mss.model.document import DocumentStatus, Visibility
@@ -84,7 +84,7 @@ class Cases:
 
     async def _opened(self, keys: OwnerKeys, stored: StoredMessage) -> Case:
         raw = await self._opener.message_body(keys, stored)
-        structure = await asyncio.to_thread(mime.scan, raw)
+        structure = await aside(len(raw), mime.scan, raw)
         reading = await self._reader.read(keys.owner, raw, structure)
         return await self._gathered(keys, stored, structure, reading)
 
@@ -95,7 +95,7 @@ class Cases:
         if stored is None:
             return None
         raw = await self._opener.message_body(keys, stored)
-        structure = await asyncio.to_thread(mime.scan, raw)
+        structure = await aside(len(raw), mime.scan, raw)
         reading = await self._reader.read(owner, raw, structure)
         return await self._gathered(await self._opener.open(record, actor, "correct"), stored, structure, reading)
 
@@ -115,7 +115,7 @@ class Cases:
         if address.key not in self._fed_by:
             return None
         raw = await self._opener.message_body(keys, stored)
-        structure = await asyncio.to_thread(mime.scan, raw)
+        structure = await aside(len(raw), mime.scan, raw)
         sender = announcing.sender_of(structure)
         is_answer = letters.header_facts(structure).is_answer or mdn.is_failure_subject(
             structure.header("Subject") or ""
@@ -161,7 +161,8 @@ class Cases:
         owner = keys.owner
         contents = [document.content for document in reading.documents]
         addressee, former = await self._identities(keys)
-        hmacs = await asyncio.to_thread(lambda: tuple(self._records.content_hmac(owner, one) for one in contents))
+        octets = sum(map(len, contents))
+        hmacs = await aside(octets, lambda: tuple(self._records.content_hmac(owner, one) for one in contents))
         return Case(
             keys=keys,
             stored=stored,

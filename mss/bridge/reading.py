@@ -7,7 +7,6 @@ what is no document for the record (texts, pictures, the PDF twin beside an arch
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from mss.formats.dicom import DicomHeader
 from mss.formats.dicomstudy import Image, Study
 from mss.formats.parts import Structure
 from mss.formats.xdm import Submission, XdmDocument
+from mss.mail.contents import aside
 from mss.model.clock import Chance
 from mss.model.document import Author, DocumentEntry
 from mss.model.errors import Malformed, MssError, SandboxFailed
@@ -169,10 +169,10 @@ class Reader:
             problem=unsealed.problem or reading.problem,
         )
         holds_loose = self._holds_loose or by_application
-        is_loose = holds_loose and not reading.documents and await asyncio.to_thread(has_loose, raw, structure)
+        is_loose = holds_loose and not reading.documents and await aside(len(raw), has_loose, raw, structure)
         files: tuple[LoosePart, ...] = ()
         if self._files_loose and not by_application and not reading.documents and reading.problem is None:
-            files = await self._readable(owner, await asyncio.to_thread(loose_parts, raw, structure))
+            files = await self._readable(owner, await aside(len(raw), loose_parts, raw, structure))
         return replace(reading, file_names=names, has_loose_files=is_loose, loose=files)
 
     async def _readable(self, owner: int, parts: list[LoosePart]) -> tuple[LoosePart, ...]:
@@ -189,7 +189,7 @@ class Reader:
         return tuple(found)
 
     async def _read(self, owner: int, raw: bytes, structure: Structure, *, opens_forwarded: bool) -> Reading:
-        attachments = await asyncio.to_thread(find_attachments, raw, structure)
+        attachments = await aside(len(raw), find_attachments, raw, structure)
         hidden = [one for one in attachments if one.is_encoded or (one.is_forwarded and not opens_forwarded)]
         if any(one.kind is not Kind.ZIP or one.is_encoded for one in hidden):
             return Reading(problem=Problem(Reason.LOOSE_DOCUMENT, "inside a forwarded message"))
@@ -206,7 +206,7 @@ class Reader:
                     return Reading(tuple(documents), Problem(Reason.ARCHIVE_UNSAFE, "too many documents"))
             packed = {document.content for document in documents if document.imaging is not None}
             apart = [one for one in loose_images if one[1] not in packed]  # a copy beside its archive is no second one
-            for study in await asyncio.to_thread(dicomstudy.together, apart):
+            for study in await aside(sum(len(content) for _, content in apart), dicomstudy.together, apart):
                 documents.append(self._images(study, study.content or b""))
         except _Asked as asked:
             return Reading(tuple(documents), Problem(Reason.VERSION_WRONG, str(asked)))
