@@ -54,7 +54,7 @@ class Objection(MssError):
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A message before the judge, with what was sealed for it. `answers_in`: (owner, message) whose sender is told."""
+    """A message before the judge, with what was sealed for it."""
 
     case: Case
     prepared: Prepared | None
