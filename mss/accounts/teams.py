@@ -15,7 +15,7 @@ from mss.model.errors import BadValue
 from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.rights import letters_of, word_of
-from mss.store import audit, changes, folders, owners, seen
+from mss.store import audit, changes, folders, owners, seen, subscriptions
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.sql import Connection
@@ -88,6 +88,7 @@ def _change_reading(connection: Connection, team: OwnerId, account: OwnerId, *, 
     """A newcomer begins with what somebody has read; who leaves takes along what they had read."""
     if is_gone:
         seen.end(connection, team, account)
+        subscriptions.end(connection, team, account)
     if is_new:
         for folder in folders.list_folders(connection, team):
             modseq = folders.touch(connection, team, folder.folder)

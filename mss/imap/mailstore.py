@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -79,8 +80,13 @@ class CellarReader:
 
     async def folders(self, box: Box) -> Sequence[Folder]:
         keys = await self._keys(box)
-        rows = await self._store.read(lambda c: folders.list_folders(c, box.owner))
-        return [self._folder(box, keys, row) for row in rows]
+
+        def ask(connection: Connection) -> tuple[list[FolderRow], dict[int, bool]]:
+            own = subscriptions.of_member(connection, box.owner, box.reader) if box.reader else {}
+            return folders.list_folders(connection, box.owner), own
+
+        rows, own = await self._store.read(ask)
+        return [self._folder(box, keys, replace(row, subscribed=own.get(row.folder, row.subscribed))) for row in rows]
 
     async def quota(self, box: Box) -> tuple[int, int]:
         row = await self._store.read(lambda c: owners.mailbox(c, box.owner))

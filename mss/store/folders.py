@@ -153,7 +153,8 @@ def delete_folder(connection: Connection, owner: int, folder: int) -> None:
     query = select(F.c.name_sealed, F.c.name_hmac).where(owned_by(F), F.c.folder == folder, F.c.subscribed)
     if (name := connection.execute(query, own_parameters(owner)).one_or_none()) is not None:
         subscriptions.keep(connection, owner, folder, *name)
-    for table in (schema.entry, schema.seen, schema.vanished, schema.keyword, sheets.S, F):
+    tables = (schema.entry, schema.seen, schema.vanished, schema.keyword, schema.member_subscription, sheets.S, F)
+    for table in tables:
         connection.execute(delete(table).where(owned_by(table), table.c.folder == folder), own_parameters(owner))
 
 

@@ -158,6 +158,9 @@ subscription = _owned(
 )
 """Names that stay subscribed though their folder is gone (RFC 9051 §6.3.7), sealed under its old number."""
 
+member_subscription = _owned("member_subscription", _col("is_subscribed", Boolean), keys=("account", "folder"))
+"""In a team's mailbox: which folders a member wants listed; where one has no row, the folder's own mark holds."""
+
 entry = _owned(
     "entry",
     _col("message", Id),

@@ -1,7 +1,7 @@
 """Which names stay subscribed although their folder is gone? (RFC 9051 §6.3.7: a name is never dropped by itself.)
 
-A folder that exists carries its own mark (`folder.subscribed`); here are only names without one. Functions of a
-connection; the caller's transaction.
+A folder that exists carries its own mark (`folder.subscribed`); here are names without one, and what members of a team
+want for themselves. Functions of a connection; the caller's transaction.
 """
 
 from __future__ import annotations
@@ -12,12 +12,31 @@ from mss.store import schema
 from mss.store.sql import own, own_parameters, owned_by
 
 S = schema.subscription
+P = schema.member_subscription
 
 NAMES_MAX = 1000
 """Of one mailbox, as folders; beyond, a deleted folder's subscription goes with it."""
 
 _ALL = select(S.c.folder, S.c.name_sealed).where(owned_by(S)).order_by(S.c.folder)
 _ONE = delete(S).where(owned_by(S), S.c.name_hmac == bindparam("which")).returning(S.c.folder)
+
+
+def of_member(connection: Connection, owner: int, account: int) -> dict[int, bool]:
+    """What a member of a team has said of its folders."""
+    query = select(P.c.folder, P.c.is_subscribed).where(owned_by(P), P.c.account == account)
+    return {row.folder: row.is_subscribed for row in connection.execute(query, own_parameters(owner))}
+
+
+def say(connection: Connection, owner: int, account: int, folder: int, *, subscribed: bool) -> None:
+    """A member says it of one folder."""
+    here = (owned_by(P), P.c.account == account, P.c.folder == folder)
+    connection.execute(delete(P).where(*here), own_parameters(owner))
+    connection.execute(insert(P), own(owner) | {"account": account, "folder": folder, "is_subscribed": subscribed})
+
+
+def end(connection: Connection, owner: int, account: int) -> None:
+    """This member has left."""
+    connection.execute(delete(P).where(owned_by(P), P.c.account == account), own_parameters(owner))
 
 
 def keep(connection: Connection, owner: int, folder: int, name_sealed: bytes, name_hmac: bytes) -> None:

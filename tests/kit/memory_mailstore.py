@@ -60,6 +60,7 @@ class _Folder:
     uidvalidity: int
     special_use: SpecialUse | None = None
     subscribed: bool = False
+    of_members: dict[int, bool] = field(default_factory=dict)
     recent_uid: int = 1
     uidnext: int = 1
     modseq: int = 1
@@ -146,7 +147,11 @@ class MemoryMailStore:
             kept.lost_subscriptions.discard(new_name)
 
     async def subscribe(self, folder: Folder, *, subscribed: bool) -> None:
-        self._one(folder).subscribed = subscribed
+        one, member = self._one(folder), folder.box.reader
+        if member:
+            one.of_members[member] = subscribed
+        else:
+            one.subscribed = subscribed
 
     async def lost_subscriptions(self, box: Box) -> Sequence[str]:
         return sorted(self._boxes[box.owner].lost_subscriptions)
@@ -356,7 +361,7 @@ def _told(box: Box, folder: _Folder) -> Folder:
         unseen=sum(1 for entry in entries if not entry.flags & Flag.SEEN),
         size_bytes=sum(len(entry.message.raw) for entry in entries),
         special_use=folder.special_use,
-        subscribed=folder.subscribed,
+        subscribed=folder.of_members.get(box.reader, folder.subscribed),
         recent_uid=folder.recent_uid,
     )
 
