@@ -108,6 +108,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     from mss.accounts.profiles import Profiles
     from mss.accounts.sessions import Sessions
     from mss.assembly.triage import staff_desk
+    from mss.directory.extras import Extras
     from mss.directory.search import Search
     from mss.mail.mailboxes import PatientInbox
     from mss.mail.replies import PatientReplies
@@ -135,6 +136,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         chance=chance,
         site_name=section.site_name or process.config.name,
         gone=Departures(store, lookup).gone,
+        extras=Extras(store, clock).of,
         verified_names=lambda addresses: people.names(addresses, clock.now()),
         desk=staff_desk(ground, keys, opener, sandbox),
     )

@@ -46,7 +46,14 @@ async def show(visit: Visit) -> web.StreamResponse:
             failure = N_("Précisez : au moins trois lettres d’un nom, une profession, un lieu ou une structure.")
     more = "" if page.more is None else urlencode({**_said(asked), "after": str(page.more)})
     return await visit.page(
-        "directory.html", asked=asked, found=page.found, more=more, as_of=page.as_of, failure=failure, kinds=KINDS
+        "directory.html",
+        asked=asked,
+        found=page.found,
+        extras=await visit.rooms.extras({one.listing.address for one in page.found}),
+        more=more,
+        as_of=page.as_of,
+        failure=failure,
+        kinds=KINDS,
     )
 
 

@@ -15,6 +15,7 @@ from mss.bridge.mergedesk import MergeDesk
 from mss.bridge.sinkdesk import SinkDesk
 from mss.bridge.triage import Triage
 from mss.crypto.keys import Lookup
+from mss.directory.extras import Extra
 from mss.directory.search import Search
 from mss.mail.mailboxes import PatientInbox
 from mss.mail.replies import PatientReplies
@@ -57,6 +58,11 @@ async def nobody_has_left(_addresses: Collection[str]) -> frozenset[str]:
     return frozenset()
 
 
+async def nothing_is_known(_addresses: Collection[str]) -> Mapping[str, Extra]:
+    """Without a directory there is nothing beside its facts."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What stands behind the pages of the operator's people."""
@@ -89,6 +95,8 @@ class Rooms:
     verified_names: Callable[[Collection[str]], Awaitable[Mapping[str, str]]] = nobody_is_known
     gone: Callable[[Collection[str]], Awaitable[frozenset[str]]] = nobody_has_left
     """Addresses of ours whose holders can no longer answer."""
+    extras: Callable[[Collection[str]], Awaitable[Mapping[str, Extra]]] = nothing_is_known
+    """What is known of addresses beside the national files."""
     recent_forms: RecentForms = field(default_factory=RecentForms)
     desk: Desk | None = None
     """None: nobody of the operator signs in here."""

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from mss.accounts.departed import Departures
+from mss.directory.extras import Extras
 from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail.conversations import Conversations
@@ -93,6 +94,7 @@ class Site:
             site_name="Santé Ville",
             verified_names=self._verified_names,
             gone=Departures(store, lookup).gone,
+            extras=Extras(store, clock).of,
         )
         self.server = WebServer(self.rooms, http=Listening("127.0.0.1", 0), pages_on_http=True)
         self._browsers: list[Browser] = []

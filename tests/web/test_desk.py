@@ -16,6 +16,7 @@ from mss.bridge.explain import EXPLANATIONS
 from mss.bridge.mergedesk import MergeDesk
 from mss.bridge.settling import Settling
 from mss.bridge.sinkdesk import SinkDesk
+from mss.directory.extras import Extras
 from mss.directory.search import Search
 from mss.formats.pdfwrite import write_pdf
 from mss.mail.holding import SENTENCES as HELD_BEFORE
@@ -86,6 +87,7 @@ async def counter_at(
         staff = StaffAccounts(below.store, below.public.lookup, below.private.wrapper, clock, chance)
         rooms = Rooms(
             login=below.login,
+            extras=Extras(below.store, below.clock).of,
             sessions=below.sessions,
             profiles=below.profiles,
             opener=below.opener,

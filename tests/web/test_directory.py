@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 from mss.directory.correspondence import CorrespondenceReader
+from mss.directory.extras import Extras, Said
 from mss.directory.imports import Imports
+from mss.model.ids import MailAddress
+from mss.store import addressnotes
 from tests.directory.test_search import FILE
 from tests.kit.frenchpeople import HEADER, lines, rpps
 from tests.web.test_desk import Counter, counter
@@ -62,3 +66,20 @@ async def test_a_name_of_the_directory_cannot_draw_on_the_page(counter: Counter,
     page = await browser.get(f"/desk/directory?number={rpps(1)}")
     assert "<b>" not in page.text
     assert "&lt;B&gt;LEF" in page.text
+
+
+async def test_staff_read_what_an_address_is_for_and_whether_it_answers(counter: Counter, tmp_path: Path) -> None:
+    """Before anybody writes: its purpose, a bounce, who stands in."""
+    await fill(counter, tmp_path, FILE)
+    below, address = counter.house.cellar, MailAddress.parse("cardio@chu.mssante.example")
+    extras = Extras(below.store, below.clock)
+    await extras.say(address, Said("Lettres de sortie"), "staff:test")
+    until = below.clock.now() + timedelta(days=2)
+    await extras.away(address, below.clock.now(), until, "dr.b@chu.mssante.example")
+    browser, _ = await counter.at_desk(await counter.hire("Anne"))
+    page = await browser.get("/desk/directory?number=cardio@")
+    assert "Lettres de sortie" in page.shown
+    assert "dr.b@chu.mssante.example" in page.shown
+    assert "peut-être plus" not in page.shown
+    await below.store.write(0, lambda c: addressnotes.bounced(c, address.key, 1_000))
+    assert "peut-être plus" in (await browser.get("/desk/directory?number=cardio@")).shown
