@@ -97,7 +97,7 @@ def _middle(costs: list[Cost]) -> Cost:
 
 def compare(bench: Bench) -> None:
     """All figures, in the issue's order."""
-    first_open(bench, "before reseal")
+    first_open(bench, "before reseal", 1)  # who has listed a folder once leaves sheets behind
     asyncio.run(listing.reseal(bench.demo))
     first_open(bench, "after reseal")
     bench.at_most(f"list of {MESSAGES}, warm", bench.both(lambda side: _asked(side, listing.LIST, 5)), 1.0)
@@ -116,7 +116,7 @@ def compare(bench: Bench) -> None:
     bench.memory(f"memory with {MESSAGES} selected", _idle_kb(bench.ours, "INBOX"), 150)
 
 
-def first_open(bench: Bench, moment: str) -> None:
+def first_open(bench: Bench, moment: str, rounds: int = ROUNDS) -> None:
     def first(side: Side) -> Cost:
         if side is bench.ours:
             listing.restart_desk(bench.demo)
@@ -124,7 +124,7 @@ def first_open(bench: Bench, moment: str) -> None:
             bench.dovecot.forget()
         return _asked(side, listing.LIST, 1)
 
-    bench.at_most(f"list of {MESSAGES}, first open, {moment}", bench.both(first), 0.25)
+    bench.at_most(f"list of {MESSAGES}, first open, {moment}", bench.both(first, rounds), 0.25)
 
 
 def _asked(side: Side, command: str, times: int) -> Cost:
