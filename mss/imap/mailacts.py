@@ -141,14 +141,8 @@ class CellarMailStore(CellarReader):
 
     async def subscribe(self, folder: Folder, *, subscribed: bool) -> None:
         owner, member = folder.box.owner, folder.box.reader
-
-        def subscribe(connection: Connection) -> None:
-            if member:
-                subscriptions.say(connection, owner, member, folder.id, subscribed=subscribed)
-            else:
-                folders.subscribe(connection, owner, folder.id, subscribed=subscribed)
-
-        await self._store.write(lane_of(owner), owners.locked(owner, subscribe), lazy=True)
+        act = owners.locked(owner, lambda c: folders.subscribe(c, owner, folder.id, member, subscribed=subscribed))
+        await self._store.write(lane_of(owner), act, lazy=True)
 
     async def unsubscribe_lost(self, box: Box, name: str) -> bool:
         hashed = self._lookup.folder(box.owner, name)

@@ -142,7 +142,11 @@ def rename_folder(connection: Connection, owner: int, folder: int, name_sealed: 
     connection.execute(change.values(name_sealed=name_sealed, name_hmac=name_hmac), own_parameters(owner))
 
 
-def subscribe(connection: Connection, owner: int, folder: int, *, subscribed: bool) -> None:
+def subscribe(connection: Connection, owner: int, folder: int, member: int = 0, *, subscribed: bool) -> None:
+    """For all who open the mailbox, or for one member of a team."""
+    if member:
+        subscriptions.say(connection, owner, member, folder, subscribed=subscribed)
+        return
     change = update(F).where(owned_by(F), F.c.folder == folder).values(subscribed=subscribed)
     connection.execute(change, own_parameters(owner))
 
