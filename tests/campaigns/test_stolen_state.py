@@ -49,7 +49,6 @@ SENT = (
     "Hémoglobine",
     "_CR_d_examens_biologiques_PAT-TROIS_DOMINIQUE.pdf",
     "Anémie modérée",
-    f"secretariat@{LABO}",
     "Inès ROUSSEL",
 )
 """What the demo's first mail and the fixtures bring."""
@@ -82,7 +81,8 @@ def day() -> Iterator[Day]:
 
 
 def _live(demo: Demo) -> list[str]:
-    """Returns further secrets: the addresses and Message-IDs of the day."""
+    """Returns further secrets: the addresses and Message-IDs of the day. Those of the public directory are none; who
+    wrote to whom is one, so two that no directory knows write and are written to."""
     hers, his = demo.patient(DOMINIQUE), demo.patient(KARIM)
     _answer(demo)
     held = health_mail(his["address"], report(DOMINIQUE, WRITTEN["held title"]), text=WRITTEN["held text"])
@@ -94,7 +94,7 @@ def _live(demo: Demo) -> list[str]:
     _tidy_up(demo)
     until(lambda: demo.mails(BIOLOGIST, f"Bo&AO4-tes partag&AOk-es/secretariat@{LABO}/INBOX"))
     Onlooker(demo).wait_until_judged()
-    return [hers["address"], his["ins"], str(queued["Message-ID"]), sent.message_id]
+    return [hers["address"], his["ins"], f"avis@{TIERS}", f"bio@{TIERS}", str(queued["Message-ID"]), sent.message_id]
 
 
 def _answer(demo: Demo) -> None:
