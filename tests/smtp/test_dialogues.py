@@ -11,6 +11,7 @@ from mss.model.ids import MailAddress
 from mss.model.mailbox import AccountState
 from mss.model.verdict import Reason
 from mss.smtp.replies import REPLIES
+from mss.store.messages import Direction
 from tests.kit.mailroom import lab_gate, open_mailroom
 from tests.kit.pki import Pki
 from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, Behind, SmtpHouse, smtp_house
@@ -45,7 +46,8 @@ async def test_the_contract_is_kept_by_a_real_house(
         await room.set_quota(full, 1)
         async with smtp_house(pki, behind=Behind(room.intake, room.submission, doctor)) as house:
             await play(house, DIALOGUES[0].parent / f"contract_{door}.smtp")
-        assert len(await room.stored(doctor)) == (2 if door == "relay" else 0)
+        kept = [one.direction for one in await room.stored(doctor)]
+        assert kept == ([Direction.IN] * 2 if door == "relay" else [Direction.OUT])  # her own copy of what she sent
         assert len(await room.queued()) == (door == "submission")
 
 

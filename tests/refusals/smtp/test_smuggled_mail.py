@@ -14,6 +14,7 @@ import pytest
 
 from mss.model.clock import ManualClock, SeededChance
 from mss.smtp.blocks import outgoing_blocks
+from mss.store.messages import Direction
 from tests.kit.mailroom import MailRoom, lab_gate, mail, open_mailroom
 from tests.kit.pki import Pki
 from tests.kit.smtp_wire import DOCTOR, LAB_SENDER, MESSAGE, PASSWORD, Behind, SmtpClient, SmtpHouse, smtp_house
@@ -124,7 +125,8 @@ async def test_the_store_holds_none_of_them(room: MailRoom, pki: Pki, command: s
                     name == "true" or door == "submissions",
                     (door, name) == ("submissions", "true"),
                 )
-                assert len(await room.stored(doctor)) == is_relayed, (door, name)
+                kept = [one.direction for one in await room.stored(doctor)]
+                assert kept == [Direction.IN] * is_relayed + [Direction.OUT] * is_submitted, (door, name)
                 assert len(await room.queued()) == is_submitted, (door, name)
 
 
