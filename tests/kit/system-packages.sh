@@ -13,7 +13,7 @@ curl|curl|IMAP and web round trips with curl
 dovecot|dovecot-imapd|mail brought from a foreign server that runs Dovecot
 gpg|gnupg|OpenPGP
 initdb|postgresql|everything on PostgreSQL
-ldapsearch|ldap-utils|the address book asked by OpenLDAP's client
+ldapsearch|ldap-utils|the address book asked with ldapsearch of OpenLDAP
 mbsync|isync|IMAP synchronisation with mbsync
 neomutt|neomutt|mail sent and filed with neomutt
 offlineimap|offlineimap3|IMAP synchronisation with OfflineIMAP
