@@ -217,6 +217,10 @@ class ExactImap(aioimaplib.IMAP4):  # type: ignore[misc]
         self.protocol.state = aioimaplib.SELECTED
         return heard
 
+    async def rights_in(self, wire_name: str) -> list[Answer]:
+        """MYRIGHTS (RFC 4314)."""
+        return await self.ask("MYRIGHTS", aioimaplib.quoted(wire_name))
+
     async def part(self) -> None:
         """Say goodbye and let go, whatever state this is in."""
         with suppress(AioImapException, OSError, TimeoutError):

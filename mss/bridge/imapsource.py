@@ -24,7 +24,7 @@ from mss.formats.foldernames import INBOX, BadName, decode_utf7
 from mss.formats.imapvalues import Value, pairs, read_values
 from mss.model.clock import to_ms
 from mss.model.errors import BadValue
-from mss.model.mailbox import FLAG_NAMES, ONLY_HERE, SpecialUse
+from mss.model.mailbox import DEFAULT_FOLDERS, FLAG_NAMES, ONLY_HERE, SpecialUse
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ _FLAGS = {name.casefold(): bit for bit, name in FLAG_NAMES.items()}
 _USES = {f"\\{use.value}".casefold(): use for use in SpecialUse if use not in ONLY_HERE}
 _VIRTUAL = frozenset({"\\all", "\\flagged"})
 _UNOPENABLE = frozenset({"\\noselect", "\\nonexistent"})
+_SHOWS_AGAIN = next(name for name, use in DEFAULT_FOLDERS if use is SpecialUse.UNANSWERED)
 _UIDVALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SOURCE_BREAKS = (AioImapException, OSError, TimeoutError, ssl.SSLError)
@@ -134,7 +135,17 @@ class ImapSource:
             folder = _folder(answer, prefix)
             if folder is not None and not any(other and folder.key.startswith(other) for other in others):
                 found.setdefault(folder.key, folder)
-        return list(found.values())
+        return [folder for folder in found.values() if not await self._fills_itself(client, folder)]
+
+    async def _fills_itself(self, client: ExactImap, folder: SourceFolder) -> bool:
+        """A server of our kind has a folder that shows again what lies elsewhere, and where nobody may put anything."""
+        if folder.name != _SHOWS_AGAIN or not _can(client, "ACL"):
+            return False
+        for answer in await client.rights_in(folder.key):
+            values = read_values(answer)
+            if len(values) == 3 and values[0] == "MYRIGHTS":
+                return "i" not in str(values[2])
+        return False
 
     async def _namespaces(self, client: ExactImap) -> tuple[str, list[str]]:
         """Our own prefix there, and those behind which other people's folders lie (RFC 2342)."""

@@ -6,6 +6,7 @@ import resource
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -157,14 +158,16 @@ async def test_layers_have_an_end(opened: House, pgp: Pgp) -> None:
     assert told.problem.detail == "too many layers"
 
 
-async def test_nothing_of_gpg_is_left(opened: House, pgp: Pgp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_of_gpg_is_left(opened: House, pgp: Pgp, monkeypatch: pytest.MonkeyPatch) -> None:
     """No agent, no home, no file."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert await filed(opened, pgp.encrypted(mail(opened), BRIDGE)) == [""]
-    assert not list(tmp_path.glob("mss-gpg-*"))
-    commands = [Path(f"/proc/{pid}/cmdline") for pid in all_pids()]
-    running = [path.read_bytes() for path in commands if path.exists()]
-    assert not [command for command in running if str(tmp_path / "mss-gpg-").encode() in command]
+    with TemporaryDirectory(prefix="t-") as short:  # the name of a socket is short, and gpg's lies in its home
+        place = Path(short)
+        monkeypatch.setattr("tempfile.tempdir", short)
+        assert await filed(opened, pgp.encrypted(mail(opened), BRIDGE)) == [""]
+        assert not list(place.glob("mss-gpg-*"))
+        commands = [Path(f"/proc/{pid}/cmdline") for pid in all_pids()]
+        running = [path.read_bytes() for path in commands if path.exists()]
+        assert not [command for command in running if str(place / "mss-gpg-").encode() in command]
 
 
 async def test_smime_for_the_bridge_is_opened(opened: House, people: People, tmp_path: Path) -> None:

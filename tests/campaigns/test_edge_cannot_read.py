@@ -86,12 +86,12 @@ def rows(demo: Demo, question: str) -> list[Any]:
 
 
 def test_no_private_key_is_in_the_memory_of_the_edge(own_demo: Demo) -> None:
-    """Searched as a debugger would; the same search finds them in desk and works, and the lookup key in the edge."""
+    """Searched as a debugger would; the same search finds them in desk and works, and a public key in the edge."""
     secrets, pids = private_secrets(own_demo), own_demo.pids()
-    lookup = (keys_directory(own_demo) / "lookup.key").read_bytes()
-    found = {name: memory.holds(pids[name], [*secrets.values(), lookup]) for name in ("edge", "desk", "works")}
+    public = (keys_directory(own_demo) / "outbound.public.key").read_bytes()
+    found = {name: memory.holds(pids[name], [*secrets.values(), public]) for name in ("edge", "desk", "works")}
     names = {octets: name for name, octets in secrets.items()}
-    assert found["edge"] == {lookup}, [names[octets] for octets in found["edge"] if octets in names]
+    assert found["edge"] == {public}, [names[octets] for octets in found["edge"] if octets in names]
     assert secrets["wrapping.key"] in found["desk"]
     assert secrets["wrapping.key"] in found["works"]
     print(f"\n{len(secrets)} private keys: edge 0, desk {len(found['desk']) - 1}, works {len(found['works']) - 1}")

@@ -58,7 +58,8 @@ def _the_document_can_be_read(her: Newcomer) -> None:
     her.sees("13,4")
     her.sees("Inès ROUSSEL")
     her.go("/inbox")
-    her.page.locator("li.row", has_text="Laboratoire des Tilleuls").get_by_role("link").first.click()
+    row = her.page.locator("li.row", has_text="Laboratoire des Tilleuls").filter(has_text=TITLE)
+    row.get_by_role("link").first.click()
     her.page.wait_for_load_state()
     link = her.page.locator("li.part", has_text=".pdf").get_by_role("link").first
     path = link.get_attribute("href")
