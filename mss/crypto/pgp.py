@@ -94,7 +94,10 @@ class OpenPgp:
         with _home() as gpg:
             _take_in(gpg, self._secret_key)
             has_key = self._take_sender(gpg, sender)
-            found = gpg.decrypt(data, always_trust=True)
+            try:
+                found = gpg.decrypt(data, always_trust=True)
+            except BrokenPipeError:  # it ended before it had read all
+                raise Unopened("GnuPG does not read it") from None
             said = _status(found.stderr)
             if gpg.was_slow:
                 raise Unopened("too slow")
@@ -112,7 +115,10 @@ class OpenPgp:
             with tempfile.NamedTemporaryFile(dir=gpg.gnupghome) as file:
                 file.write(signature)
                 file.flush()
-                found = gpg.verify_data(file.name, signed)
+                try:
+                    found = gpg.verify_data(file.name, signed)
+                except BrokenPipeError:  # what it was given as a signature is none, so it did not read the rest
+                    return Signature.BROKEN
             if gpg.was_slow:
                 return Signature.BROKEN
             return _judged(_status(found.stderr), has_key=has_key, must_be_there=True)
