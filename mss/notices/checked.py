@@ -55,7 +55,7 @@ class CheckAnswers:
         opened = seal.open_sealed(self._private.tasks, task.payload, task_context(task.id))
         sender, asked_in, outcome, text = json.loads(opened)
         to = MailAddress.parse(sender)
-        message_id = f"<{self._lookup.of('notice', f'checked {task.id}').hex()}@{self._address.domain}>"
+        message_id = letters.notice_id(self._lookup, f"checked {task.id}", self._address.domain)
         subject = SUBJECT.format(outcome=outcome)
         opening = letters.Opening(SENDER_NAME, self._address, to, subject, self._clock.now(), message_id)
         message = EmailMessage(policy=letters.SEVEN_BIT)
