@@ -16,6 +16,7 @@ import pytest
 
 from tests.kit import programs
 from tests.kit.imap_house import DOCTOR, PASSWORD, TEAM, ImapHouse, letter, numbered
+from tests.kit.mbsync import MBSYNCRC
 
 T = TypeVar("T")
 
@@ -156,33 +157,6 @@ async def test_curl_lists_reads_and_appends(house: ImapHouse, tmp_path: Path) ->
     assert await in_thread(lambda: ask("INBOX;UID=2")) == letter(2)
 
 
-MBSYNCRC = """\
-IMAPAccount house
-Host localhost
-Port {port}
-User {user}
-Pass {password}
-SSLType IMAPS
-CertificateFile {ca}
-
-IMAPStore far
-Account house
-
-MaildirStore near
-Path {directory}/
-Inbox {directory}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns INBOX Archives
-Create Both
-Expunge Both
-SyncState *
-"""
-
-
 TUID = re.compile(rb"^X-TUID: .*\n", re.MULTILINE)
 """By which mbsync finds again what it has put somewhere."""
 
@@ -205,7 +179,14 @@ async def test_mbsync_keeps_both_sides_the_same(house: ImapHouse, tmp_path: Path
     near.mkdir()
     settings = tmp_path / "mbsyncrc"
     settings.write_text(
-        MBSYNCRC.format(port=house.tls_port, user=DOCTOR, password=PASSWORD, ca=house.ca, directory=near)
+        MBSYNCRC.format(
+            port=house.tls_port,
+            user=DOCTOR,
+            password=PASSWORD,
+            ca=house.ca,
+            directory=near,
+            folders="INBOX Archives",
+        )
     )
 
     def sync() -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.imap.test_clients import _maildir
 from tests.kit import programs
 from tests.kit.demo import PATIENCE_S, Demo, letter, on_the_wire, until
+from tests.kit.mbsync import MBSYNCRC
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
@@ -153,33 +154,6 @@ def test_what_neomutt_sends_and_files_is_one(demo: Demo, tmp_path: Path) -> None
     assert arrived[0]["Bcc"] is None
 
 
-MBSYNCRC = """\
-IMAPAccount house
-Host localhost
-Port {port}
-User {user}
-Pass {password}
-SSLType IMAPS
-CertificateFile {ca}
-
-IMAPStore far
-Account house
-
-MaildirStore near
-Path {directory}/
-Inbox {directory}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns Envoy&AOk-s
-Create Both
-Expunge Both
-SyncState *
-"""
-
-
 def test_what_mbsync_brings_up_and_down_is_one_in_the_end(demo: Demo, tmp_path: Path) -> None:
     """A client that sends by submission and files into its Maildir; mbsync finds ours and its own at once."""
     mbsync = programs.require("mbsync")
@@ -190,7 +164,12 @@ def test_what_mbsync_brings_up_and_down_is_one_in_the_end(demo: Demo, tmp_path: 
     settings = tmp_path / "mbsyncrc"
     settings.write_text(
         MBSYNCRC.format(
-            port=at["port"], user=writer["username"], password=writer["password"], ca=demo.told["ca"], directory=near
+            port=at["port"],
+            user=writer["username"],
+            password=writer["password"],
+            ca=demo.told["ca"],
+            directory=near,
+            folders="Envoy&AOk-s",
         )
     )
 
