@@ -30,7 +30,8 @@ from mss.store import accounts, audit, owners
 from mss.store.accounts import AccountKind, AccountRow, CredentialKind
 from mss.store.database import Store
 
-LOGIN_CHARS_MAX = 64
+LOGIN_CHARS_MAX = 254
+"""A professional signs in under her address, which has no more (RFC 5321 §4.5.3.1.3)."""
 FREE_FAILURES = 4
 FIRST_PAUSE_S = 2.0
 PAUSE_S_MAX = 300.0

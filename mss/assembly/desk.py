@@ -17,8 +17,12 @@ from mss.sections import Ldap, Listen
 from mss.vault.opener import Opener
 
 if TYPE_CHECKING:
+    from mss.accounts.passwords import Passwords
+    from mss.accounts.sessions import Sessions
     from mss.fhir.server import Application
+    from mss.foundation import Foundation
     from mss.web.discovery import Discovery
+    from mss.web.rooms import Surgery
 
 
 async def build(process: Process) -> None:
@@ -119,9 +123,9 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     ground, section = process.ground, process.config.web
     assert section is not None
     store, lookup, clock, chance = ground.store, ground.public.lookup, ground.clock, ground.chance
-    sessions, people = Sessions(store, lookup, clock, chance), Search(store)
+    sessions, people, passwords = Sessions(store, lookup, clock, chance), Search(store), Passwords(chance)
     rooms = Rooms(
-        login=Login(store, lookup, keys.wrapper, sessions, Passwords(chance), clock, chance),
+        login=Login(store, lookup, keys.wrapper, sessions, passwords, clock, chance),
         sessions=sessions,
         profiles=Profiles(store),
         opener=opener,
@@ -139,6 +143,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         extras=Extras(store, clock).of,
         verified_names=lambda addresses: people.names(addresses, clock.now()),
         desk=staff_desk(ground, keys, opener, sandbox),
+        surgery=_surgery(ground, keys, sessions, passwords),
     )
     http, http_also = (None if at is None else Listening(at.host, at.port) for at in (section.http, section.http_also))
     https = None
@@ -157,6 +162,23 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
     )
     await server.start()
     process.stack.push_async_callback(server.stop)
+
+
+def _surgery(ground: Foundation, keys: PrivateKeys, sessions: Sessions, passwords: Passwords) -> Surgery:
+    """What stands behind the pages of professionals."""
+    from mss.accounts.professionals import Professionals
+    from mss.accounts.slowdown import Budget
+    from mss.directory.search import Search
+    from mss.web.directory import SEARCH_EVERY_S, SEARCHES_AT_ONCE
+    from mss.web.rooms import Surgery
+
+    store, clock = ground.store, ground.clock
+    return Surgery(
+        Professionals(store, ground.public.lookup, keys.wrapper, sessions, clock, ground.chance),
+        passwords,
+        Search(store),
+        Budget(clock, burst=SEARCHES_AT_ONCE, interval_s=SEARCH_EVERY_S),
+    )
 
 
 def _fhir(process: Process) -> dict[str, Application]:

@@ -18,6 +18,7 @@ from mss.cli.mailboximport import import_mailbox
 from mss.cli.mailboxmask import mask
 from mss.cli.mailboxmembers import member
 from mss.cli.mailboxnames import absence, alias, delegate, quota
+from mss.cli.mailboxweb import invite
 from mss.config import Config
 from mss.foundation import Foundation
 from mss.model.errors import BadValue
@@ -205,6 +206,6 @@ def _service(ground: Foundation) -> Accounts:
     return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
 
 
-for _command in (alias, delegate, member, absence, mask, quota):
+for _command in (alias, delegate, member, absence, mask, quota, invite):
     app.command()(_command)
 app.command("import")(import_mailbox)

@@ -15,6 +15,7 @@ from mss.demo.people import (
     STAFF_LOGIN,
     STAFF_NAME,
     TIERS,
+    WEB_PROFESSIONAL,
     DemoPatient,
 )
 from mss.demo.seed import application_password, totp_secret, web_password
@@ -40,6 +41,7 @@ def connection(papers: Papers, pids: dict[str, dict[str, int]], host: str, base:
                 "operator": box.operator,
                 "username": box.address,
                 "password": application_password(papers, box.address),
+                **_way_in(papers, box.address),
             }
             for box in MAILBOXES
             if box.kind is MailboxKind.PERSONAL
@@ -65,6 +67,14 @@ def connection(papers: Papers, pids: dict[str, dict[str, int]], host: str, base:
             }
         ],
     }
+
+
+def _way_in(papers: Papers, address: str) -> dict[str, Any]:
+    """How a professional signs in to the pages, if she does."""
+    if address != WEB_PROFESSIONAL:
+        return {}
+    secret = to_base32(totp_secret(papers, address))
+    return {"web": {"login": address, "password": web_password(papers, address), "totp_secret": secret}}
 
 
 def _operator(papers: Papers, name: str, pids: dict[str, dict[str, int]], host: str, base: int) -> dict[str, Any]:
@@ -150,6 +160,10 @@ The demo runs: two operators, a laboratory's result already delivered.
                    SMTP      {a["submissions"]["host"]}:{a["submissions"]["port"]} (TLS) or \
 {a["submission"]["port"]} (STARTTLS)
                    LDAP      {a["ldaps"]["host"]}:{a["ldaps"]["port"]} (TLS), the address book ou=bal,o=mssante,c=fr
+                   web       {a["web"]["url"]}/pro, the directory
+                   login     {doctor["web"]["login"]}
+                   password  {doctor["web"]["password"]}
+                   code      mss code {doctor["web"]["totp_secret"]}
 
   The laboratory   {biologist["address"]}, member of {team["address"]}
   at B             password  {biologist["password"]}

@@ -58,6 +58,9 @@ def _test_ins(matricule13: str) -> Ins:
 STAFF_LOGIN, STAFF_NAME = "nadia.roche", "Nadia ROCHE"
 """Who decides at the desk of operator A about what is held."""
 
+WEB_PROFESSIONAL = f"camille.lefort@{VILLE}"
+"""Who has opened her way into the pages of professionals."""
+
 MAILBOXES = (
     DemoMailbox("A", MailboxKind.PERSONAL, f"camille.lefort@{VILLE}", "Dr Camille LEFORT", "99900000011"),
     DemoMailbox("A", MailboxKind.PERSONAL, f"samir.benali@{CHU}", "Dr Samir BENALI", "99900000029"),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 
 from mss.accounts.passwords import Passwords
+from mss.accounts.professionals import Invited, Professionals
 from mss.accounts.service import Accounts, KnownIdentity, Profile
+from mss.accounts.sessions import Sessions
 from mss.accounts.software import SoftwareLogin, verifier_of
 from mss.accounts.staff import StaffAccounts
 from mss.accounts.verification import Verification
@@ -16,7 +18,15 @@ from mss.config import Config
 from mss.crypto.keys import create_key_files
 from mss.demo import addressbook
 from mss.demo.papers import Papers, application_name, subject_of
-from mss.demo.people import MAILBOXES, PATIENT_LIST, STAFF_LOGIN, STAFF_NAME, DemoMailbox, DemoPatient
+from mss.demo.people import (
+    MAILBOXES,
+    PATIENT_LIST,
+    STAFF_LOGIN,
+    STAFF_NAME,
+    WEB_PROFESSIONAL,
+    DemoMailbox,
+    DemoPatient,
+)
 from mss.foundation import Foundation, lay
 from mss.model.clock import SystemChance
 from mss.model.ids import MailAddress, OwnerId
@@ -36,7 +46,7 @@ def application_password(papers: Papers, address: str) -> str:
 
 
 def web_password(papers: Papers, login: str) -> str:
-    """A patient's password: satisfies the rules of the sign-in page."""
+    """Of somebody who signs in to the pages: satisfies their rules."""
     return "Demo-" + base64.b32encode(papers.random(f"password {login}", 5)).decode().lower() + "-1"
 
 
@@ -84,6 +94,8 @@ async def _mailbox(ground: Foundation, service: Accounts, papers: Papers, box: D
         if not await ground.store.read(lambda c: accounts.credentials(c, owner, kind)):
             secret = application_password(papers, box.address)
             await service.add_credential(owner, kind, verifier_of(ground.public.lookup, secret))
+    if box.address == WEB_PROFESSIONAL:
+        await _way_in(ground, papers, Invited(owner, box.address))
     if box.kind is MailboxKind.APPLICATION:
         login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
         await login.allow_certificate(owner, str(subject_of(papers, application_name(box.address))))
@@ -91,6 +103,16 @@ async def _mailbox(ground: Foundation, service: Accounts, papers: Papers, box: D
         account = await _owner_of(ground, member)
         assert account is not None, "people stand before their teams in the list"
         await service.add_member(owner, account, "member")
+
+
+async def _way_in(ground: Foundation, papers: Papers, who: Invited) -> None:
+    """Her password and codes for the pages."""
+    if not await ground.store.read(lambda c: accounts.credentials(c, who.owner, CredentialKind.PASSWORD)):
+        lookup, clock, chance = ground.public.lookup, ground.clock, ground.chance
+        sessions = Sessions(ground.store, lookup, clock, chance)
+        service = Professionals(ground.store, lookup, ground.private().wrapper, sessions, clock, chance)
+        hashed = await Passwords(chance).hash(web_password(papers, who.address))
+        await service.let_in(who, hashed, totp_secret(papers, who.address))
 
 
 async def _checker(ground: Foundation, service: Accounts, address: str) -> None:

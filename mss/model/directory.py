@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, ProfessionalId, StructureId, matricule_of
+from mss.model.lookalikes import tricks_of
 from mss.model.mailbox import MailboxKind
 
 TEXT_CHARS_MAX = 250
@@ -42,6 +43,13 @@ def clean(text: str) -> str:
     if len(text) > TEXT_CHARS_MAX:
         raise BadValue(f"text longer than {TEXT_CHARS_MAX} characters")
     return text
+
+
+def refuse_disguise(*names: str) -> None:
+    """Raises BadValue for a name that is not what it looks like: whoever reads it would write to somebody else."""
+    for name in names:
+        if tricks := tricks_of(name):
+            raise BadValue(f"a name that imitates or hides letters ({', '.join(sorted(tricks))})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Professional:
         ProfessionalId(self.idnps)
         if not self.family:
             raise BadValue("a professional without a family name")
+        refuse_disguise(self.family, self.given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class Structure:
 
     def __post_init__(self) -> None:
         StructureId(self.idnst)
+        refuse_disguise(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,7 @@ class Listing:
             self._refuse_wrong_address()
         elif self.kind is not None or not self.idnps:
             raise BadValue("neither an address nor a person")
+        refuse_disguise(self.family, self.given, self.structure, self.service, self.responsible)
         if self.idnps:
             ProfessionalId(self.idnps)
         if self.idnst:

@@ -1,10 +1,11 @@
-"""Which rows tell who vouches for the holder of a mailbox, and which addresses are contested? Tables only."""
+"""Which rows tell who vouches for the holder of a mailbox, who was invited to the pages, and which addresses are
+contested? Tables only."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table
 
-from mss.store.columns import Bytes, Word, metadata
+from mss.store.columns import Bytes, Id, Word, metadata
 from mss.store.columns import col as _col
 from mss.store.columns import owned as _owned
 
@@ -25,6 +26,18 @@ standing = _owned(
 """Of a person's mailbox: who she is (keyed hash of her IDNPS; empty: nobody said), who vouches for her (a source of the
 directory, whose moments count then, or `staff`), since when, until when. `told_ms`: when she was told that the check is
 overdue. Ended: her access, when, why, and by which import (0: none)."""
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("token_hmac", Bytes, primary_key=True),
+    _col("account", Id),
+    _col("until_ms", BigInteger),
+    _col("address_sealed", Bytes),
+    sqlite_with_rowid=False,
+)
+"""A link by which a professional makes her way into the pages, once. What it carries is sealed under the link."""
 
 contested = Table(
     "contested",

@@ -1,4 +1,4 @@
-"""Whom can one write to? The directory as the operator's people search it: by name, job, place, structure, number.
+"""Whom can one write to? The directory on a page: by name, job, place, structure, number, for staff and professionals.
 
 The same search as every other door (mss/directory/search.py); nothing here but words around it. What was asked for is
 not written down: it names people. Only the directory names them, never a From field.
@@ -6,20 +6,31 @@ not written down: it names people. Only the directory names them, never a From f
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
+import structlog
 from aiohttp import web
 
+from mss.directory.extras import NOTHING_KNOWN, Extra
 from mss.directory.keys import Question
 from mss.directory.search import Mark, Page, Search
 from mss.directory.words import QUERY_CHARS_MAX
+from mss.model.directory import Found, Listing
 from mss.model.errors import BadValue, NotFound
+from mss.web.professionals import reader_of
 from mss.web.routing import Access, get
 from mss.web.session import Visit
 from mss.web.words import N_
 
+log = structlog.get_logger("web")
+
 PAGE_LINES = 25
-FIELDS = ("name", "job", "place", "structure", "number")
+FIELDS = ("name", "job", "place", "structure", "number", "kind")
+SEARCHES_AT_ONCE = 60
+SEARCH_EVERY_S = 2.0
+"""Who looks for somebody turns a few pages; who reads the directory out is slowed to a page each two seconds."""
 
 KINDS = {
     "PER": N_("Boîte personnelle"),
@@ -27,43 +38,106 @@ KINDS = {
     "APP": N_("Boîte d’un logiciel"),
     "CAB": N_("Boîte de cabinet"),
 }
+_TOO_WIDE = N_("Précisez : au moins trois lettres d’un nom, une profession, un lieu ou une structure.")
+_TOO_OFTEN = N_("Trop de recherches en peu de temps. Attendez quelques secondes, puis réessayez.")
 
 
-async def show(visit: Visit) -> web.StreamResponse:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An answer as a page shows it."""
+
+    listing: Listing
+    extra: Extra
+    jobs: tuple[str, ...]
+    """Profession, then specialty: what tells two people of one name apart."""
+    number: str
+    """The end of an RPPS, for professionals; the whole number for staff."""
+
+    @property
+    def is_paperless(self) -> bool | None:
+        """As the structure's people say, else as the national file does."""
+        said = self.extra.said.is_paperless
+        return self.listing.paperless if said is None else said
+
+
+async def show_staff(visit: Visit) -> web.StreamResponse:
+    """For the operator's people. Raises NotFound where there is no directory."""
+    member = await visit.member()
+    if visit.rooms.desk is None or visit.rooms.desk.directory is None:
+        raise NotFound("directory")
+    return await _show(visit, visit.rooms.desk.directory, "/desk/directory", member.owner)
+
+
+async def show_professional(visit: Visit) -> web.StreamResponse:
+    """For professionals, with the rights that they have in the address book of their mail program."""
+    surgery = await reader_of(visit)
+    assert visit.session is not None, "the route asks for a signed-in professional"
+    owner = visit.session.account
+    if _is_asked(visit) and (wait_s := surgery.budget.take(owner)) > 0:
+        response = await _page(visit, "/pro", Page((), None, await surgery.directory.as_of()), _TOO_OFTEN, status=429)
+        response.headers["Retry-After"] = str(math.ceil(wait_s))
+        return response
+    return await _show(visit, surgery.directory, "/pro", owner)
+
+
+async def _show(visit: Visit, search: Search, here: str, owner: int) -> web.Response:
     """The form, and what was found; the question stands in the link, so that a page can be kept and turned."""
-    search = await _search(visit)
-    asked = {name: visit.request.query.get(name, "").strip()[:QUERY_CHARS_MAX] for name in FIELDS}
-    question = _question(asked)
-    page = Page((), None, await search.as_of())
-    failure = ""
-    if any(asked.values()):
-        try:
-            mark = visit.request.query.get("after", "")
-            page = await search.find(question, page_max=PAGE_LINES, after=Mark.parse(mark) if mark else None)
-        except BadValue:
-            raise NotFound("page of another question") from None
-        if page.too_wide:
-            failure = N_("Précisez : au moins trois lettres d’un nom, une profession, un lieu ou une structure.")
-    more = "" if page.more is None else urlencode({**_said(asked), "after": str(page.more)})
+    if not _is_asked(visit):
+        return await _page(visit, here, Page((), None, await search.as_of()))
+    try:
+        mark = visit.request.query.get("after", "")
+        after = Mark.parse(mark) if mark else None
+        page = await search.find(_question(_asked(visit)), page_max=PAGE_LINES, after=after)
+    except BadValue:
+        raise NotFound("page of another question") from None
+    log.info("directory.searched", door=here, owner=owner, found=len(page.found), has_more=page.more is not None)
+    return await _page(visit, here, page, _TOO_WIDE if page.too_wide else "")
+
+
+async def _page(visit: Visit, here: str, page: Page, failure: str = "", status: int = 200) -> web.Response:
+    asked = _asked(visit)
+    extras = await visit.rooms.extras({one.listing.address for one in page.found})
+    said = {name: value for name, value in asked.items() if value}
     return await visit.page(
         "directory.html",
+        status=status,
+        here=here,
         asked=asked,
-        found=page.found,
-        extras=await visit.rooms.extras({one.listing.address for one in page.found}),
-        more=more,
+        lines=[_line(one, extras.get(one.listing.address, NOTHING_KNOWN), visit) for one in page.found],
+        more="" if page.more is None else urlencode({**said, "after": str(page.more)}),
         as_of=page.as_of,
         failure=failure,
         kinds=KINDS,
     )
 
 
-def _said(asked: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in asked.items() if value}
+def _line(found: Found, extra: Extra, visit: Visit) -> Line:
+    listing = found.listing
+    jobs = (job.label for job in (listing.profession, listing.specialty) if job is not None)
+    return Line(listing, extra, tuple(dict.fromkeys(jobs)), _number(listing, is_whole=visit.is_staff))
+
+
+def _number(listing: Listing, *, is_whole: bool) -> str:
+    if not listing.idnps:
+        return listing.idnst if is_whole else ""
+    if is_whole:
+        return listing.idnps
+    return f"RPPS …{listing.idnps[-4:]}" if listing.idnps.startswith("8") else f"…{listing.idnps[-4:]}"
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    return {name: visit.request.query.get(name, "").strip()[:QUERY_CHARS_MAX] for name in FIELDS}
+
+
+def _is_asked(visit: Visit) -> bool:
+    return any(_asked(visit).values())
 
 
 def _question(asked: dict[str, str]) -> Question:
-    """An address may be typed where a number is asked for."""
+    """An address may be typed where a number is asked for. Raises BadValue for a kind that is none."""
     typed = asked["number"]
+    if asked["kind"] and asked["kind"] not in KINDS:
+        raise BadValue("no kind of mailbox")
     return Question(
         name=asked["name"],
         job=asked["job"],
@@ -71,15 +145,8 @@ def _question(asked: dict[str, str]) -> Question:
         structure=asked["structure"],
         identifier="" if "@" in typed else typed,
         address=typed if "@" in typed else "",
+        kinds=frozenset({asked["kind"]} if asked["kind"] else ()),
     )
 
 
-async def _search(visit: Visit) -> Search:
-    """The directory, for those who have a desk. Raises NotFound."""
-    await visit.member()
-    if visit.rooms.desk is None or visit.rooms.desk.directory is None:
-        raise NotFound("directory")
-    return visit.rooms.desk.directory
-
-
-ROUTES = (get("/desk/directory", show, Access.STAFF),)
+ROUTES = (get("/desk/directory", show_staff, Access.STAFF), get("/pro", show_professional, Access.PROFESSIONAL))

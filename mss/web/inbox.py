@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from mss.directory.extras import NOTHING_KNOWN
 from mss.formats.filetypes import sniff
 from mss.mail.mailboxes import AttachmentView, ConversationDetail, MessageView
 from mss.model.clock import to_ms
@@ -63,6 +64,8 @@ class MessageLine:
 
     view: MessageView
     name: str
+    written_name: str
+    """Before what deceives in it was made harmless."""
     is_verified: bool
     text: str
     quotation: str
@@ -110,11 +113,13 @@ async def _conversation_page(
         await _message(visit, detail.view.number, message, documents, changes, names) for message in detail.messages
     ]
     gone = await visit.rooms.gone({detail.view.contact_address})
+    extras = await visit.rooms.extras({detail.view.contact_address})
     return await visit.page(
         "conversation.html",
         status=status,
         detail=detail,
         is_gone=detail.view.contact_address in gone,
+        extra=extras.get(detail.view.contact_address, NOTHING_KNOWN),
         lines=lines,
         contact=names.get(detail.view.contact_address, ""),
         errors=errors,
@@ -138,7 +143,8 @@ async def _message(
     text, quotation = texts.split_quotation(texts.body(await _readable(visit, view)))
     return MessageLine(
         view=view,
-        name=verified or texts.one_line(view.sender_name, texts.NAME_CHARS_MAX),
+        name=texts.name(verified or view.sender_name),
+        written_name=verified or view.sender_name,
         is_verified=bool(verified),
         text=text,
         quotation=quotation,

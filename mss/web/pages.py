@@ -70,6 +70,7 @@ def environment_of(language: str) -> Environment:
     }
     environment.filters |= {
         "line": texts.one_line,
+        "name": texts.name,
         "topic": texts.topic,
         "filename": texts.file_name,
         "initials": texts.initials,
@@ -79,6 +80,7 @@ def environment_of(language: str) -> Environment:
         "day": words.day,
         "size": words.size,
     }
+    environment.tests["doubtful"] = texts.is_doubtful
     return environment
 
 

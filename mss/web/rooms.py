@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from mss.accounts.login import Login
+from mss.accounts.passwords import Passwords
+from mss.accounts.professionals import Professionals
 from mss.accounts.profiles import Profiles
 from mss.accounts.sessions import Sessions
+from mss.accounts.slowdown import Budget
 from mss.accounts.staff import StaffAccounts
 from mss.bridge.corrections import Corrections
 from mss.bridge.mergedesk import MergeDesk
@@ -77,6 +80,17 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Surgery:
+    """What stands behind the pages of professionals."""
+
+    professionals: Professionals
+    passwords: Passwords
+    directory: Search
+    budget: Budget
+    """Of searches, by owner."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rooms:
     """Built by assembly. `verified_names`: the directory's names for professionals' addresses, of those it knows."""
 
@@ -100,3 +114,5 @@ class Rooms:
     recent_forms: RecentForms = field(default_factory=RecentForms)
     desk: Desk | None = None
     """None: nobody of the operator signs in here."""
+    surgery: Surgery | None = None
+    """None: no professional signs in here."""

@@ -19,6 +19,7 @@ class Access(StrEnum):
     EVERYBODY = "everybody"
     PATIENT = "patient"
     STAFF = "staff"
+    PROFESSIONAL = "professional"
 
 
 Answer = Callable[["Visit"], Awaitable[web.StreamResponse]]

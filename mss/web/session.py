@@ -39,6 +39,18 @@ NUMBER_QUERY = r"[0-9]{1,16}"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 _OWN_PAGE = re.compile(r"/(?:inbox|record|history|profile|account)(?:/[0-9]{1,19})?\Z", re.ASCII)
 _STAFF_PAGE = re.compile(r"/desk(?:/held/[0-9]{1,19})?\Z", re.ASCII)
+_PROFESSIONAL_PAGE = re.compile(r"/pro(?:/account)?\Z", re.ASCII)
+_KINDS = {
+    Access.PATIENT: AccountKind.PATIENT,
+    Access.STAFF: AccountKind.STAFF,
+    Access.PROFESSIONAL: AccountKind.PROFESSIONAL,
+}
+_PAGES = {
+    AccountKind.PATIENT: (_OWN_PAGE, "/inbox"),
+    AccountKind.STAFF: (_STAFF_PAGE, "/desk"),
+    AccountKind.PROFESSIONAL: (_PROFESSIONAL_PAGE, "/pro"),
+}
+"""Pages of each sort of people to go to after the sign-in, and the first of them."""
 
 
 @dataclass(slots=True)
@@ -67,18 +79,20 @@ class Visit:
         """Whether the operator's own people are asking."""
         return self.session is not None and self.session.kind is AccountKind.STAFF
 
+    @property
+    def is_professional(self) -> bool:
+        return self.session is not None and self.session.kind is AccountKind.PROFESSIONAL
+
     def may(self, access: Access) -> bool:
-        """Whether a page is for whoever asks. Patients have no desk, and staff have no inbox."""
+        """Whether a page is for whoever asks. Patients have no desk, staff have no inbox, professionals neither."""
         if access is Access.EVERYBODY:
             return True
-        return self.is_signed_in and self.is_staff == (access is Access.STAFF)
+        return self.session is not None and self.is_signed_in and self.session.kind is _KINDS[access]
 
     def own_page(self, path: str) -> str:
         """A page of hers to go to after the sign-in; her first one when it is none."""
-        of_staff = _STAFF_PAGE.match(path) is not None
-        if self.is_staff:
-            return path if of_staff else "/desk"
-        return "/inbox" if of_staff else own_page(path)
+        known, first = _PAGES[self.session.kind if self.session else AccountKind.PATIENT]
+        return path if known.match(path) else first
 
     async def member(self) -> StaffMember:
         """The person of the operator who asks. Raises NotFound."""
@@ -140,7 +154,7 @@ class Visit:
         """A page of ours. Signed in, it has the navigation with the number of unread messages."""
         if self.is_signed_in and self.is_staff:
             values |= {"member": await self.member()}
-        elif self.is_signed_in:
+        elif self.may(Access.PATIENT):
             keys = await self.keys()
             values |= {"person": await self.profile(), "n_unread": await self.rooms.inbox.unread(keys)}
         return self.pages.respond(template, self.words, status=status, visit=self, **values)
@@ -213,4 +227,4 @@ def words_for(request: web.Request) -> Words:
 
 def own_page(path: str) -> str:
     """A page of ours to go to after the sign-in; the inbox when it is none, so nobody is led elsewhere."""
-    return path if _OWN_PAGE.match(path) or _STAFF_PAGE.match(path) else "/inbox"
+    return path if any(known.match(path) for known, _ in _PAGES.values()) else "/inbox"

@@ -1,4 +1,4 @@
-"""How does a patient come in and go out? Login and password, then the one-time code on the next page."""
+"""How do people come in and go out? Login and password, then the one-time code on the next page."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _with_wait(response: web.Response, entry: Entry | None) -> web.Response:
 
 async def _speak_as_before(visit: Visit) -> None:
     """On a new browser the account's language, until another is chosen here."""
-    if not visit.is_staff and cookie_name(visit.request, LANGUAGE_COOKIE) not in visit.request.cookies:
+    if visit.may(Access.PATIENT) and cookie_name(visit.request, LANGUAGE_COOKIE) not in visit.request.cookies:
         language = (await visit.profile()).language
         if language in LANGUAGES:
             visit.speak(language)
@@ -98,7 +98,7 @@ async def leave(visit: Visit) -> web.StreamResponse:
 
 async def leave_everywhere(visit: Visit) -> web.StreamResponse:
     """End the sessions of every browser."""
-    assert visit.session is not None, "the route asks for a signed-in patient"
+    assert visit.session is not None, "the route asks for somebody signed in"
     await visit.rooms.login.sign_out_everywhere(visit.session)
     visit.leave()
     return visit.redirect("/login", out="1")
@@ -109,4 +109,5 @@ ROUTES = (
     post("/login", enter, Access.EVERYBODY),
     post("/logout", leave, Access.EVERYBODY),
     post("/account/sign-out-everywhere", leave_everywhere),
+    post("/pro/sign-out-everywhere", leave_everywhere, Access.PROFESSIONAL),
 )

@@ -11,6 +11,8 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from mss.model import lookalikes
+
 NAME_CHARS_MAX = 80
 SUBJECT_CHARS_MAX = 200
 FILENAME_CHARS_MAX = 120
@@ -40,6 +42,16 @@ def one_line(text: str, chars_max: int = SUBJECT_CHARS_MAX) -> str:
     """A name or subject on one line, without characters that deceive, cut with an ellipsis."""
     shown = _BROKEN_WORDS.sub(" ", _visible(text, keep="")).strip()
     return shown if len(shown) <= chars_max else shown[: chars_max - 1].rstrip() + "…"
+
+
+def name(written: str, chars_max: int = NAME_CHARS_MAX) -> str:
+    """How somebody is called, as far as it can be believed: letters that imitate others become white squares."""
+    return one_line(lookalikes.shown(written), chars_max)
+
+
+def is_doubtful(written: str) -> bool:
+    """Whether a name is not what it looks like, and a reader must be told."""
+    return bool(lookalikes.tricks_of(written))
 
 
 def topic(subject: str) -> str:

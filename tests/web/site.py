@@ -18,7 +18,10 @@ import aiohttp
 from yarl import URL
 
 from mss.accounts.departed import Departures
+from mss.accounts.professionals import Professionals
+from mss.accounts.slowdown import Budget
 from mss.directory.extras import Extras
+from mss.directory.search import Search
 from mss.formats import mime
 from mss.formats.summary import summarise
 from mss.mail.conversations import Conversations
@@ -39,7 +42,8 @@ from mss.store import messages, owners
 from mss.store.changes import ChangeBus
 from mss.store.owners import MailboxRow
 from mss.store.sealing import Sealer
-from mss.web.rooms import Rooms
+from mss.web.directory import SEARCH_EVERY_S, SEARCHES_AT_ONCE
+from mss.web.rooms import Rooms, Surgery
 from mss.web.server import Listening, WebServer
 from tests.kit.people import Cellar, Person, cellar
 
@@ -95,6 +99,12 @@ class Site:
             verified_names=self._verified_names,
             gone=Departures(store, lookup).gone,
             extras=Extras(store, clock).of,
+            surgery=Surgery(
+                Professionals(store, lookup, house.private.wrapper, house.sessions, clock, chance),
+                house.passwords,
+                Search(store),
+                Budget(clock, burst=SEARCHES_AT_ONCE, interval_s=SEARCH_EVERY_S),
+            ),
         )
         self.server = WebServer(self.rooms, http=Listening("127.0.0.1", 0), pages_on_http=True)
         self._browsers: list[Browser] = []

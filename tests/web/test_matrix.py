@@ -25,9 +25,11 @@ SECRET = "Sérologie-Zéphyr"
 OWN_PAGES = {
     "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere", "/desk", "/desk/directory",
     "/desk/corrections", "/desk/record", "/desk/record/unfile", "/desk/merge",
+    "/pro", "/pro/account", "/pro/sign-out-everywhere",
 }  # fmt: skip
 """Pages about whoever asks: no number in them that could be somebody else's."""
-EVERYBODYS = {"/", "/accessibility", "/login", "/logout"}
+LINK = "/pro/invitation/{token:[A-Za-z0-9_-]{43}}"
+EVERYBODYS = {"/", "/accessibility", "/login", "/logout", LINK}
 
 
 @dataclass
@@ -52,6 +54,7 @@ async def furnish(site: Site) -> Owned:
     numbers = {
         "conversation": link.rpartition("/")[2], "message": str(message), "part": "2",
         "document": str(document), "place": "1", "held": "1", "correction": "1",
+        "token": "A" * 43,
     }  # fmt: skip
     return Owned(owner, numbers)
 
@@ -70,7 +73,7 @@ async def ask(browser: Browser, route: Route, path: str) -> Page:
 
 def test_every_route_is_in_the_matrix() -> None:
     """Numbers that we know, or a page of one's own, or everybody's."""
-    known = {"conversation", "message", "part", "document", "place", "held", "correction"}
+    known = {"conversation", "message", "part", "document", "place", "held", "correction", "token"}
     for route in ROUTES:
         names = set(re.findall(r"\{(\w+):", route.path))
         assert names <= known, route.path
@@ -115,6 +118,8 @@ async def test_another_patient_sees_exactly_what_does_not_exist(any_site: Site) 
     browser = await any_site.signed_in(paul)
     nothing = {name: "4242424242" if name not in ("part", "place") else "1" for name in owned.numbers}
     for route in ROUTES:
+        if route.path == LINK:
+            continue
         if "{" not in route.path:
             page = await ask(browser, route, route.path) if route.path not in ("/logout", *OWN_PAGES) else None
             assert page is None or SECRET not in page.text
@@ -151,9 +156,11 @@ async def test_pages_of_ones_own_show_nothing_of_others(site: Site) -> None:
     owned = await furnish(site)
     paul = await site.house.enrol("Paul DURAND")
     browser = await site.signed_in(paul)
-    for path in ("/desk", "/desk/directory", "/desk/corrections"):
+    for path in ("/desk", "/desk/directory", "/desk/corrections", "/pro", "/pro/account"):
         assert (await browser.get(path)).status == 404
-    for path in sorted(path for path in OWN_PAGES - {"/account/sign-out-everywhere"} if not path.startswith("/desk")):
+    for path in sorted(
+        path for path in OWN_PAGES - {"/account/sign-out-everywhere"} if not path.startswith(("/desk", "/pro"))
+    ):
         page = await browser.get(path)
         assert page.status == 200
         for word in (SECRET, "MARTIN", owned.owner.address, "1 non lu"):
