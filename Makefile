@@ -29,7 +29,7 @@ check: $(VENV)/.dev
 	$(BIN)/pytest -q -n 2 -m "not slow and not postgres" $(FAST)
 
 prove: $(VENV)/.dev
-	$(BIN)/pytest -m campaign --campaign-size full -s
+	$(BIN)/pytest -m campaign --campaign-size full --kills 500 -s
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench

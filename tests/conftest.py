@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="small",
         help="small: what make test affords; full: what make prove proves",
     )
+    parser.addoption("--kills", type=int, default=0, help="of the bridge, in its campaign; 0: as its size says")
 
 
 def pytest_configure(config: pytest.Config) -> None:

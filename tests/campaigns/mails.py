@@ -42,7 +42,20 @@ def compose(chance: random.Random, name: str) -> Mail:
     return _with_document(chance, name)
 
 
-def _mail(chance: random.Random, name: str, to: tuple[str, ...], attachment: bytes = b"", document: str = "") -> Mail:
+def mail_around(chance: random.Random, name: str, to: str, archive: bytes) -> Mail:
+    """An archive on its way to a patient, in a mail that asks for a receipt."""
+    return _mail(chance, name, (to,), archive, receipt=True)
+
+
+def _mail(
+    chance: random.Random,
+    name: str,
+    to: tuple[str, ...],
+    attachment: bytes = b"",
+    document: str = "",
+    *,
+    receipt: bool = False,
+) -> Mail:
     message_id = f"<{name}@{TIERS}>"
     subject = f"Dosage {name}"
     text = "\r\n".join(f"{chance.getrandbits(60)} {LINE}" for _ in range(BODY_OCTETS // 90)) + "\r\n"
@@ -53,6 +66,7 @@ def _mail(chance: random.Random, name: str, to: tuple[str, ...], attachment: byt
         "Date: Mon, 5 Jan 2026 10:00:00 +0100",
         f"Message-ID: {message_id}",
         "MIME-Version: 1.0",
+        *([f"Disposition-Notification-To: {SENDER}"] if receipt else []),
     ]
     plain = f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}"
     if not attachment:

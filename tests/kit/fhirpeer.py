@@ -105,10 +105,10 @@ class FhirPeer:
         return [one for one in self.of(kind) if wanted in _identifiers(one)]
 
     def _transaction(self, bundle: Resource) -> Resource:
-        """All or nothing (R4 §3.1.0.11.2): judged on a copy."""
+        """All or nothing (R4 §3.1.0.11.2): resources are never changed, but put in each other's place."""
         if bundle.get("resourceType") != "Bundle" or bundle.get("type") != "transaction":
             raise Refusal(400, "structure")
-        before = json.loads(json.dumps(self.kept))
+        before = dict(self.kept)
         try:
             for entry in bundle["entry"]:
                 self._entry(entry)
@@ -157,13 +157,13 @@ class FhirPeer:
             path = parts["path"]["valueString"]
             label = _DELETED_LABEL.match(path)
             if parts["type"]["valueCode"] == "replace" and path == "DocumentReference.status":
-                self.kept[place]["status"] = parts["value"]["valueCode"]
+                self.kept[place] = {**self.kept[place], "status": parts["value"]["valueCode"]}
             elif parts["type"]["valueCode"] == "delete" and label:
                 labels = self.kept[place]["securityLabel"]
                 kept = [one for one in labels if label[1] not in {coding["code"] for coding in one["coding"]}]
                 if len(labels) - len(kept) != 1:
                     raise Refusal(422, "invalid")
-                self.kept[place]["securityLabel"] = kept
+                self.kept[place] = {**self.kept[place], "securityLabel": kept}
             else:
                 raise Refusal(422, "invalid")
 

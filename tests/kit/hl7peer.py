@@ -63,6 +63,7 @@ class Hl7Peer:
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
         self.kept: list[Kept] = []
+        self._known: set[str] = set()
         self.seen: list[str] = []
         """Numbers as they came, also again."""
         self.octets: dict[str, set[bytes]] = {}
@@ -105,7 +106,8 @@ class Hl7Peer:
         self.seen.append(number)
         self.octets.setdefault(number, set()).add(octets)
         answers = self.says(message)
-        if ("AA" in answers or "cut-after" in answers) and number not in {one.control_id for one in self.kept}:
+        if ("AA" in answers or "cut-after" in answers) and number not in self._known:
+            self._known.add(number)
             self._keep(message)
         return ["cut" if word == "cut-after" else word for word in answers]
 
