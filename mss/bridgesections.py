@@ -83,5 +83,8 @@ class Bridge(Section):
     checker: str = ""
     """An application mailbox of ours to which makers of software send archives and get a report; it files nothing.
     Empty: none."""
+    nightly: dict[str, str] = Field(default_factory=dict)
+    """Sending mailbox, ours or another operator's = where a table of what became of its mail goes every night: an
+    address of the same domain, or "" for the mailbox itself. Nobody who is not listed gets one."""
     sources: dict[str, Source] = Field(default_factory=dict)
     """Application mailboxes at other operators, by a name of at most 32 letters, digits, hyphens."""

@@ -149,6 +149,10 @@ class Config(BaseModel):
             _ours(checker.domain, info)
             if checker.key in fed:
                 raise ValueError("checker files nothing, so it is none of application_boxes")
+        for sending, reader in bridge.nightly.items():
+            domain = MailAddress.parse(sending).domain
+            if reader and MailAddress.parse(reader).domain != domain:
+                raise ValueError(f"nightly: what became of mail of {sending} is told to addresses of {domain} only")
         _named(bridge.sources, "source")
         for name, source in bridge.sources.items():
             if MailAddress.parse(source.into).key not in fed:

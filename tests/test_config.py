@@ -73,6 +73,12 @@ WRONG: list[tuple[str, str, str, str]] = [
     ),
     ("a postmaster who is none", '"dsi@chu.mssante.example"', '"dsi"', "postmaster: no @ in address"),
     (
+        "a table of somebody's mail for somebody else",
+        "[web]",
+        '[bridge]\nnightly = {"bio@labo.example" = "moi@autre.example"}\n[web]',
+        "bridge: nightly: what became of mail of bio@labo.example is told to addresses of labo.example only",
+    ),
+    (
         "a postmaster elsewhere",
         '"dsi@chu.mssante.example"',
         '"dsi@x.example"',

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mss.accounts.verification import Verification
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
+    from mss.notices.ledger import Ledger
     from mss.notices.watch import Staff
     from mss.record.service import Records
     from mss.smtp.identities import Identities
@@ -80,6 +81,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.compose import House
     from mss.notices.corrected import CorrectionNotices
     from mss.notices.fullness import FullnessWatch
+    from mss.notices.ledger import Ledger
     from mss.notices.send import Notices
     from mss.notices.tested import TrialAnswers
     from mss.notices.watch import HeldWatch
@@ -94,7 +96,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
     boxes = process.config.bridge.application_boxes.items()
     copies = {MailAddress.parse(box).key: MailAddress.parse(copy) for box, copy in boxes if copy}
-    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock, copies)
+    ledger = Ledger(lookup, keys.tasks, clock, chance)
+    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock, copies, ledger)
     taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
     quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
     house = House(ground.house.host, writer)
@@ -119,6 +122,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
     _sources(process)
+    _nightly(process, house, ledger, mail)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_certificates(process, mail, House(ground.house.host, writer))
 
@@ -135,6 +139,17 @@ def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -
     watch = StandingWatch(house, staff, verification, store, opener, lookup, mail, clock, rules.grace)
     process.keep(watch.keep_watch())
     return verification
+
+
+def _nightly(process: Process, house: House, ledger: Ledger, mail: HouseMail) -> None:
+    """Tables for the sending mailboxes that the settings list."""
+    from mss.notices.nightly import NightlyTables
+
+    ground, listed = process.ground, process.config.bridge.nightly.items()
+    readers = {MailAddress.parse(one): MailAddress.parse(reader or one) for one, reader in listed}
+    if readers:
+        tables = NightlyTables(house, readers, ledger, ground.store, ground.public.lookup, mail, ground.clock)
+        process.keep(tables.keep_watch())
 
 
 def _sinks(process: Process, records: Records, opener: Opener) -> None:

@@ -4,8 +4,6 @@ by month, how many messages went to patients, how much was filed, which share ca
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,14 +14,14 @@ import typer
 
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, open_house, settings, show
 from mss.config import Config
+from mss.formats.csvtext import as_text
 from mss.model.errors import BadValue
-from mss.model.ids import Finess
+from mss.model.ids import Finess, MailAddress
+from mss.notices.ledger import COLUMNS
 from mss.store.indicators import Count
 
 DIMENSIONS = ("day", "month", "what", "peer", "kind", "structure", "cda", "ins")
 DAYS_SHOWN = 31
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings that a spreadsheet takes for something to run (OWASP, CSV injection)."""
 
 
 def stats(
@@ -31,6 +29,9 @@ def stats(
     since: Annotated[str, typer.Option(help="First day, 2026-01-31; a month ago when left out.")] = "",
     until: Annotated[str, typer.Option(help="Last day; today when left out.")] = "",
     structure: Annotated[str, typer.Option(help="FINESS: what this structure sent to patients, by month.")] = "",
+    sender: Annotated[
+        str, typer.Option(help="A sending mailbox: what became of each of its mails, as it was told.")
+    ] = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -42,15 +43,33 @@ def stats(
     try:
         first, last = _days(since, until)
         ids = structure_ids(structure) if structure else ()
+        mailbox = MailAddress.parse(sender) if sender else None
     except ValueError as problem:  # BadValue among them
         fail(str(problem))
+    if mailbox is not None:
+        lines = finish(_of_sender(settings(config), mailbox, first, last))
+        _tell(lines, COLUMNS, as_csv=as_csv, as_json=as_json, empty="it was told nothing in these days")
+        return
     found = finish(_totals(settings(config), first, last, ids))
     rows = of_structure(found) if structure else grouped(found, names)
     columns = tuple(rows[0]) if rows else (*names, "n")
+    _tell(rows, columns, as_csv=as_csv, as_json=as_json, empty="nothing was counted in these days")
+
+
+def _tell(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_csv: bool, as_json: bool, empty: str) -> None:
     if as_csv:
         sys.stdout.write(as_text(rows, columns))
         return
-    show(rows, as_json=as_json, columns=columns, empty="nothing was counted in these days")
+    show(list(rows), as_json=as_json, columns=tuple(columns), empty=empty)
+
+
+async def _of_sender(config: Config, sender: MailAddress, first: int, last: int) -> list[dict[str, Any]]:
+    from mss.notices.ledger import Ledger
+
+    days = [date.fromisoformat(str(one)) for one in (first, last)]
+    async with open_house(config) as ground:
+        ledger = Ledger(ground.public.lookup, ground.private().tasks, ground.clock, ground.chance)
+        return await ground.store.read(lambda c: ledger.lines(c, sender, *days))
 
 
 async def _totals(config: Config, first: int, last: int, ids: Sequence[str]) -> list[tuple[Count, int]]:
@@ -127,22 +146,3 @@ def of_structure(found: Iterable[tuple[Count, int]]) -> list[dict[str, Any]]:
         }
         for month, sums in sorted(months.items())
     ]
-
-
-def as_text(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
-    """CSV (RFC 4180) in which no cell is a formula: peers name themselves in their certificates."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_harmless(row[name]) for name in columns])
-    return out.getvalue()
-
-
-def _harmless(value: object) -> object:
-    """A number stays one; a text that a spreadsheet would run gets a quote before it."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        return value
-    return f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value

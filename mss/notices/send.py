@@ -32,6 +32,7 @@ from mss.model.message import DsnWish, Notify, RecipientWish, Returned
 from mss.model.verdict import Reason
 from mss.notices import compose
 from mss.notices.compose import DeliveryReport, House, Original
+from mss.notices.ledger import UNREACHABLE, Ledger, Told, told_of
 from mss.store import audit, messages, records, schema, tasks
 from mss.store.database import Store
 from mss.store.ids import new_id
@@ -49,7 +50,14 @@ FULL_BYTES_MAX = 1024 * 1024
 """Of a message that comes back whole (RET=FULL). Of a larger one the header does: the duty is a row of the store, and
 what was too large for one may be too large for the way back."""
 
+Noted = Callable[[Connection], None]
+"""What else is written when a duty of telling ends."""
+
 log = structlog.get_logger("notices")
+
+
+def nothing_noted(connection: Connection) -> None:
+    """Of what no table tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,11 @@ class Notices:
         mail: HouseMail,
         clock: Clock,
         copies: Mapping[str, MailAddress] | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """`copies`: who of a structure reads what its application mailbox (key) answers when nothing is filed."""
+        """`copies`: who of a structure reads what its application mailbox (key) answers when nothing is filed.
+        `ledger`: where it is kept what each sender was told."""
+        self._ledger = ledger
         self._copies = dict(copies or {})
         self._house = house
         self._store = store
@@ -179,14 +190,28 @@ class Notices:
         is_safe = hold is None or hold.reason not in (Reason.VIRUS_FOUND, Reason.NOT_SCANNED)
         write = functools.partial(compose.answer, owed, original, self._house, message_id, at, returns_failed=is_safe)
         written = await asyncio.to_thread(write)
+        noted = functools.partial(self._note, task, original.return_path, original.message_id, told_of(owed))
         if written is None or original.return_path is None:
-            await self._store.write(lane_of(owner), lambda c: tasks.finish(c, schema.task, owner, [task.id]))
+            await self._store.write(lane_of(owner), lambda c: self._finish(c, task, noted))
             log.info("notice.nobody-to-tell", message=owed.message, fate=owed.fate.value)
             return
         told = f"{owed.fate.value} {owed.reason.value}" if owed.reason else owed.fate.value
         copy = self._copies.get(original.recipient.lower()) if owed.fate in compose.FAILURES else None
         also_to = () if copy is None else (copy,)
-        await self._send(task, original.return_path, written, original.message_id, owed.message, told, also_to)
+        to, about = original.return_path, original.message_id
+        await self._send(task, to, written, about, owed.message, told, also_to, noted=noted)
+
+    def _note(
+        self, task: Task, sender: MailAddress | None, message_id: str, told: Told, connection: Connection
+    ) -> None:
+        if self._ledger is not None and sender is not None:
+            self._ledger.note(connection, task, sender, message_id, told)
+
+    @staticmethod
+    def _finish(connection: Connection, task: Task, noted: Noted) -> None:
+        """Nobody asked to be told."""
+        if tasks.finish(connection, schema.task, task.owner, [task.id]):
+            noted(connection)
 
     async def unreachable(self, task: Task) -> None:
         """Tell the accountable sender that a patient cannot be reached: one wording, whatever the cause."""
@@ -195,7 +220,8 @@ class Notices:
         if about is None:
             return  # a report to an absent patient ends here, and mail whose sender wants to hear of nothing
         statuses = [dsn.unreachable(address) for address, _ in addresses]
-        await self._report(task, about, _named(statuses, addresses), Reason.UNREACHABLE.value)
+        noted = functools.partial(self._note, task, about.to, about.message_id, UNREACHABLE)
+        await self._report(task, about, _named(statuses, addresses), Reason.UNREACHABLE.value, noted)
 
     async def receipt(self, task: Task) -> None:
         """Tell a sender who asked: delivered here, or, of every patient's address alike, passed on."""
@@ -233,12 +259,17 @@ class Notices:
         await self._report(task, about, about.recipients, str(told))
 
     async def _report(
-        self, task: Task, about: DeliveryReport, statuses: tuple[RecipientStatus, ...], told: str
+        self,
+        task: Task,
+        about: DeliveryReport,
+        statuses: tuple[RecipientStatus, ...],
+        told: str,
+        noted: Noted = nothing_noted,
     ) -> None:
         own_id = self._message_id(f"{task.kind} {task.owner}/{task.id}")
         at = self._clock.now().astimezone(PARIS)
         written = compose.delivery_report(replace(about, recipients=statuses), self._house, own_id, at)
-        await self._send(task, about.to, written, about.message_id, 0, told)
+        await self._send(task, about.to, written, about.message_id, 0, told, noted=noted)
 
     async def _send(
         self,
@@ -249,6 +280,8 @@ class Notices:
         number: int,
         told: str,
         also_to: tuple[MailAddress, ...] = (),
+        *,
+        noted: Noted = nothing_noted,
     ) -> None:
         """Send; the duty ends and the audit row is written in the transaction that queues the mail."""
         act = audit.Act(
@@ -258,6 +291,7 @@ class Notices:
         def also(connection: Connection) -> None:
             if tasks.finish(connection, schema.task, task.owner, [task.id]):
                 audit.write(connection, [act])
+                noted(connection)
                 if number:
                     records.mark_message_told(connection, task.owner, number, "sender", to_ms(self._clock.now()))
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from mss.cli import stats
 from mss.config import load
+from mss.formats.csvtext import as_text
 from mss.foundation import Foundation, lay
 from mss.mail.contents import Octets
 from mss.mail.counting import Tally
@@ -132,7 +133,7 @@ def test_stats_are_told_in_three_forms(operator: Operator) -> None:
 def test_no_cell_is_a_formula() -> None:
     """Whatever a peer calls itself; numbers stay numbers, an empty share stays empty."""
     names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "plain", 'with "quotes", commas']
-    text = stats.as_text([{"peer": name, "n": 1, "share": None} for name in names], ("peer", "n", "share"))
+    text = as_text([{"peer": name, "n": 1, "share": None} for name in names], ("peer", "n", "share"))
     cells = [row["peer"] for row in csv.DictReader(io.StringIO(text, newline=""))]
     assert cells == [*(f"'{name}" for name in names[:7]), *names[7:]]
     assert "plain,1,\r\n" in text

@@ -62,6 +62,8 @@ from mss.notices.automatic import AutomaticReplies
 from mss.notices.changed import ChangeNotices
 from mss.notices.compose import House as NoticeHouse
 from mss.notices.corrected import CorrectionNotices
+from mss.notices.ledger import Ledger
+from mss.notices.nightly import NightlyTables
 from mss.notices.send import Notices, ReportDuties
 from mss.notices.watch import HeldWatch, Staff
 from mss.record.access import Role, Viewer
@@ -141,8 +143,9 @@ class House:
         self.read_with(sandbox)
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
         copies = {APPLICATION.key: COPY}
+        self.ledger = Ledger(public.lookup, below.private.tasks, clock, chance)
         self.notices = Notices(
-            writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock, copies
+            writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock, copies, self.ledger
         )
         self.absences, self.names = Absences(store, clock, chance), Names(store, public.lookup, clock, chance)
         rooms = self.absences, self.names
@@ -174,6 +177,12 @@ class House:
             clock,
         )
         self.scan_with(self.screening)
+
+    def nightly(self, readers: Mapping[MailAddress, MailAddress]) -> NightlyTables:
+        """Who sends each sending mailbox its table, as the settings list them."""
+        house = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
+        rooms = self.ledger, self.store, self.cellar.public.lookup, self.house_mail, self.clock
+        return NightlyTables(house, readers, *rooms)
 
     def scan_with(self, screening: Screening) -> None:
         """Have everything looked at by an antivirus from now on."""
