@@ -190,7 +190,8 @@ class Cases:
 
     async def _targets(self, keys: OwnerKeys, reading: Reading) -> dict[str, int]:
         """Where archives name a document of the record by its entry id, the only way is to look through the record."""
-        wanted = {target for document in reading.documents for target in document.replaces if is_entry_id(target)}
+        named = [(*document.replaces, document.entry.adds_to) for document in reading.documents]
+        wanted = {target for targets in named for target in targets if is_entry_id(target)}
         if not wanted:
             return {}
         rows = await self._store.read(lambda c: records.documents(c, keys.owner))
@@ -253,9 +254,20 @@ class Cases:
             must_replace=document.must_replace,
             replaced=None if standing else self._replaced(connection, case, document),
             newer=None if standing else self._newer(connection, case, document),
+            added_to=self._added_to(connection, case, document.entry.adds_to),
             former=case.former,
             by_application=case.feed is not None,
         )
+
+    def _added_to(self, connection: Connection, case: Case, target: str) -> Known | None:
+        """The document of the record to which one adds; None when it came with it, or never came."""
+        if not target:
+            return None
+        if target in case.targets:
+            row = records.document(connection, case.keys.owner, case.targets[target])
+        else:
+            row = self._records.known(connection, case.keys.owner, target)
+        return None if row is None else self._known(case, row)
 
     def _replaced(self, connection: Connection, case: Case, document: ReadDocument) -> Known | None:
         """The document that this one replaces: named by id, in this message or in the record; else the version of

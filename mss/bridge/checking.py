@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mss.bridge import versions
+from mss.bridge import relations, versions
 from mss.bridge.attachments import Kind, find_attachments
 from mss.bridge.case import NOT_QUALIFIED
 from mss.bridge.explain import EXPLANATIONS
@@ -179,9 +179,12 @@ def _package(about: str, package: XdmPackage) -> Iterator[Line]:
         if missing:
             yield Line(f"{about}, submission set", Mark.ODD, f"without {', '.join(missing)}")
         if submission.folders:
-            yield Line(f"{about}, folders", Mark.ODD, f"{submission.folders}: read, not kept")
+            yield Line(
+                f"{about}, folders", Mark.ODD, f"{len(submission.folders)}: their titles are kept with their documents"
+            )
         for link in submission.associations:
-            mark = Mark.GOOD if link.kind in ("HasMember", "RPLC", "APND", "XFRM", "XFRM_RPLC") else Mark.ODD
+            is_known = link.kind in {relations.MEMBER} | relations.REPLACING | relations.ADDING
+            mark = Mark.GOOD if is_known else Mark.WRONG
             yield Line(f"{about}, association", mark, link.kind or "without a kind")
 
 

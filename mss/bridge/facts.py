@@ -70,6 +70,8 @@ class DocumentFacts:
     replaced: Known | None = None
     newer: Known | None = None
     """A later version of the same document that came first."""
+    added_to: Known | None = None
+    """The document to which it is an addendum."""
     former: tuple[Identity, ...] = ()
     """Identities of the addressee that have ended: an NIA that became an NIR, a number that INSi corrected."""
     by_application: bool = False

@@ -32,6 +32,7 @@ A_HUMAN_MAY_SAY_YES = frozenset(
         Reason.INS_FORMER,
         Reason.NAME_UNLIKE,
         Reason.NOT_THE_MAILBOX,
+        Reason.ADDENDUM_MISPLACED,
         Reason.LOOSE_DOCUMENT,
         Reason.SIGNATURE_DOUBTFUL,
     }

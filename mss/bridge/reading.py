@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
-from mss.bridge import claims, imaging
+from mss.bridge import claims, imaging, relations
 from mss.bridge.attachments import (
     ZIP_MEMBER,
     Attachment,
@@ -209,7 +209,7 @@ class Reader:
             for study in await aside(sum(len(content) for _, content in apart), dicomstudy.together, apart):
                 documents.append(self._images(study, study.content or b""))
         except _Asked as asked:
-            return Reading(tuple(documents), Problem(Reason.VERSION_WRONG, str(asked)))
+            return Reading(tuple(documents), asked.problem)
         except Malformed as malformed:
             return Reading(tuple(documents), Problem(malformed.reason, malformed.detail))
         except SandboxFailed:
@@ -248,12 +248,12 @@ class Reader:
         package = await self._ask(client.read_package, data, owner)
         found = []
         for submission in package.submissions:
-            if any(link.new_status or link.kind == "UpdateAvailabilityStatus" for link in submission.associations):
-                raise _Asked("change of status asked")
+            if (problem := relations.objection(submission)) is not None:
+                raise _Asked(problem)
             for document in submission.documents:
                 found.append(await self._document(owner, submission, document))
         if not found:
-            raise _Asked("no document")
+            raise _Asked(Problem(Reason.RELATION_UNKNOWN, "no document"))
         return found
 
     async def _document(self, owner: int, submission: Submission, document: XdmDocument) -> ReadDocument:
@@ -265,8 +265,15 @@ class Reader:
         if images:
             entry = dicomstudy.completed(entry, images)
         ids = [claims.ins_of_cx(document.entry.patient_id)]
-        if submission.set.patient_id:
-            ids.append(claims.ins_of_cx(submission.set.patient_id))
+        around = [submission.set.patient_id, *(folder.patient_id for folder in submission.folders)]
+        ids += [claims.ins_of_cx(patient_id) for patient_id in dict.fromkeys(around) if patient_id]
+        named = document.entry.entry_uuid
+        added_to = next((one.unique_id for one in header.adds_to), "") if header else ""
+        entry = replace(
+            entry,
+            adds_to=added_to or relations.added_to(submission, named),
+            folders=relations.folders_of(submission, named),
+        )
         info = document.entry.source_patient_info
         told = header.replaces if header else ()
         targets = dict.fromkeys([*(one.unique_id for one in told), document.entry.replaces])
@@ -298,6 +305,7 @@ class Reader:
         header = await self._ask(client.read_cda, data, owner)
         entry_uuid = UUID(bytes=self._chance.token(16), version=4).urn
         entry = xdmwrite.entry_from_cda(header, data, entry_uuid=entry_uuid)
+        entry = replace(entry, adds_to=next((one.unique_id for one in header.adds_to), ""))
         replaced = tuple(one.unique_id for one in header.replaces)
         return [ReadDocument(entry, data, header, None, Claimed(), replaces=replaced)]
 
@@ -318,6 +326,10 @@ class Reader:
 
 class _Asked(MssError):
     """The archive asks for something that only a human decides."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.reason.value)
+        self.problem = problem
 
 
 def _author(structure: Structure) -> str:

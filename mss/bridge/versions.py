@@ -70,6 +70,14 @@ def withdrawal_fits(facts: DocumentFacts) -> Hold | None:
     return Hold(Reason.VERSION_WRONG, "superseded since") if is_superseded else None
 
 
+def addendum_fits(facts: DocumentFacts) -> Hold | None:
+    """What is added to stands as the current version (ITI TF-3 §4.2.2: a deprecated document takes no relation). One
+    that never came here is no objection: the addendum is a document of its own."""
+    if facts.standing is not None or facts.added_to is None or facts.added_to.status is DocumentStatus.APPROVED:
+        return None
+    return Hold(Reason.ADDENDUM_MISPLACED)
+
+
 RULES: tuple[Callable[[DocumentFacts], Hold | None], ...] = (
     action_is_known,
     document_is_not_another,
@@ -78,6 +86,7 @@ RULES: tuple[Callable[[DocumentFacts], Hold | None], ...] = (
     change_comes_from_the_authors_mailbox,
     replacement_fits,
     withdrawal_fits,
+    addendum_fits,
 )
 
 

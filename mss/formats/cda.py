@@ -122,6 +122,11 @@ class CdaHeader:
     """Level 1: the media type of the body file; empty for a structured body."""
 
     @property
+    def adds_to(self) -> tuple[CdaId, ...]:
+        """The documents to which this one is an addendum, or of which it is another form."""
+        return tuple(one for parent in self.related if parent.kind in ("APND", "XFRM") for one in parent.ids)
+
+    @property
     def replaces(self) -> tuple[CdaId, ...]:
         """The documents that this one replaces."""
         return tuple(identifier for parent in self.related if parent.kind == "RPLC" for identifier in parent.ids)

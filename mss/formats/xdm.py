@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from mss.formats.xdmzip import LIMITS, Archive, Limits
 from mss.formats.xdsmetadata import read_metadata
-from mss.formats.xdsvalues import Association, DescribedDocument, Metadata, SubmissionSet
+from mss.formats.xdsvalues import Association, DescribedDocument, Folder, Metadata, SubmissionSet
 from mss.model.document import DocumentEntry
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
@@ -41,8 +41,7 @@ class Submission:
     set: SubmissionSet
     documents: tuple[XdmDocument, ...]
     associations: tuple[Association, ...] = ()
-    folders: int = 0
-    """Classeurs are noted, not used."""
+    folders: tuple[Folder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mss.formats.hl7values import clean, parse_time, parse_xcn, parse_xon
-from mss.formats.xdsvalues import NO_CODE, Association, DescribedDocument, Metadata, Scheme, SubmissionSet
+from mss.formats.xdsvalues import NO_CODE, Association, DescribedDocument, Folder, Metadata, Scheme, SubmissionSet
 from mss.formats.xmlguard import local_name, parse
 from mss.model.document import Author, Coded, DocumentEntry
 from mss.model.errors import Malformed
@@ -46,7 +46,7 @@ def read_metadata(data: bytes) -> Metadata:
         submission=_submission(sets[0]),
         documents=tuple(_document(_Described(element), index, replaced) for index, element in enumerate(elements)),
         associations=associations,
-        folders=sum(1 for package in packages if Scheme.FOLDER_NODE in nodes.get(package.id, ())),
+        folders=tuple(_folder(package) for package in packages if package.is_folder(nodes)),
     )
 
 
@@ -121,6 +121,10 @@ class _Described:
         """By its classification node or, where a writer forgot it, by its identifier scheme."""
         return Scheme.SET_NODE in nodes.get(self.id, ()) or Scheme.SET_UNIQUE_ID in self.identifiers
 
+    def is_folder(self, nodes: dict[str, set[str]]) -> bool:
+        """In the same two ways."""
+        return Scheme.FOLDER_NODE in nodes.get(self.id, ()) or Scheme.FOLDER_UNIQUE_ID in self.identifiers
+
 
 def _package_nodes(objects: dict[str, list[etree._Element]], packages: list[_Described]) -> dict[str, set[str]]:
     """What each RegistryPackage is: said inside it, or by a Classification beside it."""
@@ -142,6 +146,16 @@ def _submission(package: _Described) -> SubmissionSet:
         content_type=package.one(Scheme.SET_CONTENT_TYPE),
         authors=package.authors(Scheme.SET_AUTHOR),
         comments=package.texts.get("description", ""),
+        entry_uuid=package.id,
+    )
+
+
+def _folder(package: _Described) -> Folder:
+    return Folder(
+        unique_id=package.identifiers.get(Scheme.FOLDER_UNIQUE_ID, ""),
+        title=package.texts.get("name", ""),
+        patient_id=package.identifiers.get(Scheme.FOLDER_PATIENT_ID, ""),
+        codes=package.coded(Scheme.FOLDER_CODES),
         entry_uuid=package.id,
     )
 

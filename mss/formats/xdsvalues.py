@@ -34,6 +34,9 @@ class Scheme:
     SET_PATIENT_ID = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
     SET_UNIQUE_ID = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
     SET_SOURCE_ID = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
+    FOLDER_UNIQUE_ID = "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a"
+    FOLDER_PATIENT_ID = "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a"
+    FOLDER_CODES = "urn:uuid:1ba97051-7806-41a8-a48b-8fce7af683c5"
     FOLDER_NODE = "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2"
 
 
@@ -49,6 +52,17 @@ class SubmissionSet:
     content_type: Coded = NO_CODE
     authors: tuple[Author, ...] = ()
     comments: str = ""
+    entry_uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Classeur: documents of one patient that belong together, for a stay or a project."""
+
+    unique_id: str
+    title: str = ""
+    patient_id: str = ""
+    codes: tuple[Coded, ...] = ()
     entry_uuid: str = ""
 
 
@@ -81,4 +95,4 @@ class Metadata:
     submission: SubmissionSet
     documents: tuple[DescribedDocument, ...]
     associations: tuple[Association, ...] = ()
-    folders: int = 0
+    folders: tuple[Folder, ...] = ()

@@ -89,6 +89,11 @@ class DocumentEntry:
     version: str = ""
     replaces: str = ""
     """uniqueId (or entryUUID) of the document that this one replaces (RPLC)."""
+    adds_to: str = ""
+    """uniqueId (or entryUUID) of the document to which this one is an addendum (APND), of which it is another form
+    (XFRM), or which it signs."""
+    folders: tuple[str, ...] = ()
+    """Titles of the folders (classeurs) with which it came."""
     event_codes: tuple[Coded, ...] = ()
     comments: str = ""
     uri: str = ""

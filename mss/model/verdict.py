@@ -77,11 +77,15 @@ class Reason(StrEnum):
     IDENTITY_NOT_QUALIFIED = "identity-not-qualified"  # 904
     INS_SAID_NOT_QUALIFIED = "ins-said-not-qualified"  # X-MSS-INS: N, 904
     VERSION_WRONG = "version-wrong"  # 900
+    STATUS_CHANGE_ASKED = "status-change-asked"  # 900
+    ADDENDUM_MISPLACED = "addendum-misplaced"  # 900
     NOT_THE_AUTHOR = "not-the-author"  # 901
     NOT_THE_MAILBOX = "not-the-mailbox"  # 901
     ARCHIVE_BROKEN = "archive-broken"  # 906
     ARCHIVE_UNSAFE = "archive-unsafe"  # 906: ZIP guard
     METADATA_BROKEN = "metadata-broken"  # 906
+    RELATION_UNKNOWN = "relation-unknown"  # 906
+    FOLDER_NOT_CARRIED_OUT = "folder-not-carried-out"  # 906
     CDA_BROKEN = "cda-broken"  # 906
     DICOM_BROKEN = "dicom-broken"  # 906
     HASH_MISMATCH = "hash-mismatch"  # 906

@@ -42,5 +42,6 @@ def from_bytes(data: bytes) -> DocumentEntry:
     for name in values.keys() & set(_CODE_LISTS):
         values[name] = tuple(Coded(**one) for one in values[name])
     values["authors"] = tuple(Author(**one) for one in values.get("authors", ()))
+    values["folders"] = tuple(values.get("folders", ()))
     values["source_patient_info"] = tuple(values.get("source_patient_info", ()))
     return DocumentEntry(**values)

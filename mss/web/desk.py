@@ -48,12 +48,20 @@ SENTENCES: dict[Reason, str] = {
     Reason.IDENTITY_NOT_QUALIFIED: N_("Notre propre identité de ce patient n’est pas qualifiée."),
     Reason.INS_SAID_NOT_QUALIFIED: N_("L’émetteur dit que l’INS n’est pas qualifié (X-MSS-INS: N)."),
     Reason.VERSION_WRONG: N_("Il remplace ou retire une version qui n’est pas la version courante."),
+    Reason.STATUS_CHANGE_ASKED: N_(
+        "Il demande de changer le statut d’un document d’ici : cela ne se fait pas par courriel."
+    ),
+    Reason.ADDENDUM_MISPLACED: N_("Il complète un document qui a été remplacé ou retiré depuis."),
     Reason.NOT_THE_AUTHOR: N_("Ni l’auteur ni son organisation ne demande à remplacer ce document."),
     Reason.NOT_THE_MAILBOX: N_("Il remplacerait ou retirerait un document qu’une autre boîte a envoyé."),
     Reason.ANNOUNCEMENT_UNMATCHED: N_("Il annonce ce qui n’est pas retenu ici, ou pas par cette boîte."),
     Reason.ARCHIVE_BROKEN: N_("L’archive est illisible."),
     Reason.ARCHIVE_UNSAFE: N_("L’archive se déploierait hors d’elle-même, ou démesurément."),
     Reason.METADATA_BROKEN: N_("METADATA.XML manque ou est illisible."),
+    Reason.RELATION_UNKNOWN: N_("L’archive lie ses documents d’une façon que nous ne savons pas suivre."),
+    Reason.FOLDER_NOT_CARRIED_OUT: N_(
+        "L’archive range dans un classeur ce qu’elle n’apporte pas, ou un classeur vide."
+    ),
     Reason.CDA_BROKEN: N_("Le document n’est pas un CDA lisible."),
     Reason.DICOM_BROKEN: N_("L’image n’est pas un fichier DICOM lisible sans ambiguïté."),
     Reason.HASH_MISMATCH: N_("Un document n’est pas celui que METADATA.XML décrit."),

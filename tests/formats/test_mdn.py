@@ -153,6 +153,8 @@ def test_every_reason_of_the_bridge_has_a_code() -> None:
     told = {reason: code.value for reason, code in CODES.items() if code is not ErrorCode.OTHER}
     assert told == {
         Reason.VERSION_WRONG: 900,
+        Reason.STATUS_CHANGE_ASKED: 900,
+        Reason.ADDENDUM_MISPLACED: 900,
         Reason.NOT_THE_AUTHOR: 901,
         Reason.NOT_THE_MAILBOX: 901,
         Reason.PATIENT_UNKNOWN: 902,

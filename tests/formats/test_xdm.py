@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mss.formats.hl7values import clean, parse_cx
 from mss.formats.xdm import XdmDocument, XdmPackage, is_package, read_package
 from mss.formats.xdmwrite import PackageToWrite, write_package
-from mss.formats.xdsvalues import SubmissionSet
+from mss.formats.xdsvalues import Folder, SubmissionSet
 from mss.model.document import Author, Coded, DocumentEntry
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
@@ -189,12 +189,12 @@ def test_an_unknown_confidentiality_code_is_kept_as_sent() -> None:
 
 
 def test_a_submission_set_known_by_its_identifier_alone_is_found() -> None:
-    """A writer that forgets the classification is still understood; folders are only counted."""
+    """A writer that forgets the classification is still understood; a folder too."""
     node = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
     assert read_package(with_metadata(node, "urn:uuid:0")).submissions[0].set.title == "Résultats"
     folder = '<rim:RegistryPackage id="f"><rim:Classification classificationNode="urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2"/></rim:RegistryPackage>'  # noqa: E501
     spoiled = with_metadata("</rim:RegistryObjectList>", f"{folder}</rim:RegistryObjectList>")
-    assert read_package(spoiled).submissions[0].folders == 1
+    assert read_package(spoiled).submissions[0].folders == (Folder("", entry_uuid="f"),)
 
 
 def test_an_ordinary_zip_is_no_package() -> None:

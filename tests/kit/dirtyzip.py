@@ -218,6 +218,33 @@ def _another_packer(_files: Files) -> bytes:
     return b"Rar!\x1a\x07\x01\x00" + bytes(200)
 
 
+_OASIS = "urn:oasis:names:tc:ebxml-regrep:"
+_FOLDER = (
+    '<rim:RegistryPackage id="f"><rim:Name><rim:LocalizedString value="Hospitalisation"/></rim:Name>'
+    '<rim:Classification classificationNode="urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2"/></rim:RegistryPackage>'
+)
+SET, DOCUMENT = "urn:uuid:00000000-0000-4000-8000-000000000000", "urn:uuid:00000000-0000-4000-8000-000000000001"
+"""Entry ids in the archives that tests make."""
+
+
+def _link(kind: str, source: str, target: str, inside: str = "") -> str:
+    return (
+        f'<rim:Association id="{kind}-{source}-{target}" associationType="{_OASIS}AssociationType:{kind}"'
+        f' sourceObject="{source}" targetObject="{target}">{inside}</rim:Association>'
+    )
+
+
+def _with_objects(*objects: str) -> Callable[[Files], bytes]:
+    """A writer of METADATA.XML that knows more of XDS than others."""
+    end = "</rim:RegistryObjectList>"
+    return lambda files: pack(_changed(files, lambda text: text.replace(end, "".join(objects) + end)))
+
+
+_NEW_STATUS = (
+    '<rim:Slot name="NewStatus"><rim:ValueList><rim:Value>urn:asip:ci-sis:2010:StatusType:Archived</rim:Value>'
+    "</rim:ValueList></rim:Slot>"
+)
+
 SPOILT: dict[str, tuple[Callable[[Files], bytes], Reason]] = {
     "archive-in-archive": (_archive_in_archive, Reason.METADATA_BROKEN),
     "password": (_password, Reason.ARCHIVE_UNSAFE),
@@ -227,8 +254,24 @@ SPOILT: dict[str, tuple[Callable[[Files], bytes], Reason]] = {
     "without-metadata": (_without_metadata, Reason.METADATA_BROKEN),
     "half-downloaded": (_half_downloaded, Reason.ARCHIVE_BROKEN),
     "another-packer": (_another_packer, Reason.ARCHIVE_BROKEN),
+    "empty-folder": (_with_objects(_FOLDER, _link("HasMember", SET, "f")), Reason.FOLDER_NOT_CARRIED_OUT),
+    "folder-elsewhere": (_with_objects(_link("HasMember", "urn:uuid:f", DOCUMENT)), Reason.FOLDER_NOT_CARRIED_OUT),
+    "folder-of-what-came-before": (
+        _with_objects(_FOLDER, _link("HasMember", "f", DOCUMENT), _link("HasMember", "f", "urn:uuid:old")),
+        Reason.FOLDER_NOT_CARRIED_OUT,
+    ),
+    "archived-by-mail": (
+        _with_objects(_link("UpdateAvailabilityStatus", SET, "urn:uuid:old", _NEW_STATUS)),
+        Reason.STATUS_CHANGE_ASKED,
+    ),
+    "snapshot": (_with_objects(_link("IsSnapshotOf", DOCUMENT, "urn:uuid:old")), Reason.RELATION_UNKNOWN),
+    "addendum-without-document": (_with_objects(_link("APND", "urn:uuid:x", DOCUMENT)), Reason.RELATION_UNKNOWN),
+    "two-sets-in-one": (
+        _with_objects(_FOLDER.replace("d9d542f3-6cc4-48b6-8870-ea235fbc94c2", "a54d6aa5-d40d-43f9-88c5-b4633d873bdd")),
+        Reason.METADATA_BROKEN,
+    ),
 }
-"""What desktop tools make of an archive that a human must look at."""
+"""What desktop tools make of an archive, and what writers ask for in one, that a human must look at."""
 
 DIALECTS: dict[str, Callable[[Files], bytes]] = {
     "macos": lambda files: _macos(list(files)),
@@ -251,4 +294,7 @@ DIALECTS: dict[str, Callable[[Files], bytes]] = {
     "zip64": _zip64,
     "line-behind": _line_behind,
     "self-extracting": _self_extracting,
+    "folder-around": _with_objects(_FOLDER, _link("HasMember", SET, "f"), _link("HasMember", "f", DOCUMENT)),
+    "misspelt-set": lambda files: pack(_changed(files, lambda text: text.replace(f'"{SET}"', '"SubmissionSet01"', 1))),
+    "signed-beside": _with_objects(_link("signs", DOCUMENT, "urn:uuid:old")),
 }
