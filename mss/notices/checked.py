@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from email.message import EmailMessage
 
 import structlog
 
 from mss.crypto import seal
 from mss.crypto.keys import Lookup, PrivateKeys
-from mss.formats import headers
-from mss.mail import letters
 from mss.mail.answers import TASK_CHECKED, task_context
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress, OwnerId
+from mss.notices.robots import Answer, Robot
 from mss.store.tasks import Task
 
 SENDER_NAME = "Vérification d'archives"
@@ -37,11 +35,8 @@ class CheckAnswers:
     def __init__(
         self, address: MailAddress | None, private: PrivateKeys, lookup: Lookup, mail: HouseMail, clock: Clock
     ) -> None:
-        self._address = address
+        self._robot = Robot(SENDER_NAME, address, lookup, mail, clock) if address else None
         self._private = private
-        self._lookup = lookup
-        self._mail = mail
-        self._clock = clock
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -49,19 +44,12 @@ class CheckAnswers:
         return {TASK_CHECKED: self.answer}
 
     async def answer(self, task: Task) -> None:
-        """Answer once, however often the duty is done: the answer's Message-ID is that of the duty."""
-        if self._address is None:
+        """Send the report, once however often the duty is done."""
+        if self._robot is None:
             return  # taken out of the settings meanwhile
         opened = seal.open_sealed(self._private.tasks, task.payload, task_context(task.id))
         sender, asked_in, outcome, text = json.loads(opened)
-        to = MailAddress.parse(sender)
-        message_id = letters.notice_id(self._lookup, f"checked {task.id}", self._address.domain)
         subject = SUBJECT.format(outcome=outcome)
-        opening = letters.Opening(SENDER_NAME, self._address, to, subject, self._clock.now(), message_id)
-        message = EmailMessage(policy=letters.SEVEN_BIT)
-        message.set_content(f"{OPENING}{text}\n", cte="quoted-printable")
-        answered = headers.parse_message_ids(asked_in)[:1]
-        threading = "".join(f"{name}: {one}\r\n" for one in answered for name in ("In-Reply-To", "References"))
-        written = opening.to_bytes() + b"Auto-Submitted: auto-replied\r\n" + threading.encode("ascii", "ignore")
-        await self._mail.send(OwnerId(task.owner), None, (to,), written + message.as_bytes())
+        report = Answer(f"checked {task.id}", MailAddress.parse(sender), subject, f"{OPENING}{text}\n", asked_in)
+        await self._robot.send(OwnerId(task.owner), report)
         log.info("check.answered", task=task.id)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from email.message import EmailMessage
 
 import structlog
 
 from mss.crypto.keys import Lookup, PrivateKeys
 from mss.formats import headers
-from mss.mail import letters
 from mss.mail.submit import HouseMail
 from mss.mail.testmailbox import TASK_TESTED, X_MSS, Seen, seen_of
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress, OwnerId
+from mss.notices.robots import Answer, Robot
 from mss.store.tasks import Task
 
 SUBJECT = "Réponse automatique : votre message de test est arrivé"
@@ -24,16 +23,13 @@ log = structlog.get_logger("notices")
 
 
 class TrialAnswers:
-    """Lives in works."""
+    """Lives in works. `address` None: there is no such address."""
 
     def __init__(
         self, address: MailAddress | None, private: PrivateKeys, lookup: Lookup, mail: HouseMail, clock: Clock
     ) -> None:
-        self._address = address
+        self._robot = Robot(SENDER_NAME, address, lookup, mail, clock) if address else None
         self._private = private
-        self._lookup = lookup
-        self._mail = mail
-        self._clock = clock
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -41,19 +37,12 @@ class TrialAnswers:
         return {TASK_TESTED: self.answer}
 
     async def answer(self, task: Task) -> None:
-        """Answer once, however often the duty is done: the answer's Message-ID is that of the duty."""
-        if self._address is None:
+        """Tell what was seen, once however often the duty is done."""
+        if self._robot is None:
             return  # taken out of the settings meanwhile
         seen = seen_of(task, self._private.tasks)
-        to = MailAddress.parse(seen.sender)
-        message_id = letters.notice_id(self._lookup, f"tested {task.id}", self._address.domain)
-        opening = letters.Opening(SENDER_NAME, self._address, to, SUBJECT, self._clock.now(), message_id)
-        message = EmailMessage(policy=letters.SEVEN_BIT)
-        message.set_content(words(seen), cte="quoted-printable")
-        answered = headers.parse_message_ids(seen.message_id)[:1]
-        threading = "".join(f"{name}: {one}\r\n" for one in answered for name in ("In-Reply-To", "References"))
-        written = opening.to_bytes() + b"Auto-Submitted: auto-replied\r\n" + threading.encode("ascii", "ignore")
-        await self._mail.send(OwnerId(task.owner), None, (to,), written + message.as_bytes())
+        told = Answer(f"tested {task.id}", MailAddress.parse(seen.sender), SUBJECT, words(seen), seen.message_id)
+        await self._robot.send(OwnerId(task.owner), told)
         log.info("test.answered", task=task.id)
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from mss.model.errors import NotFound, StorageUnavailable
+from mss.model.errors import BadValue, NotFound, StorageUnavailable
 
 INLINE_BYTES_MAX = 96 * 1024
 """Up to here a body lies in its row: one sync instead of three. A 50 kB mail fits with its base64."""
@@ -26,6 +28,13 @@ PART_BYTES = 5 * 1024 * 1024
 PARTS_AT_ONCE = 2
 UNFINISHED_S = 24 * 3600.0
 """No body takes so long to be written."""
+OBJECT_TRIES_S = 20.0
+"""An object store that stumbles is asked again so long; then whoever waits is told to come back, before he gives up."""
+OBJECT_CONNECT_S = 5.0
+OBJECT_ANSWER_S = 60.0
+"""One request, 25 MB and its answer included."""
+OBJECT_SCHEMES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
+"""Stores that keep what they acknowledge. obstore's own memory and files (which it does not sync) would lose mail."""
 
 
 class BodyStore(Protocol):
@@ -37,9 +46,13 @@ class BodyStore(Protocol):
         """The same, of a ciphertext that is made piece by piece, in a thread."""
         ...
 
-    async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes: ...
+    async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes:
+        """A body or a range of it, shorter where it ends. Raises NotFound, StorageUnavailable."""
+        ...
 
-    async def delete(self, place: str) -> None: ...
+    async def delete(self, place: str) -> None:
+        """Also of what is gone already. Raises StorageUnavailable."""
+        ...
 
     async def listed(self, lane: int, before_s: float) -> list[Whose]:
         """Whole bodies of a lane, written before that moment (seconds since 1970) and not since."""
@@ -147,8 +160,10 @@ class LocalBodies:
             _sync_directory(path.parent)
 
     async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes:
-        """Raises NotFound."""
-        return await asyncio.to_thread(self._get, self._directory / place, start, length)
+        try:
+            return await asyncio.to_thread(self._get, self._directory / place, start, length)
+        except OSError as problem:
+            raise StorageUnavailable(problem.strerror or "body not read") from problem
 
     def _get(self, path: Path, start: int, length: int | None) -> bytes:
         try:
@@ -159,7 +174,10 @@ class LocalBodies:
             raise NotFound("body") from None
 
     async def delete(self, place: str) -> None:
-        await asyncio.to_thread((self._directory / place).unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread((self._directory / place).unlink, missing_ok=True)
+        except OSError as problem:
+            raise StorageUnavailable(problem.strerror or "body not deleted") from problem
 
 
 def _sync_directory(directory: Path) -> None:
@@ -177,19 +195,37 @@ class ObjectBodies:
         self._store = store
 
     @classmethod
-    def at(cls, url: str) -> ObjectBodies:
-        """The object store behind a URL (`s3://bucket/prefix`); credentials come from the environment."""
-        from obstore.store import from_url  # only sites with an object store pay for the import
+    def at(cls, url: str, tries_s: float = OBJECT_TRIES_S) -> ObjectBodies:
+        """The object store behind a URL (`s3://bucket/prefix`); credentials come from the environment.
 
-        return cls(from_url(url))
+        Raises BadValue for what is no store of objects that lasts.
+        """
+        scheme = url.partition("://")[0]
+        if scheme not in OBJECT_SCHEMES:
+            raise BadValue(
+                f"bodies_url: {scheme}: name an object store, as s3://bucket/prefix; leave it empty for files"
+            )
+        from obstore.exceptions import BaseError  # only sites with an object store pay for the import
+        from obstore.store import from_url
+
+        tries, connect, answer = (timedelta(seconds=s) for s in (tries_s, OBJECT_CONNECT_S, OBJECT_ANSWER_S))
+        try:
+            store = from_url(
+                url,
+                client_options={"connect_timeout": connect, "timeout": answer, "allow_http": _may_speak_clear()},
+                retry_config={"retry_timeout": tries},
+            )
+        except (BaseError, ValueError) as problem:
+            raise BadValue(
+                "bodies_url: this object store cannot be spoken to: look at its URL and credentials"
+            ) from problem
+        return cls(store)
 
     async def put(self, place: str, ciphertext: bytes) -> None:
         import obstore
 
-        try:
+        with _told("object not written"):
             await obstore.put_async(self._store, place, ciphertext)
-        except (OSError, obstore.exceptions.BaseError) as problem:
-            raise StorageUnavailable("object not written") from problem
 
     async def put_pieces(self, place: str, pieces: Iterable[bytes]) -> None:
         """A large one in parts: no more of it is in memory than two parts. What a crash leaves of parts is no object,
@@ -199,45 +235,58 @@ class ObjectBodies:
         def send() -> None:
             obstore.put(self._store, place, iter(pieces), chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
 
-        try:
+        with _told("object not written"):
             await asyncio.to_thread(send)
-        except (OSError, obstore.exceptions.BaseError) as problem:
-            raise StorageUnavailable("object not written") from problem
 
     async def listed(self, lane: int, before_s: float) -> list[Whose]:
-        return await asyncio.to_thread(self._listed, lane, before_s)
+        with _told("objects not listed"):
+            return await asyncio.to_thread(self._listed, lane, before_s)
 
     def _listed(self, lane: int, before_s: float) -> list[Whose]:
         import obstore
 
         found = []
-        try:
-            for some in obstore.list(self._store, prefix=f"{lane:04d}"):
-                for one in some:
-                    named = whose(one["path"])
-                    if named is not None and one["last_modified"].timestamp() < before_s:
-                        found.append(named)
-        except (OSError, obstore.exceptions.BaseError) as problem:
-            raise StorageUnavailable("objects not listed") from problem
+        for some in obstore.list(self._store, prefix=f"{lane:04d}"):
+            for one in some:
+                named = whose(one["path"])
+                if named is not None and one["last_modified"].timestamp() < before_s:
+                    found.append(named)
         return found
 
     async def get(self, place: str, start: int = 0, length: int | None = None) -> bytes:
         import obstore
 
-        try:
+        with _told("object not read"):
             if start == 0 and length is None:
                 answer = await obstore.get_async(self._store, place)
                 return bytes(await answer.bytes_async())
             if length is None:
                 length = (await obstore.head_async(self._store, place))["size"] - start
             return bytes(await obstore.get_range_async(self._store, place, start=start, length=length))
-        except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            raise NotFound("body") from None
 
     async def delete(self, place: str) -> None:
         import obstore
 
         try:
-            await obstore.delete_async(self._store, place)
-        except (FileNotFoundError, obstore.exceptions.NotFoundError):
+            with _told("object not deleted"):
+                await obstore.delete_async(self._store, place)
+        except NotFound:
             return
+
+
+def _may_speak_clear() -> bool:
+    """obstore's own variable, overlooked as soon as it is given options. What goes over the wire is ciphertext."""
+    return os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """An object store's own errors in our words: NotFound, or StorageUnavailable."""
+    from obstore.exceptions import BaseError, NotFoundError
+
+    try:
+        yield
+    except (FileNotFoundError, NotFoundError):
+        raise NotFound("body") from None
+    except (OSError, BaseError) as problem:
+        raise StorageUnavailable(what) from problem

@@ -23,7 +23,7 @@ from mss.model.ids import Ins, InsOid, MailAddress, OwnerId, ins_key
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.people import IdentityStatus, IdentityTraits, Sex
 from mss.store.accounts import AccountKind
-from mss.store.blobs import LocalBodies
+from mss.store.blobs import BodyStore, LocalBodies
 from mss.store.create import create_or_upgrade
 from mss.store.database import Store
 from mss.vault.opener import Opener, OwnerKeys
@@ -55,7 +55,7 @@ class Cellar:
     """An open store with every key, and the rooms above it that sign people in."""
 
     store: Store
-    bodies: LocalBodies
+    bodies: BodyStore
     public: PublicKeys
     private: PrivateKeys
     clock: ManualClock
