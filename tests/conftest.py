@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 from mss.model.clock import ManualClock, SeededChance
-from tests.kit import programs
+from tests.kit import databases, programs
 from tests.kit.demo import demo as demo
 from tests.kit.grouping import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from tests.kit.postgres import Cluster
@@ -110,13 +110,13 @@ def postgres_cluster() -> Iterator[Cluster]:
     ]
 )
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database; a test that takes it runs once on each engine."""
+    """The URL of a database with tables and nobody in them; a test that takes it runs once on each engine."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/mss.db"
         return
     cluster: Cluster = request.getfixturevalue("postgres_cluster")
-    name = cluster.create()
-    yield cluster.url(name)
+    name, url = databases.postgres(cluster)
+    yield url
     cluster.drop(name)
 
 

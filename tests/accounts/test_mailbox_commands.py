@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from mss.cli import mailbox
 from mss.crypto.keys import create_key_files
 from mss.model.clock import SystemChance
-from mss.store.create import create_or_upgrade
+from tests.kit.databases import with_tables
 
 CONFIG = """
 name = "CHU"
@@ -39,7 +39,7 @@ def mss(tmp_path: Path) -> Mss:
     file = tmp_path / "mss.toml"
     file.write_text(CONFIG)
     (tmp_path / "state").mkdir()
-    asyncio.run(create_or_upgrade(f"sqlite:///{tmp_path}/state/mss.db"))
+    asyncio.run(with_tables(f"sqlite:///{tmp_path}/state/mss.db"))
     create_key_files(tmp_path / "keys", SystemChance())
 
     def run(*words: str) -> Result:

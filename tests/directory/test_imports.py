@@ -16,8 +16,8 @@ from mss.model.clock import ManualClock
 from mss.model.directory import Source
 from mss.model.errors import BadValue
 from mss.store import directory
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
+from tests.kit.databases import with_tables
 from tests.kit.frenchpeople import HEADER, lines, rpps
 
 PEOPLE = 120
@@ -26,7 +26,7 @@ OURS = frozenset({"dom0.mssante.example"})
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
-    await create_or_upgrade(database_url)
+    await with_tables(database_url)
     opened = Store.open(database_url)
     yield opened
     await opened.close()

@@ -21,8 +21,8 @@ from mss.fhir.resources import resource_of
 from mss.model.clock import ManualClock
 from mss.model.directory import Listing, Source
 from mss.model.errors import BadValue
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
+from tests.kit.databases import with_tables
 from tests.kit.fhirdoor import PEOPLE, Door, open_door
 from tests.kit.frenchpeople import finess, rpps
 
@@ -92,7 +92,7 @@ class House:
 
 @pytest.fixture
 async def house(database_url: str, tmp_path: Path) -> Any:
-    await create_or_upgrade(database_url)
+    await with_tables(database_url)
     store = Store.open(database_url)
     yield House(store, tmp_path)
     await store.close()

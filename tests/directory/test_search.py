@@ -19,8 +19,8 @@ from mss.model.directory import Listing, Place
 from mss.model.errors import BadValue
 from mss.model.mailbox import MailboxKind
 from mss.store import directory
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
+from tests.kit.databases import with_tables
 from tests.kit.frenchpeople import HEADER, finess, lines, rpps
 
 
@@ -57,7 +57,7 @@ async def fill(store: Store, folder: Path, content: list[str]) -> Search:
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
-    await create_or_upgrade(database_url)
+    await with_tables(database_url)
     opened = Store.open(database_url)
     yield opened
     await opened.close()

@@ -11,10 +11,10 @@ import pytest
 
 from mss.model.clock import ManualClock
 from mss.store import powercut
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
 from tests.imap.picture import PictureClient
 from tests.imap.resyncing import ResyncClient
+from tests.kit.databases import with_tables
 from tests.kit.imap_house import DOCTOR, ImapHouse, cellar_keeper, imap_house, numbered
 from tests.kit.pki import Pki
 
@@ -25,7 +25,7 @@ LOST = 12
 async def life(state: Path, pki: Pki, number: int) -> AsyncIterator[ImapHouse]:
     """The server on what the disk holds, in one life of the machine; the doctor's people are the same in each."""
     url = f"sqlite:///{state}/mss.db"
-    await create_or_upgrade(url)
+    await with_tables(url)
     store = Store.open(url)
     await powercut.note_start(store, b"boot %d" % number)
     await store.close()

@@ -13,12 +13,12 @@ import pytest
 
 from mss.model.clock import ManualClock
 from mss.store import powercut, restored
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
 from tests.imap.picture import PictureClient
 from tests.imap.resyncing import ResyncClient
 from tests.imap.test_clients import AWKWARD
 from tests.imap.test_powercut import told
+from tests.kit.databases import with_tables
 from tests.kit.imap_house import DOCTOR, PASSWORD, ImapHouse, cellar_keeper, imap_house, letter, numbered
 from tests.kit.pki import Pki
 
@@ -78,7 +78,7 @@ async def test_uids_and_bytes_are_the_same_after_a_restore(tmp_path: Path, clock
 async def _start(state: Path, boot: bytes) -> bool:
     """As each process starts; whether it saw that the file was put back."""
     url = f"sqlite:///{state}/mss.db"
-    await create_or_upgrade(url)
+    await with_tables(url)
     store = Store.open(url)
     try:
         await powercut.note_start(store, boot)

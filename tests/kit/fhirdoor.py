@@ -22,8 +22,8 @@ from mss.fhir.cursor import Cursors
 from mss.fhir.directory import DirectoryDoor
 from mss.fhir.server import PREFIX, FhirDoor
 from mss.model.clock import ManualClock
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
+from tests.kit.databases import with_tables
 from tests.kit.frenchpeople import HEADER, finess, rpps
 
 TOKEN = "jeton-de-demonstration-de-quarante-lettres"
@@ -179,7 +179,7 @@ async def open_door(
     software: SoftwareLogin | None = None,
 ) -> AsyncIterator[Door]:
     """A door over a directory of these lines, on a free port."""
-    await create_or_upgrade(url)
+    await with_tables(url)
     store, clock = Store.open(url), ManualClock()
     token_file = folder / "software.token"
     token_file.write_text(TOKEN)

@@ -24,9 +24,9 @@ from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.people import IdentityStatus, IdentityTraits, Sex
 from mss.store.accounts import AccountKind
 from mss.store.blobs import BodyStore, LocalBodies
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
 from mss.vault.opener import Opener, OwnerKeys
+from tests.kit.databases import with_tables
 
 PASSWORD = "Correct-Horse-42"
 QUICK_MEMORY_KIB = 64  # argon2 as it is, only small: tests sign in hundreds of times
@@ -109,7 +109,7 @@ class Cellar:
 @asynccontextmanager
 async def cellar(url: str, directory: Path, clock: ManualClock, chance: SeededChance) -> AsyncIterator[Cellar]:
     """A new cellar at `url`, its keys and bodies below `directory`."""
-    await create_or_upgrade(url)
+    await with_tables(url)
     create_key_files(directory / "keys", chance)
     store = Store.open(url)
     public, private = load_public(directory / "keys"), load_private(directory / "keys", chance)
