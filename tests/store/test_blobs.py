@@ -90,7 +90,7 @@ async def test_a_bucket_that_is_away_is_no_loss(monkeypatch: pytest.MonkeyPatch)
         assert await bodies.get(place) == b"x" * 1000
 
 
-@pytest.mark.parametrize("url", ["memory://", "file:///tmp/bodies", "http://store.example/bodies", "bucket"])
+@pytest.mark.parametrize("url", ["memory://", "file:///srv/bodies", "http://store.example/bodies", "bucket"])
 def test_only_a_store_that_lasts_is_taken(url: str) -> None:
     """In memory a body would be lost at the next start, and in obstore's files at a power cut."""
     with pytest.raises(BadValue, match="s3://bucket/prefix"):
