@@ -30,7 +30,8 @@ def beside_of(extra: Extra) -> dict[str, Any]:
         "accepts_xdm": "" if said.accepts_xdm is None else said.accepts_xdm,
         "paperless": "" if said.is_paperless is None else said.is_paperless,
         "last_taken": extra.last_taken.isoformat(timespec="minutes") if extra.last_taken else "",
-        "may_not_answer": extra.may_not_answer or "",
+        "wrote_on": f"{extra.wrote_on:%Y-%m-%d}" if extra.wrote_on else "",
+        "may_not_answer": extra.doubt.value if extra.doubt else "",
         "absent_until": extra.absent_until.isoformat(timespec="minutes") if extra.absent_until else "",
         "substitute": extra.substitute,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mss.directory.facts import Kind, numbers_about
+from mss.directory.liveness import Doubt, doubt_of
 from mss.model.clock import Clock, from_ms, to_ms
 from mss.model.directory import clean
 from mss.model.errors import BadValue, NotFound
@@ -56,11 +57,14 @@ class Extra:
     """Since mail was last taken."""
     absent_until: datetime | None = None
     substitute: str = ""
+    wrote_on: datetime | None = None
+    """The beginning of the day on which it last wrote, as far as we saw."""
+    doubt: Doubt | None = None
+    """Why it may no longer answer."""
 
     @property
     def may_not_answer(self) -> bool:
-        """The last that we sent came back."""
-        return self.bounces > 0
+        return self.doubt is not None
 
 
 NOTHING_KNOWN = Extra()
@@ -128,11 +132,15 @@ def _number(word: bool | None) -> int:
 def _extra(row: NoteRow, now: datetime) -> Extra:
     is_away = row.absent_from_ms <= to_ms(now) < row.absent_until_ms
     words = (_WORDS.get(number) for number in (row.patients, row.xdm, row.paperless))
+    bounced_at = from_ms(row.bounced_ms) if row.bounced_ms else None
+    wrote_on = from_ms(row.wrote_ms) if row.wrote_ms else None
     return Extra(
         Said(row.purpose, row.size_bytes_max, *words),
         from_ms(row.accepted_ms) if row.accepted_ms else None,
-        from_ms(row.bounced_ms) if row.bounced_ms else None,
+        bounced_at,
         row.bounces,
         from_ms(row.absent_until_ms) if is_away else None,
         row.substitute if is_away else "",
+        wrote_on,
+        doubt_of(row.bounces, bounced_at, wrote_on, now),
     )

@@ -17,6 +17,7 @@ from mss.mail.bell import ALARM_ACT
 from mss.mail.contents import Octets
 from mss.mail.letters import PARIS
 from mss.mail.reception import Peer, PeerJudge, Receipt, Reception
+from mss.mail.signs import SignsOfLife
 from mss.model.clock import Clock, from_ms
 from mss.model.errors import MssError, StorageUnavailable
 from mss.model.ids import MailAddress
@@ -118,12 +119,13 @@ def _count(act: Act, kind: str) -> Count:
 
 
 class Tally:
-    """Refusals of one door's process, until they are written."""
+    """Refusals of one door's process, and who wrote today, until they are written."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._counts: Counter[Count] = Counter()
+        self.signs = SignsOfLife(store, clock)
 
     def note(self, peer: str, verdict: Verdict) -> None:
         if not isinstance(verdict, Accept):
@@ -136,6 +138,7 @@ class Tally:
 
     async def write(self) -> None:
         """What was counted since the last time."""
+        await self.signs.write()
         counts, self._counts = self._counts, Counter()
         if not counts:
             return
@@ -174,6 +177,8 @@ class CountedReception:
     async def message(self, peer: Peer, envelope: Envelope, raw: Octets) -> Receipt:
         receipt = await self._reception.message(peer, envelope, raw)
         self._tally.note(peer.name, receipt.verdict)
+        if isinstance(receipt.verdict, Accept):
+            self._tally.signs.note(envelope.sender)
         return receipt
 
 

@@ -35,6 +35,7 @@ class NoteRow:
     absent_from_ms: int = 0
     absent_until_ms: int = 0
     substitute: str = ""
+    wrote_ms: int = 0
 
 
 _FIELDS = tuple(NoteRow.__slots__)
@@ -54,6 +55,14 @@ def write(connection: Connection, address: str, **values: Any) -> None:
     blank = {name: getattr(NoteRow(address), name) for name in _FIELDS}
     insert_ignoring(connection, N, [blank])
     connection.execute(update(N).where(N.c.address == address).values(**values))
+
+
+def wrote(connection: Connection, addresses: Iterable[str], day_ms: int) -> None:
+    """These sent mail on a day (its beginning); an earlier day changes nothing."""
+    known = notes(connection, addresses)
+    for address in addresses:
+        if address not in known or known[address].wrote_ms < day_ms:
+            write(connection, address, wrote_ms=day_ms)
 
 
 def bounced(connection: Connection, address: str, now_ms: int) -> None:

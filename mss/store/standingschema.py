@@ -68,7 +68,8 @@ address_note = Table(
     _col("absent_from_ms", BigInteger, 0),
     _col("absent_until_ms", BigInteger, 0),
     _col("substitute", String(320), ""),
+    _col("wrote_ms", BigInteger, 0),
     sqlite_with_rowid=False,
 )
 """What is known of a listed address beside the files: purpose and abilities, as its structure's people say; when mail
-to it was last taken or came back; until when its holder is away, and who stands in."""
+to it was last taken or came back; until when its holder is away, and who stands in; the day on which it last wrote."""

@@ -153,6 +153,19 @@ async def test_what_was_refused_is_told_with_its_line(desk: Desk, tmp_path: Path
     assert report.strip() == "6,not a FINESS number"
 
 
+@pytest.mark.parametrize("disguise", ["CARTI\u0415R", "CAR\u202eTIER", "CAR\u00adTIER", "\U0001d402ARTIER"])
+async def test_a_name_that_imitates_another_is_in_no_answer(desk: Desk, tmp_path: Path, disguise: str) -> None:
+    """A Cyrillic letter, a mark that turns the direction, one that hides, a letter of mathematics: the line is refused,
+    so no door can show it."""
+    fields = desk.today[5].split("|")
+    fields[9] = disguise
+    await desk.take(1, [*desk.today[:5], "|".join(fields), *desk.today[6:]])
+    report = (tmp_path / "work" / "correspondence" / "refused.csv").read_text()
+    assert report.startswith("6,")
+    assert disguise not in report
+    assert not [one for one in await desk.everybody() if fields[1] in str(one)]
+
+
 async def test_a_file_that_is_mostly_broken_is_not_believed(desk: Desk) -> None:
     """Half of it refused means that it is something else."""
     with pytest.raises(BadValue, match="not believed"):

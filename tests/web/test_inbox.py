@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from mss.directory.extras import Extras, Said
 from mss.formats.pdfwrite import write_pdf
-from mss.model.ids import lane_of
+from mss.model.ids import MailAddress, lane_of
 from mss.record.service import Actor
+from mss.store import addressnotes
 from mss.web.inbox import PAGE_LINES
+from tests.directory.test_search import FILE
 from tests.kit.documents import make_jpeg, make_png
 from tests.web.scene import laboratory_report
 from tests.web.site import File, Site
+from tests.web.test_professionals import fill
 
 pytestmark = pytest.mark.timeout(60)
 PDF = b"%PDF-1.4\n%%EOF"
@@ -268,3 +274,36 @@ async def test_copies_beside_an_archive_are_not_offered(site: Site) -> None:
     assert "Ajouter à mon dossier" not in page.shown
     assert (await browser.submit(page, page.links["Bilan.pdf"] + "/keep")).status == 404
     assert "1 document" in (await browser.get("/record")).shown
+
+
+async def test_a_name_in_disguise_is_told_and_never_read_as_the_doctor_s(site: Site) -> None:
+    """Letters of another alphabet in a From field, in the list and in the conversation; an honest Greek name passes."""
+    person = await site.house.enrol()
+    await site.receive(person, "Urgent", sender=("Dr Anne PETI\u0422", "anne@autre.mssante.example"))
+    await site.receive(person, "Bonjour", sender=("Dr Γιώργος Παπαδόπουλος", "giorgos@autre.mssante.example"))
+    browser = await site.signed_in(person)
+    inbox = await browser.get("/inbox")
+    conversation = await browser.get(inbox.links["Urgent"])
+    for page in (inbox, conversation):
+        assert "Dr Anne PETI□" in page.shown
+        assert "Nom douteux" in page.shown
+        assert "\u0422" not in page.text
+    honest = await browser.get(inbox.links["Bonjour"])
+    assert "Γιώργος Παπαδόπουλος" in honest.shown
+    assert "Nom douteux" not in honest.shown
+
+
+async def test_before_she_writes_she_reads_what_is_known_of_the_address(site: Site, tmp_path: Path) -> None:
+    """Its purpose, who stands in, and that it may no longer answer, beside the form."""
+    await fill(site, tmp_path, FILE)
+    store, address = site.house.store, MailAddress.parse("cardio@chu.mssante.example")
+    await Extras(store, site.clock).say(address, Said("Lettres de sortie de cardiologie"), "staff:test")
+    until = site.clock.now() + timedelta(days=2)
+    await Extras(store, site.clock).away(address, site.clock.now(), until, "dr.b@chu.mssante.example")
+    await store.write(0, lambda c: addressnotes.bounced(c, address.key, 1_000))
+    person = await site.house.enrol()
+    await site.receive(person, "Votre sortie", sender=("Cardiologie", str(address)))
+    browser = await site.signed_in(person)
+    page = await browser.get((await browser.get("/inbox")).links["Votre sortie"])
+    for words in ("Lettres de sortie de cardiologie", "Ne répond peut-être plus", "remplacé par", "dr.b@chu"):
+        assert words in page.shown
