@@ -65,6 +65,18 @@ config.incoming.password = config.outgoing.password = password;
 await load("CreateInBackend").CreateInBackend.createAccountInBackend(config);
 return [config.subSource, config.incoming.hostname, config.incoming.port, config.outgoing.port];
 """
+ADDRESS_BOOK = """
+const [url, name, password] = args;
+const id = MailServices.ab.newAddressBook("Annuaire", url, Ci.nsIAbManager.LDAP_DIRECTORY_TYPE);
+const book = MailServices.ab.getDirectoryFromId(id).QueryInterface(Ci.nsIAbLDAPDirectory);
+book.authDn = name;
+const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
+login.init(book.lDAPURL.prePath, null, book.lDAPURL.spec, "", password, "", "");
+await Services.logins.addLoginAsync(login);
+Services.prefs.setBoolPref("ldap_2.autoComplete.useDirectory", true);
+Services.prefs.setCharPref("ldap_2.autoComplete.directoryServer", book.dirPrefId);
+"""
+TO_FIELD = "const field = Services.wm.getMostRecentWindow('msgcompose').document.getElementById('toAddrInput');"
 SHOWN_TEXT = """
 const browser = pane().messageBrowser?.contentWindow?.getMessagePaneBrowser();
 return browser?.contentDocument?.body?.textContent.includes(args[0]);
@@ -247,3 +259,21 @@ def test_the_team_sees_who_has_taken_a_message(desk: Desk) -> None:
         client.select(f'"Bo&AO4-tes partag&AOk-es/{inbox}"', readonly=True)
         until(lambda: taken in str(client.fetch("1", "(FLAGS)")[1]).encode() and client.noop(), 20)
     desk.picture("7-team")
+
+
+def test_a_colleague_is_completed_from_the_address_book(desk: Desk) -> None:
+    """A few letters in the To field, our address book over TLS with her application password; chosen, it is a name with
+    an address."""
+    thunderbird, at = desk.thunderbird, desk.demo.told["operator"]["ldaps"]
+    url = f"ldaps://localhost:{at['port']}/ou=bal,o=mssante,c=fr??sub?(objectclass=*)"
+    thunderbird.run(ADDRESS_BOOK, url, desk.person["username"], desk.person["password"])
+    thunderbird.run("mail3().goDoCommand('cmd_newMessage')")
+    thunderbird.until("return !!Services.wm.getMostRecentWindow('msgcompose')?.gMsgCompose?.editor")
+    thunderbird.run(f"{TO_FIELD} field.focus(); field.value = 'rous'; field.controller.startSearch('rous');")
+    found = thunderbird.until(
+        f"{TO_FIELD} return field.controller.matchCount > 0 && field.controller.getValueAt(0);", seconds=20
+    )
+    assert found == "Dr Inès ROUSSEL <ines.roussel@labo.mssante.example> — Annuaire"
+    thunderbird.run(f"{TO_FIELD} field.controller.handleEnter(false);")
+    thunderbird.until(f"{TO_FIELD} return !!field.ownerDocument.querySelector('mail-address-pill');")
+    desk.picture("8-completed", "msgcompose")
