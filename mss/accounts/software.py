@@ -21,12 +21,13 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.verdict import Accept
 from mss.store import accounts, audit, owners
-from mss.store.accounts import CredentialKind, CredentialRow
+from mss.store.accounts import AccountRow, CredentialKind, CredentialRow
 from mss.store.database import Store
 from mss.store.ids import new_id
 
 SECRET_BYTES = 15  # 120 bits: 24 letters and digits, six groups of four
 SECRET_CHARS_MAX = 64
+NOBODY = OwnerId(0)
 
 
 def make_application_password(lookup: Lookup, chance: Chance) -> tuple[str, bytes]:
@@ -50,23 +51,19 @@ class SoftwareLogin:
         self._clock = clock
         self._chance = chance
 
+    def way_in(self, address: str) -> bytes:
+        """The keyed hash by which an address that somebody signs in with leads to an account. Raises BadValue."""
+        return self._lookup.address(MailAddress.parse(address.strip()).key)
+
     async def application_password(self, address: str, secret: str) -> OwnerId | None:
         """The account whose address and application password these are; None for every other pair, alike."""
         try:
-            hashed = self._lookup.address(MailAddress.parse(address.strip()).key)
+            hashed = self.way_in(address)
         except BadValue:
             return None
-        offered = verifier_of(self._lookup, secret[:SECRET_CHARS_MAX])
-
-        def ask(connection: Connection) -> OwnerId | None:
-            owner = owners.find(connection, hashed, way=owners.Way.OPEN)
-            if owner is None or not _may_sign_in(connection, owner):
-                return None
-            known = accounts.credentials(connection, owner, CredentialKind.APPLICATION_PASSWORD)
-            found = [row for row in known if hmac.compare_digest(row.verifier, offered)]
-            return owner if found else None
-
-        return await self._store.read(ask)
+        offered = self.proof_of_password(secret)
+        row = await self._store.look_up(lambda connection: who_comes_in(connection, hashed, offered))
+        return None if row is None else row.owner
 
     async def certificate(self, subject: str) -> OwnerId | None:
         """The application mailbox to which a certificate's subject (RFC 4514) was given; None when to none.
@@ -78,14 +75,8 @@ class SoftwareLogin:
         except BadValue:
             return None
 
-        def ask(connection: Connection) -> OwnerId | None:
-            owner = owners.find(connection, hashed)
-            if owner is None or not _may_sign_in(connection, owner):
-                return None
-            known = accounts.credentials(connection, owner, CredentialKind.CERTIFICATE)
-            return owner if any(row.verifier == hashed for row in known) else None
-
-        return await self._store.read(ask)
+        row = await self._store.look_up(lambda connection: who_comes_in(connection, hashed, hashed))
+        return None if row is None else row.owner
 
     def proof_of_password(self, secret: str) -> bytes:
         """By which a password that was taken is known again, without keeping it."""
@@ -125,16 +116,24 @@ def verifier_of(lookup: Lookup, secret: str) -> bytes:
     return lookup.of("application password", "".join(c for c in secret.lower() if c.isalnum()))
 
 
-def may_still_sign_in(connection: Connection, owner: OwnerId, proof: bytes) -> bool:
-    """`proof` empty: it came in with something that is judged elsewhere, and only its state counts."""
-    if not _may_sign_in(connection, owner):
-        return False
-    if not proof:
-        return True
-    known = accounts.credentials(connection, owner, CredentialKind.APPLICATION_PASSWORD, CredentialKind.CERTIFICATE)
-    return any(hmac.compare_digest(row.verifier, proof) for row in known)
+def who_comes_in(connection: Connection, way_in: bytes, proof: bytes) -> AccountRow | None:
+    """The account to which a keyed hash (of an address, of a certificate's subject) leads, when the proof is its; None
+    for every other pair, alike: the same is asked about nobody."""
+    return who_may_stay(connection, owners.find(connection, way_in, way=owners.Way.OPEN) or NOBODY, proof)
 
 
-def _may_sign_in(connection: Connection, owner: OwnerId) -> bool:
+def who_may_stay(connection: Connection, owner: OwnerId, proof: bytes) -> AccountRow | None:
+    """The account, when it may still sign in with this; `proof` empty: it came in with something that is judged
+    elsewhere, and only its state counts."""
     row = accounts.account(connection, owner)
-    return isinstance(lifecycle.judge(row.state if row else None, Wish.SIGN_IN), Accept)
+    may = isinstance(lifecycle.judge(row.state if row else None, Wish.SIGN_IN), Accept)
+    if proof:
+        known = accounts.credentials(connection, owner, CredentialKind.APPLICATION_PASSWORD, CredentialKind.CERTIFICATE)
+        is_known = any(hmac.compare_digest(one.verifier, proof) for one in known)
+        may = may and is_known
+    return row if may else None
+
+
+def may_still_sign_in(connection: Connection, owner: OwnerId, proof: bytes) -> bool:
+    """Whether it may."""
+    return who_may_stay(connection, owner, proof) is not None

@@ -53,9 +53,8 @@ async def _imap(process: Process, opener: Opener) -> None:
     store = CellarMailStore(
         ground.store, opener, ground.bodies, ground.bus, ground.public.lookup, ground.clock, ground.chance
     )
-    login = MailLogin(
-        SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance), ground.store, opener
-    )
+    software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+    login = MailLogin(software, ground.store, opener, ground.clock, ground.chance)
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     desk = TeamDesk(Teams(ground.store, ground.bus, ground.clock), ground.store, opener, ground.public.lookup)
     server = ImapServer(

@@ -7,6 +7,7 @@ same whoever was named. What is announced is what is right, and only what is pos
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import cache, lru_cache
 
 from mss.imap import commands as c
 from mss.imap import mask, responses
@@ -55,17 +56,25 @@ FAILED_LOGINS_MAX = 3
 """Then the line is cut; slowing down by account and address is for whoever knows passwords."""
 
 
-def capabilities(session: Session) -> list[str]:
-    """What this server can do for this client now."""
+def capabilities(session: Session) -> str:
+    """What this server can do for this client now, with blanks between."""
+    settings = session.settings
     if session.account is not None:
-        offered = [*ALWAYS, *LOGGED_IN, f"APPENDLIMIT={session.settings.message_bytes_max}"]
-        return mask.visible(offered, session.account.hidden)
+        return _for_account(session.account.hidden, settings.message_bytes_max)
     if not session.wire.is_secure:
-        return [*ALWAYS, "STARTTLS", "LOGINDISABLED"]
-    mechanisms = ["PLAIN", *(["EXTERNAL"] if session.wire.certificate else [])]
-    if session.settings.takes_tokens:
-        mechanisms += TOKEN_MECHANISMS
-    return [*ALWAYS, *(f"AUTH={mechanism}" for mechanism in mechanisms)]
+        return " ".join((*ALWAYS, "STARTTLS", "LOGINDISABLED"))
+    return _for_stranger(has_certificate=session.wire.certificate is not None, takes_tokens=settings.takes_tokens)
+
+
+@lru_cache(maxsize=64)
+def _for_account(hidden: frozenset[str], message_bytes_max: int) -> str:
+    return " ".join(mask.visible((*ALWAYS, *LOGGED_IN, f"APPENDLIMIT={message_bytes_max}"), hidden))
+
+
+@cache
+def _for_stranger(*, has_certificate: bool, takes_tokens: bool) -> str:
+    mechanisms = ("PLAIN", *(["EXTERNAL"] * has_certificate), *(TOKEN_MECHANISMS * takes_tokens))
+    return " ".join((*ALWAYS, *(f"AUTH={mechanism}" for mechanism in mechanisms)))
 
 
 def stranger_limits(session: Session) -> Limits:
@@ -187,12 +196,13 @@ async def _line(session: Session) -> bytes | Refused:
 
 
 async def _admit(session: Session, mechanism: str, username: str, secret: bytes) -> tuple[str, str]:
+    asked_s = session.clock.monotonic_s()
     account = await session.authenticate(mechanism, username, secret, session.wire.peer)
     if account is None:
         session.failed_logins += 1
         session.leaving = session.failed_logins >= FAILED_LOGINS_MAX
         raise Declined(Problem.LOGIN_FAILED)
-    session.account = account
+    session.account, session.reviewed_s = account, asked_s
     settings = session.settings
     session.wire.set_limits(Limits(settings.line_bytes_max, settings.literal_bytes_max, settings.message_bytes_max))
-    return "Logged in", f"CAPABILITY {' '.join(capabilities(session))}"
+    return "Logged in", f"CAPABILITY {capabilities(session)}"

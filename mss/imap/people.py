@@ -1,109 +1,171 @@
 """Who signs in to a mail client, and which mailboxes may they open? `Authenticate` on the real accounts.
 
 Application passwords and client certificates are judged by mss/accounts/software.py; here the account gets its own
-mailbox and the team mailboxes of which it is a member, and is asked about again while it stays.
+mailbox and the team mailboxes of which it is a member, and is asked about again while it stays. Who signs in again
+within minutes costs one look into the store (mss/accounts/verified.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
-from mss.accounts.software import SoftwareLogin, may_still_sign_in
+from mss.accounts.software import SoftwareLogin, who_comes_in, who_may_stay
 from mss.accounts.teams import TEAMS, Teams
 from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
+from mss.accounts.verified import VerifiedLogins
 from mss.crypto.certs import load_der, read
 from mss.crypto.keys import Lookup
 from mss.imap.backend import TOKEN_MECHANISMS, Account, Box, Member
 from mss.imap.mask import with_dependents
 from mss.imap.takings import mark_of
+from mss.model.clock import Chance, Clock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState
 from mss.model.rights import LEVELS, OWNER_RIGHTS, letters_of
-from mss.store import accounts, owners
+from mss.store import owners
+from mss.store.accounts import AccountRow
 from mss.store.database import Store
 from mss.store.owners import MailboxRow
 from mss.store.sql import Connection
 from mss.vault.opener import Opener
 
+NOTHING_HIDDEN: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A login that was right: by which hash it led to the account, and what the account may open."""
+
+    way_in: bytes
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What the store says of an account at this moment."""
+
+    own: MailboxRow | None
+    teams: list[tuple[MailboxRow, str]]
+    """Teams whose mailboxes are open to it, with its rights there."""
+    hidden: frozenset[str]
+
+    def is_as_told(self, account: Account) -> bool:
+        is_whole = self.own is not None and self.own.state is AccountState.ACTIVE
+        was_whole = account.own is not None and account.own.rights == OWNER_RIGHTS
+        rights = [(team.owner, letters) for team, letters in self.teams]
+        return is_whole == was_whole and rights == [(box.owner, box.rights) for box in account.shared]
+
 
 class MailLogin:
     """`authenticate` is what `ImapServer` is given."""
 
-    def __init__(self, login: SoftwareLogin, store: Store, opener: Opener, tokens: TokenChecker | None = None) -> None:
+    def __init__(
+        self,
+        login: SoftwareLogin,
+        store: Store,
+        opener: Opener,
+        clock: Clock,
+        chance: Chance,
+        tokens: TokenChecker | None = None,
+    ) -> None:
         """`tokens` judges bearer tokens; None: nobody comes in with one."""
         self._login = login
         self._tokens = tokens
         self._store = store
         self._opener = opener
+        self._verified = VerifiedLogins[_Known](clock, chance)
 
     async def authenticate(self, mechanism: str, username: str, secret: bytes, peer: str) -> Account | None:
         """See mss/imap/backend.py: Authenticate."""
-        owner = await self._owner(mechanism, username, secret)
-        if owner is None:
+        if mechanism in TOKEN_MECHANISMS:
+            return await self._by_token(username, secret)
+        digest = self._verified.digest((mechanism.encode(), username.encode("utf-8", "replace"), secret))
+        known = self._verified.find(digest)
+        if known is not None and (account := await self._again(known)) is not None:
+            return account
+        self._verified.forget(digest)
+        found = await (self._by_certificate if mechanism == "EXTERNAL" else self._by_password)(username, secret)
+        if found is None:
             return None
-        account = await self._account(owner)
-        speaks_for_itself = mechanism in ("EXTERNAL", *TOKEN_MECHANISMS)
-        if speaks_for_itself and username and (account.own is None or account.own.address != username):
-            return None  # a certificate or token speaks for its own mailbox only
-        return replace(account, proof=self._proof(mechanism, secret))
+        self._verified.keep(digest, found)
+        return found.account
 
-    def _proof(self, mechanism: str, secret: bytes) -> bytes:
-        if mechanism in TOKEN_MECHANISMS:
-            return b""
-        if mechanism == "EXTERNAL":
-            return self._login.proof_of_certificate(str(read(load_der(secret)).subject))
-        return self._login.proof_of_password(secret.decode("utf-8"))
+    async def _again(self, known: _Known) -> Account | None:
+        """What somebody may open who was right not long ago; None when something is not as it was then. Her name and
+        her secret are looked up anew, only what was opened of her mailbox is not opened again."""
+        account = known.account
 
-    async def _owner(self, mechanism: str, username: str, secret: bytes) -> OwnerId | None:
-        if mechanism == "EXTERNAL":
-            try:
-                return await self._login.certificate(str(read(load_der(secret)).subject))
-            except BadValue:
-                return None
-        if mechanism in TOKEN_MECHANISMS:
-            return await self._token_owner(secret)
+        def ask(connection: Connection) -> _Now | None:
+            row = who_comes_in(connection, known.way_in, account.proof)
+            return _now(connection, row) if row is not None and row.owner == account.owner else None
+
+        now = await self._store.look_up(ask)
+        if now is None or not now.is_as_told(account) or now.hidden != account.hidden:
+            return None
+        return account
+
+    async def _by_password(self, username: str, secret: bytes) -> _Known | None:
         try:
-            return await self._login.application_password(username, secret.decode("utf-8"))
-        except UnicodeDecodeError:
+            password = secret.decode("utf-8")
+            way_in = self._login.way_in(username)
+        except (UnicodeDecodeError, BadValue):
             return None
+        return await self._let_in(way_in, self._login.proof_of_password(password))
 
-    async def _token_owner(self, secret: bytes) -> OwnerId | None:
+    async def _by_certificate(self, username: str, secret: bytes) -> _Known | None:
+        try:
+            proof = self._login.proof_of_certificate(str(read(load_der(secret)).subject))
+        except BadValue:
+            return None
+        known = await self._let_in(proof, proof)
+        return known if known is not None and _speaks_for_itself(known.account, username) else None
+
+    async def _let_in(self, way_in: bytes, proof: bytes) -> _Known | None:
+        def ask(connection: Connection) -> tuple[OwnerId, _Now] | None:
+            row = who_comes_in(connection, way_in, proof)
+            return None if row is None else (row.owner, _now(connection, row))
+
+        found = await self._store.look_up(ask)
+        return None if found is None else _Known(way_in, await self._account(*found, proof))
+
+    async def _by_token(self, username: str, secret: bytes) -> Account | None:
         if self._tokens is None or len(secret) > TOKEN_CHARS_MAX or not secret.isascii():
             return None
-        return await self._tokens.owner_of(secret.decode("ascii"))
+        owner = await self._tokens.owner_of(secret.decode("ascii"))
+        if owner is None:
+            return None
+        now = await self._ask(owner, b"")
+        account = None if now is None else await self._account(owner, now, b"")
+        return account if account is not None and _speaks_for_itself(account, username) else None
 
     async def review(self, account: Account) -> Account | None:
         """See mss/imap/backend.py: Review."""
-        owner = account.owner
+        now = await self._ask(account.owner, account.proof)
+        if now is None or now.is_as_told(account):
+            return None if now is None else account
+        return replace(await self._account(account.owner, now, account.proof), hidden=account.hidden)
 
-        def ask(connection: Connection) -> tuple[bool, list[tuple[OwnerId, str]]] | None:
-            if not may_still_sign_in(connection, owner, account.proof):
-                return None
-            box = owners.mailbox(connection, owner)
-            return box is not None and box.state is AccountState.ACTIVE, _teams(connection, owner)
+    async def _ask(self, owner: OwnerId, proof: bytes) -> _Now | None:
+        """None: it may not sign in."""
 
-        now = await self._store.look_up(ask)
-        if now is None:
-            return None
-        is_whole, teams = now
-        was_whole = account.own is not None and account.own.rights == OWNER_RIGHTS
-        if is_whole == was_whole and teams == [(box.owner, box.rights) for box in account.shared]:
-            return account
-        return replace(await self._account(owner), proof=account.proof)
+        def ask(connection: Connection) -> _Now | None:
+            row = who_may_stay(connection, owner, proof)
+            return None if row is None else _now(connection, row)
 
-    async def _account(self, owner: OwnerId) -> Account:
-        teams = await self._store.read(lambda c: _teams(c, owner))
-        own = await self._box(owner, owner, OWNER_RIGHTS)
-        shared = [await self._box(team, owner, letters) for team, letters in teams]
-        masked = await self._store.read(lambda c: accounts.masked(c, owner))
-        return Account(owner, own, tuple(box for box in shared if box is not None), with_dependents(masked))
+        return await self._store.look_up(ask)
 
-    async def _box(self, owner: OwnerId, account: OwnerId, rights: str) -> Box | None:
+    async def _account(self, owner: OwnerId, now: _Now, proof: bytes) -> Account:
+        own = await self._box(now.own, owner, now.own, OWNER_RIGHTS)
+        shared = [await self._box(team, owner, now.own, letters) for team, letters in now.teams]
+        return Account(owner, own, tuple(box for box in shared if box is not None), now.hidden, proof)
+
+    async def _box(
+        self, row: MailboxRow | None, account: OwnerId, member: MailboxRow | None, rights: str
+    ) -> Box | None:
         """A mailbox that is open to the account, with its address; None when it is closed."""
-        row = await self._store.read(lambda c: owners.mailbox(c, owner))
         if row is None or row.state not in (AccountState.ACTIVE, AccountState.READ_ONLY):
             return None
         if row.state is AccountState.READ_ONLY:
@@ -111,25 +173,29 @@ class MailLogin:
         address = await self._address(row, account)
         mark = ""
         if row.kind in TEAMS:
-            member = await self._store.read(lambda c: owners.mailbox(c, account))
             name = await self._address(member, account) if member is not None else address
             mark = mark_of(MailAddress.parse(name), MailAddress.parse(address))
-        return Box(owner, account, address, rights, mark)
+        return Box(row.owner, account, address, rights, mark)
 
     async def _address(self, row: MailboxRow, asker: OwnerId) -> str:
         keys = await self._opener.open(row.owner, f"login:{asker}", "imap")
         return profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, row.address_sealed)).address
 
 
-def _teams(connection: Connection, account: OwnerId) -> list[tuple[OwnerId, str]]:
-    """Teams whose mailboxes are open to an account, with its rights there."""
-    found = []
-    for team, word in owners.memberships(connection, account):
+def _speaks_for_itself(account: Account, username: str) -> bool:
+    """A certificate or token speaks for its own mailbox only; it need not name it."""
+    return not username or (account.own is not None and account.own.address == username)
+
+
+def _now(connection: Connection, row: AccountRow) -> _Now:
+    teams = []
+    for team, word in owners.memberships(connection, row.owner):
         letters = letters_of(word)
         box = owners.mailbox(connection, team) if letters else None
         if box is not None and box.state is AccountState.ACTIVE and box.kind in TEAMS:
-            found.append((team, letters))
-    return found
+            teams.append((box, letters))
+    hidden = with_dependents(row.masked.split()) if row.masked else NOTHING_HIDDEN
+    return _Now(owners.mailbox(connection, row.owner), teams, hidden)
 
 
 class TeamDesk:

@@ -60,16 +60,16 @@ def tagged(tag: str, status: str, text: str, code: str | bytes = "") -> bytes:
     return f"{tag} {status} [{code}] {text}\r\n".encode() if code else f"{tag} {status} {text}\r\n".encode()
 
 
-def greeting(capabilities: Sequence[str], name: str) -> bytes:
-    return f"* OK [CAPABILITY {' '.join(capabilities)}] {name} ready\r\n".encode()
+def greeting(capabilities: str, name: str) -> bytes:
+    return f"* OK [CAPABILITY {capabilities}] {name} ready\r\n".encode()
 
 
 def bye(text: str, code: str = "") -> bytes:
     return tagged("*", "BYE", text, code)
 
 
-def capability(capabilities: Sequence[str]) -> bytes:
-    return f"* CAPABILITY {' '.join(capabilities)}\r\n".encode()
+def capability(capabilities: str) -> bytes:
+    return f"* CAPABILITY {capabilities}\r\n".encode()
 
 
 def enabled(names: Sequence[str]) -> bytes:

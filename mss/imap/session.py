@@ -125,7 +125,8 @@ async def _serve(session: Session, tagged: c.Tagged) -> None:
     """Run one command and answer it."""
     tag, command = tagged.tag, tagged.command
     try:
-        await session.check_rights()
+        if not isinstance(command, c.Logout):
+            await session.check_rights()
         if session.leaving:
             return
         answer = await _run(session, tag, command)

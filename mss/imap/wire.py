@@ -57,6 +57,7 @@ class SocketWire(asyncio.Protocol):
         self._is_gone = False
         self._waiter: asyncio.Future[bool] | None = None
         self._drainer: asyncio.Future[None] | None = None
+        self._lingers: asyncio.TimerHandle | None = None
         self._is_full = False  # writing
 
     # --- asyncio's side
@@ -81,6 +82,8 @@ class SocketWire(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._is_gone = True
+        if self._lingers is not None:
+            self._lingers.cancel()
         self._wake(heard=True)
         if self._drainer is not None and not self._drainer.done():
             self._drainer.set_result(None)
@@ -220,7 +223,7 @@ class SocketWire(asyncio.Protocol):
         self._send()
         if self._transport is not None and not self._is_gone:
             self._transport.close()
-            asyncio.get_running_loop().call_later(LINGER_S, self.abort)
+            self._lingers = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
 
     def abort(self) -> None:
         if self._transport is not None and not self._is_gone:

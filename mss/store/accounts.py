@@ -45,6 +45,8 @@ class AccountRow:
     totp_last_step: int
     failures: int
     locked_until_ms: int
+    masked: str = ""
+    """Capabilities of IMAP that are not offered, with blanks between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,14 @@ class CredentialRow:
 
 _ONE = Hot(
     select(
-        A.c.owner, A.c.kind, A.c.state, A.c.totp_wrapped, A.c.totp_last_step, A.c.failures, A.c.locked_until_ms
+        A.c.owner,
+        A.c.kind,
+        A.c.state,
+        A.c.totp_wrapped,
+        A.c.totp_last_step,
+        A.c.failures,
+        A.c.locked_until_ms,
+        A.c.masked,
     ).where(owned_by(A))
 )
 

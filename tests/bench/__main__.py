@@ -109,7 +109,7 @@ def row(name: str, figure: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["imap"]:
-        imap.main(row)
+    if sys.argv[1:2] == ["imap"]:
+        imap.main(row, sys.argv[2:])
     else:
         main()
