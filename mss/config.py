@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from mss.bridgesections import Bridge
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, parse_domain
-from mss.sections import Alarms, Antivirus, Directory, Fhir, Imap, Ldap, Listen, Relay, Submission, Web
+from mss.sections import Alarms, Antivirus, Directory, Fhir, Imap, Ldap, Listen, Relay, Retention, Submission, Web
 from mss.sinksections import Sink
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -69,6 +69,7 @@ class Config(BaseModel):
     bridge: Bridge = Field(Bridge(), validate_default=True)
     sinks: dict[str, Sink] = {}
     """Software of hospitals that gets what the bridge files, by a name of at most 32 letters, digits, hyphens."""
+    retention: Retention = Field(Retention(), validate_default=True)
     alarms: Alarms = Field(Alarms(), validate_default=True)
     log_level: str = "info"
     """debug, info, warning or error."""

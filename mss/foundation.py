@@ -31,12 +31,14 @@ from mss.mail.holding import Holder
 from mss.mail.peers import TrustGate, told_of_responder
 from mss.mail.queue import QueuePutter
 from mss.mail.recipients import House, Recipients
+from mss.mail.retention import Rules as KeepingRules
 from mss.mail.screening import ClamdScreening, NoScreening, Screening
 from mss.mail.testmailbox import TestMailbox
 from mss.mail.vigil import Budget, Vigil
 from mss.model.clock import Chance, Clock, SystemChance, SystemClock
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
+from mss.model.mailbox import MailboxKind
 from mss.sections import Antivirus, Relay, Tls
 from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
 from mss.store.changes import ACCOUNT, TASK, TOPICS, ChangeBus
@@ -227,6 +229,14 @@ def standing_rules(config: Config) -> Rules:
     section = config.directory
     days = (section.overdue_grace_days, section.staff_check_days, section.close_after_days)
     return Rules(*(timedelta(days=count) for count in days))
+
+
+def retention_rules(config: Config) -> KeepingRules:
+    """How long mail is kept; nothing set: for ever."""
+    section = config.retention
+    trash, junk = (None if days is None else timedelta(days=days) for days in (section.trash_days, section.junk_days))
+    boxes = {MailboxKind(kind): timedelta(days=days) for kind, days in section.mailbox_days.items()}
+    return KeepingRules(trash, junk, boxes)
 
 
 def health_authorities(config: Config) -> tuple[x509.Certificate, ...]:

@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from mss.formats.dn import DistinguishedName
 from mss.model.ids import parse_domain
+from mss.model.mailbox import MailboxKind
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+KeptDays = Annotated[int, Field(ge=31, le=36500)]
+"""Longer than the month between the first warning and the day."""
 
 
 class Section(BaseModel):
@@ -288,6 +291,27 @@ class Antivirus(Section):
         if tcp is not None and not tcp.host.startswith("127."):
             raise ValueError("messages go to clamd in clear: on 127.0.0.1 only")
         return tcp
+
+
+class Retention(Section):
+    """How long mail of professionals, teams and software is kept, counted from when a message came into the folder
+    where it lies. What is not set is kept for ever, and patients' mail always is. Holders are told 30 and 7 days ahead,
+    and nothing goes that they were not told of."""
+
+    trash_days: KeptDays | None = None
+    """In the trash; nothing set: for ever, as for the next two."""
+    junk_days: KeptDays | None = None
+    """Among junk."""
+    mailbox_days: dict[str, KeptDays] = {}
+    """Everywhere in a mailbox, by its kind: PER, ORG, APP, CAB."""
+
+    @field_validator("mailbox_days")
+    @classmethod
+    def _kinds(cls, days: dict[str, int]) -> dict[str, int]:
+        for kind in days:
+            if kind == MailboxKind.PATIENT or kind not in list(MailboxKind):
+                raise ValueError(f"{kind[:40]!r}: kinds are PER, ORG, APP, CAB; a patient's mail is kept for ever")
+        return days
 
 
 class Alarms(Section):

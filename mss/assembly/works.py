@@ -10,7 +10,7 @@ import structlog
 from mss.assembly.process import Process, files_of
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.tls import relay_client_context
-from mss.foundation import OperatorCertificate, operator_certificates, routes_of, standing_rules
+from mss.foundation import OperatorCertificate, operator_certificates, retention_rules, routes_of, standing_rules
 from mss.mail.delivery import TASK_RESEAL
 from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress
@@ -124,7 +124,18 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     _sources(process)
     _nightly(process, house, ledger, mail)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
+    _watch_retention(process, house, opener, mail)
     _watch_certificates(process, mail, House(ground.house.host, writer))
+
+
+def _watch_retention(process: Process, house: House, opener: Opener, mail: HouseMail) -> None:
+    from mss.mail.purging import Purging
+    from mss.notices.retention import RetentionWatch
+
+    ground = process.ground
+    store, lookup, clock = ground.store, ground.public.lookup, ground.clock
+    purging = Purging(store, lookup, ground.bus, clock, retention_rules(process.config))
+    process.keep(RetentionWatch(house, purging, store, opener, lookup, mail, clock).keep_watch())
 
 
 def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -> Verification:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from mss.assembly.mailservers import mail_servers
 from mss.cli.checkantivirus import look_at_antivirus
+from mss.cli.checkretention import look_at_retention
 from mss.cli.checktrust import look_at_trust
 from mss.cli.common import Finding, store_exists
 from mss.cli.sink import look as sinks_answer
@@ -44,6 +45,7 @@ async def look(config: Config, clock: Clock, chance: Chance) -> list[Finding]:
     found += await look_at_trust(config, clock)
     found += await look_at_antivirus(config)
     found += await sinks_answer(config)
+    found += await look_at_retention(config)
     found += await look_at_records(config)
     return found
 

@@ -18,6 +18,7 @@ from mss.cli.mailboximport import import_mailbox
 from mss.cli.mailboxmask import mask
 from mss.cli.mailboxmembers import member
 from mss.cli.mailboxnames import absence, alias, delegate, quota
+from mss.cli.mailboxretention import retention
 from mss.cli.mailboxweb import invite
 from mss.config import Config
 from mss.foundation import Foundation
@@ -206,6 +207,6 @@ def _service(ground: Foundation) -> Accounts:
     return Accounts(ground.store, ground.public.lookup, ground.private(), ground.clock, ground.chance)
 
 
-for _command in (alias, delegate, member, absence, mask, quota, invite):
+for _command in (alias, delegate, member, absence, mask, quota, retention, invite):
     app.command()(_command)
 app.command("import")(import_mailbox)

@@ -39,6 +39,14 @@ class SpecialUse(StrEnum):
     """Ours, told to no client: messages of patients that wait for an answer (mss/store/unanswered.py)."""
 
 
+class RetentionRule(StrEnum):
+    """By which setting of the operator old messages go: everywhere in a mailbox, in the trash, among junk."""
+
+    MAILBOX = "mailbox"
+    TRASH = "trash"
+    JUNK = "junk"
+
+
 DEFAULT_FOLDERS: tuple[tuple[str, SpecialUse], ...] = (
     ("INBOX", SpecialUse.INBOX),
     ("Envoyés", SpecialUse.SENT),

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from mss.store import directoryschema, outcomeschema, recordschema, schema, sheetschema, standingschema
+from mss.store import (
+    directoryschema,
+    outcomeschema,
+    recordschema,
+    retentionschema,
+    schema,
+    sheetschema,
+    standingschema,
+)
 from mss.store.columns import metadata as metadata
 
-PARTS = (schema, recordschema, directoryschema, sheetschema, standingschema, outcomeschema)
+PARTS = (schema, recordschema, directoryschema, sheetschema, standingschema, outcomeschema, retentionschema)
 """Each registers its tables in `metadata` when it is imported."""
