@@ -139,7 +139,7 @@ async def test_what_an_account_may_open_is_told_as_it_is_now(desk: Desk) -> None
     await desk.below.store.write(lane_of(desk.anne), lambda c: accounts.set_masked(c, desk.anne, ["IDLE"]))
     masked = await desk.signs_in()
     assert masked is not None
-    assert (masked.hidden, masked.shared) == ({"IDLE"}, first.shared)
+    assert (masked.hidden, masked.shared) == (frozenset({"IDLE"}), first.shared)
     lane = lane_of(desk.anne)
     await desk.below.store.write(lane, lambda c: owners.remove_member(c, desk.team, desk.anne, "member"))
     alone = await desk.signs_in()
