@@ -98,7 +98,7 @@ def parse_cx(text: str) -> tuple[str, str]:
     The ANS kit escapes its ampersands twice, so `&amp;` is read as `&`.
     """
     parts = _components(text)
-    return _unescape(parts[0]), _oid(parts[3])
+    return unescape(parts[0]), _oid(parts[3])
 
 
 def format_cx(value: str, oid: str, kind: str = "NH") -> str:
@@ -109,7 +109,7 @@ def format_cx(value: str, oid: str, kind: str = "NH") -> str:
 def parse_xcn(text: str) -> tuple[str, str]:
     """(identifier, "Given FAMILY") of a person; a device has its name where the family name is."""
     parts = _components(text)
-    return _unescape(parts[0]), clean(f"{_unescape(parts[2])} {_unescape(parts[1])}")
+    return unescape(parts[0]), clean(f"{unescape(parts[2])} {unescape(parts[1])}")
 
 
 def format_xcn(identifier: str, name: str) -> str:
@@ -129,7 +129,7 @@ def format_xcn(identifier: str, name: str) -> str:
 def parse_xon(text: str) -> tuple[str, str]:
     """(identifier, name) of an organisation; the identifier is XON.10, or XON.3 of older writers."""
     parts = _components(text)
-    return _unescape(parts[9]) or _unescape(parts[2]), _unescape(parts[0])
+    return unescape(parts[9]) or unescape(parts[2]), unescape(parts[0])
 
 
 def format_xon(identifier: str, name: str) -> str:
@@ -172,5 +172,6 @@ def escape(text: str) -> str:
 _ESCAPE_OF = dict(_ESCAPES)
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """A component as people read it, in one line."""
     return clean(_UNESCAPE.sub(lambda match: _MEANING[match.group(1)], text))

@@ -16,12 +16,14 @@ from enum import StrEnum
 
 from mss.formats import hl7v2
 from mss.formats.hl7v2 import composite, segment, text
-from mss.formats.hl7values import OID_PERSON, format_local_time
+from mss.formats.hl7values import OID_PERSON, format_local_time, unescape
 from mss.model.document import Author, Coded, DocumentEntry, Visibility
 from mss.model.errors import BadValue
 from mss.model.ids import Ins, InsOid
 from mss.model.people import IdentityTraits
 
+ADDRESS_COMPONENTS = 7
+"""Of an address (XAD): what stands behind the kind is not told on."""
 PROFILE = "1.1^CISIS_CDA_HL7_LPS"
 DOCUMENT_BYTES_MAX = 40 * 1024 * 1024
 """More than a message of 35 MiB can bring."""
@@ -161,7 +163,7 @@ def _segments(mdm: Mdm) -> Iterator[str]:
 
 
 def _pid(mdm: Mdm) -> str:
-    """As PAM France and the INS annex of the CI-SIS have it. The address stays in the document."""
+    """As PAM France and the INS annex of the CI-SIS have it. The home address is what METADATA tells."""
     traits = mdm.traits
     authority = f"{_AUTHORITIES.get(mdm.ins.oid, _NIR_AUTHORITY)}&{mdm.ins.oid.value}&ISO"
     fields = {
@@ -172,9 +174,23 @@ def _pid(mdm: Mdm) -> str:
         31: "N",
         32: "VALI" if mdm.identity_is_sure else "PROV",
     }
+    places = [*_homes(mdm.entry)]
     if traits.birth_place:
-        fields[11] = composite("", "", "", "", "", "", "BDL", "", traits.birth_place)
+        places.append(composite("", "", "", "", "", "", "BDL", "", traits.birth_place))
+    if places:
+        fields[11] = "~".join(places)
     return segment("PID", fields)
+
+
+def _homes(entry: DocumentEntry) -> Iterator[str]:
+    """Home addresses (XAD.7 `H`, or no kind at all) in the slot sourcePatientInfo (ITI TF-3 §4.2.3.2.23)."""
+    for line in entry.source_patient_info:
+        field, _, value = line.partition("|")
+        for one in value.split("~") if field.strip().upper() == "PID-11" else ():
+            parts = [unescape(part) for part in one.split("^")][:ADDRESS_COMPONENTS]
+            kind = parts[6] if len(parts) > 6 else ""
+            if kind.upper() in ("", "H") and any(parts[:6]):
+                yield composite(*parts)
 
 
 def _txa(mdm: Mdm) -> str:

@@ -95,6 +95,7 @@ def _as_in(example: Message, event: MdmEvent) -> Mdm:
             type=Coded(code, "2.16.840.1.113883.6.1", label),
             authors=(Author(person_id=example.of("TXA", 22)),),
             creation_time=MOMENT,
+            source_patient_info=(f"PID-11|{example.of('PID', 11)}",),
         ),
         content=decode_base64(example.of("OBX", 5).split("^")[4].encode()),
         letter=Letter(
@@ -145,6 +146,24 @@ def test_no_name_and_no_subject_breaks_out_of_its_field(name: str, subject: str)
     ]
     assert message.of("PID", 5).count("^") == 6
     assert frame(written).count(b"\x1c") == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "written"),
+    [
+        (
+            "1 rue des Tilleuls^^EXEMPLE^^99999^FRA^H^^99123",
+            "1 rue des Tilleuls^^EXEMPLE^^99999^FRA^H~^^^^^^BDL^^63220",
+        ),
+        (r"Ty Gwenn \T\ fils^^EXEMPLE", r"Ty Gwenn \T\ fils^^EXEMPLE~^^^^^^BDL^^63220"),
+        ("1 quai^^EXEMPLE^^^^O", "^^^^^^BDL^^63220"),
+        ("^^^^^^BDL^^75056", "^^^^^^BDL^^63220"),
+    ],
+)
+def test_the_home_that_metadata_tells_is_told_on(told: str, written: str) -> None:
+    """A place of work is not; the birth place is the one that we know."""
+    entry = replace(ENTRY, source_patient_info=("PID-5|X", f"PID-11|{told}"))
+    assert read_message(write_mdm(replace(PLAIN, entry=entry))).of("PID", 11) == written
 
 
 def test_separators_are_spelled_out() -> None:

@@ -21,8 +21,9 @@ class Message:
 
     @staticmethod
     def field(segment: tuple[str, ...], at: int) -> str:
-        """By place in the line; what is not there is empty. Empty components at the end mean nothing."""
-        return segment[at].rstrip("^") if at < len(segment) else ""
+        """By place in the line; what is not there is empty. Empty components at an end mean nothing."""
+        told = segment[at] if at < len(segment) else ""
+        return "~".join(one.rstrip("^") for one in told.split("~"))
 
     def of(self, name: str, number: int, which: int = 0) -> str:
         """A field of the n-th segment of that name, by its number in the standard."""
