@@ -17,6 +17,7 @@ from mss.bridge.merging import Merging
 from mss.bridge.moving import Mover
 from mss.bridge.reading import Reader
 from mss.bridge.refiling import Refiling
+from mss.bridge.representing import Representing
 from mss.bridge.returning import Returning
 from mss.bridge.scope import Scopes
 from mss.bridge.takeout import Takeout
@@ -72,7 +73,8 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
     takeout = Takeout(records, owes, public, clock, chance)
     mover = Mover(store, opener, ground.bodies, public.lookup, clock, chance)
     returning = Returning(store, opener, scopes, takeout, ground.bus, clock, chance)
-    merging = Merging(store, opener, records, ground.bodies, mover, takeout, public.lookup, ground.bus, clock, chance)
+    asks, lookup = Representing(public.held, clock, chance), public.lookup
+    merging = Merging(store, opener, records, ground.bodies, mover, takeout, lookup, asks, ground.bus, clock, chance)
     refiling = Refiling(store, opener, cases, filing, mover, takeout, returning, merging, ground.bus, clock)
     applications = Applications(store, cases, filing, records, ground.bus, clock)
     return Bridge(records, cases, filing, applications, scopes, takeout, refiling)

@@ -84,6 +84,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.ledger import Ledger
     from mss.notices.send import Notices
     from mss.notices.tested import TrialAnswers
+    from mss.notices.untaken import UntakenAlarms
     from mss.notices.watch import HeldWatch
     from mss.runner import Runner
 
@@ -111,7 +112,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     changed = ChangeNotices(house, store, opener, bridge.records, lookup, mail, clock)
     corrected = CorrectionNotices(house, _staff(process), store, opener, lookup, mail, clock, chance)
     verification = _standing(process, house, opener, mail)
-    mail_rooms = (verification, notices, corrected, quarantine, watch, automatic, alarms, changed, tested)
+    untaken = UntakenAlarms(house, _staff(process), lookup, mail, clock)
+    mail_rooms = (verification, notices, corrected, quarantine, watch, automatic, alarms, changed, tested, untaken)
     handlers = {
         name: act
         for one in (bridge.filing, bridge.applications, bridge.refiling, *mail_rooms)

@@ -45,6 +45,8 @@ class Case:
     """Entry ids of documents of the record that archives name, with their numbers."""
     feed: Feed | None = None
     """None: it came to the patient herself."""
+    moved: bool = False
+    """Staff bring it from another record."""
     corrected: bool = False
     """Two people chose this record for it, though its INS is another's (mss/bridge/correcting.py)."""
 

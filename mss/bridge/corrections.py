@@ -11,15 +11,17 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from mss.accounts.service import IDENTITY_KIND, identity_from_bytes
 from mss.bridge import correcting
 from mss.bridge.book import Book, correction_context
 from mss.bridge.cases import Cases
 from mss.bridge.correcting import Move, No, Yes
 from mss.bridge.facts import Hold
-from mss.bridge.items import Items, MessageItem
+from mss.bridge.items import EXPIRES_MS, TASK_EXPIRES, Items, MessageItem
 from mss.bridge.matching import judge
 from mss.bridge.prepared import RecordChanged
 from mss.bridge.refiling import TASK_CORRECT
+from mss.bridge.representing import Representing, is_minor
 from mss.bridge.scope import Scope, Scopes, closure
 from mss.bridge.takeout import Takeout
 from mss.crypto import seal
@@ -48,10 +50,6 @@ TASK_SENT_ON = "correction-sent-on"
 """Tell to whom she had sent it: payload {"correction": number, "messages": [number]} (notices/corrected.py)."""
 REMINDED_MS = 24 * 3_600_000
 """Of what is out of the wrong record and not in the right one yet."""
-EXPIRES_MS = 72 * 3_600_000
-"""Of a proposal: a weekend and a day."""
-TASK_EXPIRES = "correction-expires"
-"""End a proposal that nobody confirmed, or remind of what is out of every record: payload {"correction": number}."""
 OPEN_STATES = frozenset({AccountState.ACTIVE, AccountState.PROVISIONED})
 
 
@@ -93,6 +91,7 @@ class Corrections:
         self._clock = clock
         self._chance = chance
         self.four_eyes = four_eyes
+        self._representing = Representing(public.held, clock, chance)
 
     @property
     def domain(self) -> str:
@@ -251,6 +250,8 @@ class Corrections:
             await file(row.about, actor)
         elif row.kind == CorrectionKind.REFILE:
             await self._judged_again(row, actor)
+        elif row.kind == CorrectionKind.REPRESENT:
+            await self._right_judged(row, actor)
 
         def act(connection: Connection) -> Correction:
             current = corrections.correction(connection, row.id)
@@ -277,10 +278,28 @@ class Corrections:
             items = (await self.book.one(row.earlier)).items
         await self._judged(OwnerId(row.owner), items, OwnerId(row.other), actor)
 
+    async def _right_judged(self, row: Correction, actor: str) -> None:
+        """Whether a right over the record that ended may become one over this. Raises NotCorrectable."""
+        keys = await self._opener.open(OwnerId(row.owner), actor, "represent")
+        rows, patient, person = await self._store.read(
+            lambda c: (
+                patients.identities(c, row.owner),
+                patients.patient(c, row.owner),
+                owners.mailbox(c, row.other),
+            )
+        )
+        if patient is None or patient.state not in OPEN_STATES or person is None or person.state not in OPEN_STATES:
+            raise NotCorrectable("record-not-open")
+        valid = [one for one in rows if not one.valid_until_ms]
+        opened = [keys.open_small(IDENTITY_KIND, one.identity, one.identity_sealed) for one in valid]
+        if not is_minor([identity_from_bytes(one)[1] for one in opened], self._clock.now().date()):
+            raise NotCorrectable("not-a-minor")
+
     def _decide(self, connection: Connection, row: Correction, confirmed_by: str) -> Correction:
         """From proposed to what follows, in the caller's transaction. Raises NotCorrectable."""
         now_ms = to_ms(self._clock.now())
-        state = CorrectionState.DONE if row.kind == CorrectionKind.FILE else CorrectionState.DOING
+        is_all = row.kind in (CorrectionKind.FILE, CorrectionKind.REPRESENT)
+        state = CorrectionState.DONE if is_all else CorrectionState.DOING
         if not corrections.settle(connection, row, state, now_ms, confirmed_by=confirmed_by):
             raise NotCorrectable("decided")
         if row.about and row.kind == CorrectionKind.REFILE:
@@ -290,7 +309,9 @@ class Corrections:
             if before is None or before.state != CorrectionState.OUT:
                 raise NotCorrectable("not-out")
             corrections.settle(connection, before, CorrectionState.ELSEWHERE, now_ms)
-        if row.kind != CorrectionKind.FILE:
+        if row.kind == CorrectionKind.REPRESENT:
+            self._representing.give(connection, row, confirmed_by)
+        if not is_all:
             self._owe(connection, row.owner, row.id, TASK_CORRECT)
         self._note(connection, row, f"record.{row.kind}-decided", confirmed_by or row.proposed_by)
         return replace(row, state=state, confirmed_by=confirmed_by, settled_ms=now_ms)

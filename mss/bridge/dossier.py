@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mss.accounts.profiles import Profiles
 from mss.accounts.service import KnownIdentity
 from mss.bridge.routing import Offer, Route, take_for
+from mss.directory.search import Search
 from mss.formats import headers, mime
 from mss.formats.mdm import LETTER_BYTES_MAX, NO_UNIT, Letter, Unit
 from mss.formats.parts import Structure, decode_text
 from mss.mail.mailboxes import sender_of, text_part
-from mss.model.document import DocumentEntry
+from mss.model.document import Author, DocumentEntry, DocumentStatus
 from mss.model.errors import NotFound, SealBroken
 from mss.model.ids import OwnerId
 from mss.model.people import IdentityStatus
@@ -44,6 +45,9 @@ class Dossier:
     letter: Letter
     unit: Unit
     replaces: str = ""
+    is_known: bool = False
+    """The sink has accepted it before, perhaps as another record's, and was not asked to withdraw it since."""
+    is_current: bool = True
 
     def __repr__(self) -> str:  # never in a log
         return f"Dossier({self.row.id})"
@@ -59,6 +63,7 @@ class Dossiers:
     def __init__(
         self, store: Store, opener: Opener, records_: Records, routes: Mapping[str, Route], patient_domain: str
     ) -> None:
+        self._search = Search(store)
         self._store = store
         self._opener = opener
         self._records = records_
@@ -70,13 +75,14 @@ class Dossiers:
         """Raises NotFound, SealBroken, StorageUnavailable."""
         keys = await self._opener.open(OwnerId(row.owner), ACTOR, "hand over")
 
-        def ask(c: Connection) -> tuple[records.DocumentRow | None, records.DocumentRow | None, bool, bool]:
+        def ask(c: Connection) -> tuple[records.DocumentRow | None, records.DocumentRow | None, bool, bool, bool]:
+            is_known = row.act == HandoverAct.RELINK and handovers.anybody_has_it(c, row.sink, row.document)
             has_it = handovers.has_it(c, row.owner, row.sink, row.document)
             has_earlier = bool(row.earlier) and handovers.has_it(c, row.owner, row.sink, row.earlier)
             earlier = records.document(c, row.owner, row.earlier) if has_earlier else None
-            return records.document(c, row.owner, row.document), earlier, has_it, has_earlier
+            return records.document(c, row.owner, row.document), earlier, has_it, has_earlier, is_known
 
-        found, earlier, has_it, has_earlier = await self._store.read(ask)
+        found, earlier, has_it, has_earlier, is_known = await self._store.read(ask)
         if found is None:
             raise NotFound("document")
         view = self._records.view(keys, found)
@@ -94,6 +100,8 @@ class Dossiers:
             letter=letter,
             unit=self._unit(row.sink, view, mailbox),
             replaces=self._records.view(keys, earlier).entry.unique_id if earlier is not None else "",
+            is_known=is_known,
+            is_current=found.status == DocumentStatus.APPROVED,
         )
 
     async def title(self, row: Handover) -> str:
@@ -130,13 +138,30 @@ class Dossiers:
         address = await self._profiles.mailbox_address(keys)
         domain = address.partition("@")[2]
         mailbox = f"@{domain}" if domain == self._patient_domain else address
-        return await asyncio.to_thread(_letter_of, raw, structure, address), mailbox
+        letter = await asyncio.to_thread(_letter_of, raw, structure, address)
+        return replace(letter, sent_by=await self._behind(letter.sender)), mailbox
+
+    async def _behind(self, address: str) -> Author:
+        """Person and structure behind a sending mailbox, where the directory knows one for certain."""
+        found = await self._search.at(address)
+        people = {one.listing.idnps: one.listing for one in found}
+        places = {one.listing.idnst: one.listing.structure for one in found}
+        person = next(iter(people.values())) if len(people) == 1 else None
+        structure = next(iter(places)) if len(places) == 1 else ""
+        return Author(
+            person_id=person.idnps if person else "",
+            person_name=f"{person.given} {person.family.upper()}".strip() if person and person.idnps else "",
+            institution_id=structure,
+            institution_name=places[structure] if structure else "",
+        )
 
 
 def _meaning(act: HandoverAct, *, has_it: bool, has_earlier: bool) -> HandoverAct | None:
     """What an act here means to a sink that has, or has not, what it is about."""
     if act in (HandoverAct.WITHDRAW, HandoverAct.ANNOUNCE):
         return act if has_it else None
+    if act is HandoverAct.RELINK:
+        return act
     return HandoverAct.REPLACE if has_earlier else HandoverAct.FILE
 
 

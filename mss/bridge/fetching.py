@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from mss.bridge.source import SourceDeclined, SourceTrouble
 from mss.crypto.keys import Lookup
 from mss.formats.mime import LIMITS
 from mss.mail import letters
+from mss.mail.answers import TASK_UNTAKEN
 from mss.mail.contents import Contents, aside
 from mss.mail.delivery import Delivery
 from mss.mail.parcels import Letter, Parcel, Put
@@ -34,11 +36,13 @@ from mss.model.errors import Malformed, NotFound, StorageUnavailable
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import MailboxKind
 from mss.model.message import Envelope
-from mss.store import fetched
+from mss.store import fetched, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.fetched import FILED, HELD, LEFT, REFUSED, UNTAKEN, Fetched
+from mss.store.ids import new_id
 from mss.store.sql import Connection
+from mss.store.tasks import NewTask
 
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Before each new connection in a row; the last one again and again."""
@@ -46,6 +50,7 @@ IDLE_S = 600.0
 """Then IDLE is begun anew: RFC 2177 says 29 minutes, middleboxes forget sooner."""
 DECLINED_MAX = 3
 """A server that does not give a message is asked so often, a pause in between; then the next ones have their turn."""
+TOO_LARGE = "too large, or not given by that server"
 VERDICT_S = 2.0
 """How often we look what became of a message that is not judged yet."""
 
@@ -169,14 +174,15 @@ class Fetcher:
         content = self._rooms.lookup.content(owner, digest)
         known = await self._rooms.store.read(lambda c: fetched.known(c, owner, self.source, content))
         parcels: list[Parcel] = []
+        why = "" if raw else TOO_LARGE
         if known is None and raw:
             try:
                 parcels = await self._parcels(raw)
             except Malformed as malformed:
-                log.error("source.not-taken", source=self.name, uid=message.uid, reason=malformed.reason.value)
-        elif known is None:
-            log.error("source.not-taken", source=self.name, uid=message.uid, reason="too large, or not given")
-        await self._keep(owner, content, Fetched(box.validity, message.uid, 0, UNTAKEN, ""), parcels)
+                why = malformed.reason.value
+        if known is None and why:
+            log.error("source.not-taken", source=self.name, uid=message.uid, reason=why)
+        await self._keep(owner, content, Fetched(box.validity, message.uid, 0, UNTAKEN, ""), parcels, why)
 
     async def _octets(self, box: FarBox, message: FarMessage) -> bytes | None:
         """Nothing of what is too large, or what its server refuses to give again and again: people see to it there."""
@@ -207,8 +213,16 @@ class Fetcher:
         letter = await aside(len(raw), Letter, traced, summary, sender, peer.name, raw, doubt=doubt)
         return await rooms.delivery.incoming(letter, (self._into,), rooms.recipients.reachable, 0)
 
-    async def _keep(self, owner: OwnerId, content: bytes, row: Fetched, parcels: list[Parcel]) -> None:
-        """The message and its note in one transaction; of what stands already, the note alone."""
+    def _alarm(self, row: Fetched, why: str) -> NewTask:
+        """Nobody here will see that mail: somebody has to look over there."""
+        rooms = self._rooms
+        told = {"source": self.name, "domain": self._into.domain, "uid": row.uid, "validity": row.validity, "why": why}
+        now_ms = to_ms(rooms.clock.now())
+        return NewTask(new_id(rooms.clock, rooms.chance), TASK_UNTAKEN, json.dumps(told).encode(), now_ms)
+
+    async def _keep(self, owner: OwnerId, content: bytes, row: Fetched, parcels: list[Parcel], why: str) -> None:
+        """The message and its note in one transaction; of what stands already, the note alone; of what cannot be taken,
+        the note and the duty to tell staff."""
         now_ms = to_ms(self._rooms.clock.now())
 
         def keep(connection: Connection) -> None:
@@ -219,6 +233,8 @@ class Fetcher:
             elif parcels:
                 (number,) = Put.do_all(connection, [parcels[0].put])
                 noted = row._replace(message=number, outcome="")
+            else:
+                tasks.add_task(connection, owner, self._alarm(row, why))
             fetched.remember(connection, owner, self.source, content, noted, now_ms)
 
         size_bytes = sum(parcel.new.body_size_bytes for parcel in parcels)

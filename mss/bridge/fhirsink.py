@@ -95,7 +95,8 @@ class FhirSink:
             await opened.close()
 
     async def _provide(self, dossier: Dossier) -> Outcome:
-        if dossier.row.attempts > 1 and await self._find(dossier.entry.unique_id):
+        known = await self._find(dossier.entry.unique_id) if dossier.act is HandoverAct.RELINK else ""
+        if not known and dossier.row.attempts > 1 and await self._find(dossier.entry.unique_id):
             return Taken("it has it already")
         replaces = await self._find(dossier.replaces) if dossier.act is HandoverAct.REPLACE else ""
         provided = Provided(
@@ -107,6 +108,8 @@ class FhirSink:
             at=from_ms(dossier.row.created_ms),
             source_id=self._place.source_id,
             replaces_id=replaces,
+            known_id=known,
+            is_current=dossier.is_current,
         )
         bundle = await asyncio.to_thread(mhd.write_bundle, provided)
         return meaning(*await self._ask("POST", "", bundle))

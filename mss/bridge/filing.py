@@ -315,7 +315,8 @@ class Filing:
         for number in sorted(fresh, key=steps):
             old = replaced.get(number, 0)
             source = self._source(case)
-            self._outbox.filed(connection, case.keys.owner, source, number, fresh[number], replaces=old)
+            owner, entry = case.keys.owner, fresh[number]
+            self._outbox.filed(connection, owner, source, number, entry, replaces=old, moved=case.moved)
 
     def _source(self, case: Case) -> Source:
         hashed = self._public.lookup.message_id(case.message_id)

@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass
 
 from mss.store.folders import NewEntry
 
+EXPIRES_MS = 72 * 3_600_000
+"""Of a proposal: a weekend and a day."""
+TASK_EXPIRES = "correction-expires"
+"""End a proposal that nobody confirmed, or remind of what is out of every record: payload {"correction": number}."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentItem:

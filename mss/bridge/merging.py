@@ -14,6 +14,7 @@ from dataclasses import replace
 from mss.accounts.service import IDENTITY_KIND
 from mss.bridge.items import Items
 from mss.bridge.moving import Mover
+from mss.bridge.representing import Representing
 from mss.bridge.scope import Scope
 from mss.bridge.takeout import Takeout
 from mss.crypto.keys import Lookup
@@ -73,6 +74,7 @@ class Merging:
         mover: Mover,
         takeout: Takeout,
         lookup: Lookup,
+        representing: Representing,
         bus: ChangeBus,
         clock: Clock,
         chance: Chance,
@@ -84,6 +86,7 @@ class Merging:
         self._mover = mover
         self._takeout = takeout
         self._lookup = lookup
+        self._representing = representing
         self._bus = bus
         self._clock = clock
         self._chance = chance
@@ -101,7 +104,7 @@ class Merging:
             await self._mover.copy(source, one.message, target, one.message, None)
         digests = await self._copy_documents(source, target)
         made, former = await self._store.write(
-            lane_of(target.owner), lambda c: self._join(c, source, target, moved, digests)
+            lane_of(target.owner), lambda c: self._join(c, row, source, target, moved, digests)
         )
 
         def act(connection: Connection) -> None:
@@ -179,6 +182,7 @@ class Merging:
     def _join(
         self,
         connection: Connection,
+        merge: Correction,
         source: OwnerKeys,
         target: OwnerKeys,
         moved: list[StoredMessage],
@@ -200,6 +204,9 @@ class Merging:
             merges.add_event(connection, target.owner, replace(event, actor_sealed=actor))
         self._join_mail(connection, source, target, moved)
         former = self._join_identities(connection, source, target)
+        for number in made:
+            self._takeout.relink(connection, target.owner, number, source.owner)
+        self._representing.ask(connection, merge)
         act = audit.Act(self._clock.now(), ACTOR, "record.merged-here", target.owner, 0, b"", f"{len(made)}")
         audit.write(connection, [act])
         return tuple(made), former
@@ -288,7 +295,9 @@ class Merging:
             seen = tuple(one.message for one in there if one is not None and one.state != MessageState.UNFILED)
             if documents or seen:
                 actor = row.confirmed_by or row.proposed_by
-                self._takeout.take_out(connection, keys, Scope(documents, seen), f"{row.id}", actor, tells=False)
+                scope = Scope(documents, seen)
+                self._takeout.take_out(connection, keys, scope, f"{row.id}", actor, tells=False, tells_sinks=False)
+            self._representing.take_back(connection, before)
             merges.forget_identities(connection, before.other, items.former)
 
         await self._store.write(lane_of(before.other), out)
@@ -307,6 +316,8 @@ class Merging:
                 stored = messages.one_message(connection, before.owner, number)
                 if stored is not None and stored.state in WAITS:
                     self._judge_again(connection, before.owner, number)
+            for document in items.made:
+                self._takeout.relink(connection, before.owner, document, before.other)
             corrections.settle(connection, before, CorrectionState.UNDONE, now_ms)
             self._note(connection, row, "record.parted", row.owner, f"{before.id}")
 

@@ -30,7 +30,8 @@ EVENTS = {
     HandoverAct.REPLACE: MdmEvent.REPLACED,
     HandoverAct.WITHDRAW: MdmEvent.WITHDRAWN,
 }
-"""The profile has no message that announces."""
+"""The profile has no message that announces, and none that merges two patients: a document that changes its record is
+replaced by itself under the patient of today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class MllpSink:
         return self._name
 
     async def hand_over(self, dossier: Dossier) -> Outcome:
-        event = EVENTS.get(dossier.act) if dossier.act is not None else None
+        event = _event(dossier)
         if event is None:
             return Taken("not told by this profile")
         try:
@@ -110,7 +111,7 @@ class MllpSink:
             content=dossier.content,
             letter=dossier.letter,
             visibility=dossier.visibility,
-            replaces=dossier.entry.unique_id if event is MdmEvent.WITHDRAWN else dossier.replaces,
+            replaces=dossier.entry.unique_id if _names_itself(dossier, event) else dossier.replaces,
             unit=dossier.unit,
         )
 
@@ -138,6 +139,20 @@ class MllpSink:
                 raise BadValue("an answer to another message")
             if ack.code is not AckCode.COMMIT_ACCEPT or not self._place.waits_for_application:
                 return ack
+
+
+def _event(dossier: Dossier) -> MdmEvent | None:
+    """None: nothing of this profile."""
+    if dossier.act is HandoverAct.RELINK:
+        if not dossier.is_current:
+            return None
+        return MdmEvent.REPLACED if dossier.is_known else MdmEvent.ORIGINAL
+    return EVENTS.get(dossier.act) if dossier.act is not None else None
+
+
+def _names_itself(dossier: Dossier, event: MdmEvent) -> bool:
+    """Whether TXA-13 is the document's own number: of what is withdrawn, and of what replaces itself."""
+    return event is MdmEvent.WITHDRAWN or (event is MdmEvent.REPLACED and dossier.act is HandoverAct.RELINK)
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

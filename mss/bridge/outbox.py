@@ -45,17 +45,24 @@ class Outbox:
         entry: DocumentEntry,
         *,
         replaces: int = 0,
+        moved: bool = False,
     ) -> None:
-        """A new document stands in the record, or a newer version of document `replaces`."""
+        """A new document stands in the record, or a newer version of document `replaces`. `moved`: it came from another
+        record, so that software may know it."""
         offer = Offer(source.mailbox, entry.type.code, entry.practice.code)
         wanted = set(sinks_for(self._routes, offer))
         if replaces:
             wanted |= handovers.sinks_of(connection, owner, replaces) & {route.sink for route in self._routes}
-        act = HandoverAct.REPLACE if replaces else HandoverAct.FILE
+        act = HandoverAct.REPLACE if replaces else HandoverAct.RELINK if moved else HandoverAct.FILE
         self._owe(connection, owner, source, wanted, act, document, replaces)
 
+    def relink(self, connection: Connection, owner: int, source: Source, document: int, before: int) -> None:
+        """A document that stood in record `before` stands in this one: told to whom it was ever owed there."""
+        wanted = handovers.sinks_of(connection, before, document) if self._routes else set()
+        self._owe(connection, owner, source, wanted, HandoverAct.RELINK, document)
+
     def changed(self, connection: Connection, owner: int, source: Source, act: HandoverAct, document: int) -> None:
-        """A document was withdrawn or announced: told to whom it was ever owed."""
+        """A document was withdrawn or announced, or is back: told to whom it was ever owed."""
         wanted = handovers.sinks_of(connection, owner, document) if self._routes else set()
         self._owe(connection, owner, source, wanted, act, document)
 

@@ -168,7 +168,9 @@ class Refiling:
             found.append(await self._cases.of_application(OwnerId(box), message, ACTOR, keys.owner))
         if None in found:
             raise NotFound("message")
-        return [replace(case, corrected=items.corrected, announces=None) for case in found if case is not None]
+        return [
+            replace(case, corrected=items.corrected, moved=True, announces=None) for case in found if case is not None
+        ]
 
     async def _step(self, case: Case) -> _Step:
         return _Step(case, await self._filing.prepare(case, checked_by_human=True))

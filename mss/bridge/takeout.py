@@ -19,7 +19,7 @@ from mss.model.clock import Chance, Clock, to_ms
 from mss.model.document import DocumentStatus
 from mss.model.mailbox import SpecialUse
 from mss.record.service import Actor, EventKind, Records, came_under
-from mss.store import audit, corrections, folders, messages, records, tasks
+from mss.store import audit, corrections, folders, handovers, messages, records, tasks
 from mss.store.handovers import HandoverAct
 from mss.store.ids import new_id
 from mss.store.messages import MessageState
@@ -43,21 +43,31 @@ class Takeout:
         self._chance = chance
 
     def take_out(
-        self, connection: Connection, keys: OwnerKeys, scope: Scope, cause: str, actor: str, *, tells: bool = True
+        self,
+        connection: Connection,
+        keys: OwnerKeys,
+        scope: Scope,
+        cause: str,
+        actor: str,
+        *,
+        tells: bool = True,
+        tells_sinks: bool = True,
     ) -> Items:
-        """All of a scope, in the caller's transaction; what it was. `tells`: the senders, each by a notice."""
+        """All of a scope, in the caller's transaction; what it was. `tells`: the senders, each by a notice;
+        `tells_sinks`: software that has it is to withdraw it."""
         owner = keys.owner
         titles = {row.document: self._records.view(keys, row).entry.title for row in scope.documents}
         older = [one for row in scope.documents for one in self._give_back_older(connection, owner, row, scope)]
         taken = [DocumentItem(row.document, row.status, row.replaced_by) for row in scope.documents]
         self._records.unfile(connection, keys, scope.documents, STAFF)
         for row in scope.documents:
-            self._tell_sinks(connection, owner, row, HandoverAct.WITHDRAW)
+            if tells_sinks:
+                self._tell_sinks(connection, owner, row, HandoverAct.WITHDRAW)
             self._note(connection, owner, row, "record.unfiled", actor, cause)
         for one in older:
             row_ = records.document(connection, owner, one.number)
             if row_ is not None:
-                self._tell_sinks(connection, owner, row_, HandoverAct.FILE)
+                self._tell_sinks(connection, owner, row_, HandoverAct.RELINK)
         found = tuple(self._take_message(connection, owner, number, scope) for number in scope.messages)
         for number in scope.bringers if tells else ():
             told = tuple(
@@ -121,7 +131,7 @@ class Takeout:
                 self._tell_sinks(connection, owner, row, HandoverAct.WITHDRAW)
                 continue
             self._records.note(connection, keys, EventKind.RETURNED, item.number, STAFF)
-            self._tell_sinks(connection, owner, row, HandoverAct.FILE)
+            self._tell_sinks(connection, owner, row, HandoverAct.RELINK)
             self._note(connection, owner, row, "record.returned", actor, cause)
         for one in items.messages:
             self.return_message(connection, owner, one)
@@ -151,6 +161,18 @@ class Takeout:
         messages.set_state(connection, owner, item.number, MessageState.VISIBLE)
         if item.conversation:
             corrections.recount(connection, owner, item.conversation, unread | {item.number})
+
+    def relink(self, connection: Connection, owner: int, document: int, before: int) -> None:
+        """Software that was ever owed a document of record `before` is told that it is this record's; what still waits
+        there leaves no more."""
+        row = records.document(connection, owner, document)
+        if row is None or row.status not in (DocumentStatus.APPROVED, DocumentStatus.SUPERSEDED):
+            return
+        handovers.overtaken(connection, before, document, to_ms(self._clock.now()))
+        box, message = (row.box, row.box_message) if row.box else (owner, row.message)
+        if message:
+            source = Source(box, message, messages.message_id_hmac(connection, box, message), "")
+            self._outbox.relink(connection, owner, source, document, before)
 
     def _tell_sinks(self, connection: Connection, owner: int, row: DocumentRow, act: HandoverAct) -> None:
         box, message = (row.box, row.box_message) if row.box else (owner, row.message)

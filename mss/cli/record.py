@@ -38,6 +38,7 @@ WHY_NOT = {
     "record-not-open": "the other record is closed or suspended: nothing is filed there",
     "names-another": "neither INS nor traits of the document are that patient's: ask its sender to correct it",
     "not-one-person": "birth date or sex differ: these are two people",
+    "not-a-minor": "this patient is of age: a judge names who represents him",
     "proposed-already": "that is proposed already: see mss record list",
     "same-person": "you proposed it: a second, different person must agree",
     "expired": "the proposal has expired: propose it again",

@@ -58,6 +58,10 @@ class Provided:
     source_id: str
     """OID of ours (XDS sourceId)."""
     replaces_id: str = ""
+    known_id: str = ""
+    """The logical id under which the server has this very document, as another patient's or as one in error: it is put
+    in its place."""
+    is_current: bool = True
 
     def __repr__(self) -> str:  # never in a log
         return "Provided"
@@ -66,10 +70,11 @@ class Provided:
 def write_bundle(provided: Provided) -> bytes:
     """The transaction, JSON."""
     entry = provided.entry
-    listed, reference, binary = (_uuid(entry, part) for part in ("list", "reference", "binary"))
+    again = f" {provided.at.isoformat()}" if provided.known_id else ""  # a submission of its own
+    listed, reference, binary = (_uuid(entry, part) for part in (f"list{again}", "reference", "binary"))
     contained = [one for one in (_patient(provided.ins, provided.traits), _author(entry)) if one]
     subject = f"Patient?identifier=urn:oid:{provided.ins.oid.value}|{provided.ins.value}"
-    submission_id = _uri(f"urn:uuid:{_uuid(entry, 'submission')}")
+    submission_id = _uri(f"urn:uuid:{_uuid(entry, f'submission{again}')}")
     submission = _submission(provided, contained, subject) | {
         "identifier": [{"use": "official", **submission_id}],
         "entry": [{"item": {"reference": f"urn:uuid:{reference}"}}],
@@ -82,7 +87,9 @@ def write_bundle(provided: Provided) -> bytes:
     }
     entries = [
         _post(listed, submission, "List", _query(submission_id)),
-        _post(reference, document, "DocumentReference", query_of(entry.unique_id)),
+        _put(reference, document, provided.known_id)
+        if provided.known_id
+        else _post(reference, document, "DocumentReference", query_of(entry.unique_id)),
         *_ending(provided),
         _post(binary, data, "Binary"),
     ]
@@ -140,7 +147,7 @@ def _reference(provided: Provided, contained: list[dict[str, Any]], subject: str
         "meta": {"profile": [f"{_PDSM}comprehensive-document-reference"]},
         "contained": contained,
         "masterIdentifier": identifier_of(entry.unique_id),
-        "status": "current",
+        "status": "current" if provided.is_current else "superseded",
         "type": _concept(entry.type),
         "category": [_concept(entry.class_)],
         "subject": {"reference": subject},
@@ -312,6 +319,12 @@ def _uri(value: str) -> dict[str, str]:
 def _post(number: uuid.UUID, resource: dict[str, Any], kind: str, unless: str = "") -> dict[str, Any]:
     request = {"method": "POST", "url": kind, **({"ifNoneExist": unless} if unless else {})}
     return {"fullUrl": f"urn:uuid:{number}", "resource": resource, "request": request}
+
+
+def _put(number: uuid.UUID, resource: dict[str, Any], known_id: str) -> dict[str, Any]:
+    """In the place of what the server has (R4 §3.1.0.4)."""
+    request = {"method": "PUT", "url": f"DocumentReference/{known_id}"}
+    return {"fullUrl": f"urn:uuid:{number}", "resource": resource | {"id": known_id}, "request": request}
 
 
 def _uuid(entry: DocumentEntry, part: str) -> uuid.UUID:

@@ -22,6 +22,9 @@ TASK_ANSWER = "answer"
 TASK_CHECKED = "checked"
 """Send a software maker the report that was asked for: payload sealed to the house's `tasks` pair."""
 
+TASK_UNTAKEN = "untaken"
+"""Tell staff of mail at another operator that cannot be taken: payload {"source", "domain", "uid", "why" …}."""
+
 
 class Fate(StrEnum):
     """What became of a message, or of one of its documents."""

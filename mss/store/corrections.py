@@ -12,7 +12,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from mss.store import recordschema, schema
+from mss.model.document import DocumentStatus
+from mss.model.mailbox import AccountState
+from mss.store import patients, recordschema, schema
 from mss.store.folders import NewEntry
 from mss.store.messages import Direction, MessageState
 from mss.store.records import DocumentRow
@@ -27,13 +29,15 @@ V = schema.conversation
 
 class CorrectionKind(StrEnum):
     """UNFILE takes out, REFILE puts what was taken out into another record, RETURN where it was; MERGE makes one
-    record of two; FILE is a filing by hand that a second person has to confirm."""
+    record of two; FILE is a filing by hand that a second person has to confirm; REPRESENT is a right over a record that
+    was merged, which somebody has to give anew."""
 
     UNFILE = "unfile"
     REFILE = "refile"
     RETURN = "return"
     MERGE = "merge"
     FILE = "file"
+    REPRESENT = "represent"
 
 
 class CorrectionState(StrEnum):
@@ -129,9 +133,21 @@ def settle(
 
 
 def owner_of_document(connection: Connection, number: int) -> int | None:
-    """Whose record holds it (a fan-out; staff only)."""
-    found = connection.execute(select(D.c.owner).where(D.c.document == number)).scalars().all()
+    """Whose record holds it (a fan-out; staff only). Records of one person that were merged, or parted again, share its
+    number: then it is where it stands and is read."""
+    query = select(D.c.owner, D.c.status).where(D.c.document == number)
+    rows = list(connection.execute(query))
+    standing = [row.owner for row in rows if row.status != DocumentStatus.UNFILED]
+    found = standing if standing else [row.owner for row in rows]
+    if len(found) > 1:
+        found = [one for one in found if _is_read(connection, one)]
     return found[0] if len(found) == 1 else None
+
+
+def _is_read(connection: Connection, owner: int) -> bool:
+    """A record that was merged into another is suspended."""
+    row = patients.patient(connection, owner)
+    return row is not None and row.state in (AccountState.ACTIVE, AccountState.PROVISIONED)
 
 
 def fed_with(connection: Connection, owner: int, box: int, message: int) -> list[DocumentRow]:

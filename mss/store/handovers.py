@@ -24,12 +24,14 @@ _BEFORE = W.alias("before")
 
 
 class HandoverAct(StrEnum):
-    """What was done with the document here."""
+    """What was done with the document here. RELINK: it is this patient's and current, whatever the sink knows of it: it
+    may have it as withdrawn, as another record's, or not at all."""
 
     FILE = "file"
     REPLACE = "replace"
     WITHDRAW = "withdraw"
     ANNOUNCE = "announce"
+    RELINK = "relink"
 
 
 class HandoverState(StrEnum):
@@ -217,6 +219,22 @@ def has_it(connection: Connection, owner: int, sink: str, document: int) -> bool
     )
     acts = [row.act for row in connection.execute(query.order_by(W.c.seq), own_parameters(owner))]
     return bool(acts) and acts[-1] != HandoverAct.WITHDRAW
+
+
+def anybody_has_it(connection: Connection, sink: str, document: int) -> bool:
+    """The same whosever record it was in when the sink accepted it: records of one person keep a document's number when
+    they are merged and parted."""
+    query = select(W.c.act).where(W.c.sink == sink, W.c.document == document, W.c.state == HandoverState.DONE)
+    acts = [row.act for row in connection.execute(query.order_by(W.c.settled_ms, W.c.id))]
+    return bool(acts) and acts[-1] != HandoverAct.WITHDRAW
+
+
+def overtaken(connection: Connection, owner: int, document: int, now_ms: int) -> None:
+    """What still waits about a document of this record is not to leave any more: another record's row says it all."""
+    waits = W.c.state.in_((HandoverState.WAITING, HandoverState.BEHIND))
+    values = {"state": HandoverState.DROPPED, "settled_ms": now_ms, "last_reason": "merged"}
+    change = update(W).where(owned_by(W), W.c.document == document, waits).values(**values)
+    connection.execute(change, own_parameters(owner))
 
 
 def sinks_of(connection: Connection, owner: int, document: int) -> set[str]:

@@ -30,6 +30,7 @@ KINDS = {
     "return": N_("Remise en place"),
     "merge": N_("Fusion de deux dossiers"),
     "file": N_("Classement à la main"),
+    "represent": N_("Représentant légal d’un dossier fusionné"),
 }
 STATES = {
     "proposed": N_("attend une seconde personne"),
@@ -54,6 +55,7 @@ WHY_NOT = {
         "Ni l’INS ni les traits du document ne sont de ce patient. L’émetteur doit le corriger et l’envoyer de nouveau."
     ),
     "not-one-person": N_("La date de naissance ou le sexe diffèrent : ce sont deux personnes."),
+    "not-a-minor": N_("Ce patient est majeur : un juge désigne qui le représente."),
     "proposed-already": N_("C’est déjà proposé : voyez la liste des corrections."),
     "same-person": N_("Vous l’avez proposé : une autre personne doit confirmer."),
     "expired": N_("La proposition a expiré. Proposez-la de nouveau."),

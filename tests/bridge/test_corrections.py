@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from mss.model.mailbox import MailboxKind
 from mss.record.access import Role, Viewer
 from mss.record.service import EventKind
 from mss.sandbox.pool import Sandbox
-from mss.store import audit, handovers, merges
-from mss.store.corrections import CorrectionState
+from mss.store import audit, handovers, merges, owners
+from mss.store.corrections import Correction, CorrectionState
 from mss.store.messages import MessageState, StoredMessage
 from tests.kit.documents import HUGO, OUR_OID, ZOE, an_ins, make_cda, make_pdf
 from tests.kit.house import APPLICATION, HOSPITAL, LABORATORY, POSTMASTER, House, Patient, open_house, words_of
@@ -36,6 +36,9 @@ NEW_NUMBER = replace(ZOE, ins=an_ins("2900299999005"))
 SECRET = "Sérologie-Zéphyr"
 STAFF, OTHER = "staff:1", "staff:2"
 DOCTOR = MailAddress.parse(f"dr.house@{HOSPITAL}")
+BORN = date(2019, 2, 3)
+UNKNOWN = replace(HUGO, ins=an_ins("1581199999009"))
+"""Hugo's traits under a number that nobody has."""
 TWINS = "dossier de sa jumelle"
 
 
@@ -307,7 +310,7 @@ async def test_the_hospitals_software_takes_it_back_and_is_given_the_right_one(
         zoe, lea, _ = await moved_to_lea(house)
         rows = await house.store.read(handovers.open_rows)
         told = [(row.owner, row.act) for row in sorted(rows, key=lambda row: (row.created_ms, row.seq))]
-        assert told == [(zoe.owner, "file"), (zoe.owner, "withdraw"), (lea.owner, "file")]
+        assert told == [(zoe.owner, "file"), (zoe.owner, "withdraw"), (lea.owner, "relink")]
 
 
 async def test_staff_are_reminded_of_what_is_in_no_record(one: House) -> None:
@@ -427,3 +430,68 @@ async def test_the_report_tells_who_saw_and_who_was_told_and_names_nobody(one: H
     assert acts.index("held.filed") < acts.index("record.unfiled") < acts.index("record.refiled")
     assert {step.result for step in found.told} >= {"unfiled", "refiled"}
     assert [related["kind"] for related in found.related] == ["refile"]
+
+
+async def test_a_parent_does_not_inherit_a_right_by_a_merge(one: House) -> None:
+    """Proposed to the staff, given by one of them, taken back with the merge; never for somebody who is of age."""
+    child, same = (replace(person, traits=replace(person.traits, birth_date=BORN)) for person in (ZOE, NEW_NUMBER))
+    old, new, parent = await one.enrol(child), await one.enrol(same), await one.enrol(HUGO)
+    await one.cellar.accounts.add_member(old.owner, parent.owner, "representative")
+    desk = MergeDesk(one.store, one.cellar.opener, one.corrections)
+
+    async def represented() -> list[OwnerId]:
+        return [account for account, _ in await one.store.read(lambda c: owners.members(c, new.owner))]
+
+    async def asked() -> list[Correction]:
+        listed = await one.corrections.book.listed()
+        return [each.row for each in listed if (each.row.kind, each.row.state) == ("represent", "proposed")]
+
+    done = await desk.merge(old.owner, new.owner, STAFF, "même personne")
+    await one.run_tasks()
+    (proposal,) = await asked()
+    assert not await represented()
+    await one.corrections.confirm(proposal.id, STAFF)
+    assert await represented() == [parent.owner]
+    await one.corrections.undo(done.id, STAFF)
+    await one.run_tasks()
+    assert not await represented()
+    again = await desk.merge(old.owner, new.owner, STAFF, "même personne")
+    await one.run_tasks()
+    (proposal,) = await asked()
+    one.clock.forward(timedelta(hours=73).total_seconds())
+    await one.run_tasks("correction-expires")
+    assert not await asked()
+    assert not await represented()
+    assert again.id != done.id
+
+
+async def test_nobody_becomes_the_representative_of_an_adult(one: House) -> None:
+    """A right that was given for a child ends with childhood; the staff read why."""
+    old, new, parent = await one.enrol(ZOE), await one.enrol(NEW_NUMBER), await one.enrol(HUGO)
+    await one.cellar.accounts.add_member(old.owner, parent.owner, "representative")
+    await MergeDesk(one.store, one.cellar.opener, one.corrections).merge(old.owner, new.owner, STAFF, "même personne")
+    await one.run_tasks()
+    (proposal,) = [each.row for each in await one.corrections.book.listed() if each.row.kind == "represent"]
+    with pytest.raises(NotCorrectable, match="not-a-minor"):
+        await one.corrections.confirm(proposal.id, STAFF)
+    assert not await one.store.read(lambda c: owners.members(c, new.owner))
+
+
+async def test_a_redirected_mail_of_an_application_mailbox_waits_again_when_that_is_undone(one: House) -> None:
+    """Out of the record that it was given to, held where it came; given again it is filed again."""
+    await one.professional(str(APPLICATION), MailboxKind.APPLICATION)
+    hugo = await one.enrol(HUGO)
+    await one.deliver(one.health_mail(APPLICATION, make_cda(UNKNOWN, title=SECRET)), LABORATORY, APPLICATION)
+    await one.run_tasks()
+    (item,) = await one.triage.held_list()
+    asked = await one.corrections.redirect(item.id, hugo.owner, STAFF)
+    done = await one.corrections.confirm(asked.id, OTHER)
+    await one.run_tasks()
+    assert [view.entry.title for view in await one.documents(hugo)] == [SECRET]
+    assert not await one.triage.held_list()
+    await one.corrections.undo(done.id, STAFF)
+    await one.run_tasks()
+    assert not [view for view in await one.documents(hugo) if view.status == DocumentStatus.APPROVED]
+    (held,) = await one.triage.held_list()
+    assert held.reason == item.reason
+    assert sum("NON intégré" in words_of(mail) or "NOT filed" in words_of(mail) for mail in await one.sent()) >= 1

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss.bridge.fhirsink import FhirPlace, FhirSink
+from mss.bridge.mergedesk import MergeDesk
 from mss.bridge.sinks import RETRY_MAX_S
 from mss.crypto.tls import sink_client_context
 from mss.formats.mhd import Provided, read_answer, write_bundle
@@ -26,7 +27,7 @@ from mss.model.ids import Ins, InsOid
 from mss.model.people import IdentityTraits, Sex
 from mss.sandbox.pool import Sandbox
 from mss.store.records import HeldState
-from tests.kit.documents import OUR_OID, ZOE, describe, make_cda, make_package
+from tests.kit.documents import OUR_OID, ZOE, an_ins, describe, make_cda, make_package
 from tests.kit.fhirpeer import FhirPeer
 from tests.kit.hospital import Hospital, demanding, report
 from tests.kit.house import LABORATORY, House, open_house, words_of
@@ -88,6 +89,40 @@ async def test_a_document_its_next_version_and_its_withdrawal(hospital: FhirHosp
     assert hospital.statuses[1] == ("2", "entered-in-error")
     assert not await hospital.open_rows()
     assert len(peer.of("List")) == 2
+
+
+async def test_a_document_that_changes_its_record_changes_its_patient_there(hospital: FhirHospital) -> None:
+    """Merged, parted, taken out and given to the right patient: one document there, always current, always whose it is
+    here."""
+    house, peer = hospital.house, hospital.peer
+    old, new = await house.enrol(ZOE), await house.enrol(replace(ZOE, ins=an_ins("2900299999005")))
+
+    def whose() -> list[tuple[str, str]]:
+        return [(one["status"], one["contained"][0]["identifier"][0]["value"]) for one in peer.documents]
+
+    await house.send_documents(old, report(1))
+    await hospital.hand_over()
+    merging = MergeDesk(house.store, house.cellar.opener, house.corrections)
+    done = await merging.merge(old.owner, new.owner, "staff:1", "même personne")
+    await house.run_tasks()
+    await hospital.hand_over()
+    assert whose() == [("current", new.ins.value)]
+    (view,) = await house.documents(new)
+    assert await house.corrections.book.record_of(view.number) == new.owner
+    await house.corrections.undo(done.id, "staff:1")
+    await house.run_tasks()
+    await hospital.hand_over()
+    assert whose() == [("current", old.ins.value)]
+    (view,) = await house.documents(old)
+    out = await house.corrections.unfile(view.number, "staff:1", "dossier de l'autre")
+    await house.run_tasks()
+    await hospital.hand_over()
+    assert whose() == [("entered-in-error", old.ins.value)]
+    await house.corrections.undo(out, "staff:1")
+    await house.run_tasks()
+    await hospital.hand_over()
+    assert whose() == [("current", old.ins.value)]
+    assert not await hospital.open_rows()
 
 
 async def test_an_announced_document_loses_the_mark_that_hides_it(hospital: FhirHospital) -> None:

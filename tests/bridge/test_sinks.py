@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mss.bridge.mergedesk import MergeDesk
 from mss.bridge.mllp import MllpPlace, MllpSink
 from mss.bridge.routing import Offer, Route, Take, sinks_for
 from mss.bridge.sinks import RETRY_MAX_S
@@ -26,7 +27,7 @@ from mss.model.mailbox import MailboxKind
 from mss.sandbox.pool import Sandbox
 from mss.store import handovers
 from mss.store.handovers import HandoverState
-from tests.kit.documents import HUGO, OUR_OID, ZOE
+from tests.kit.documents import HUGO, OUR_OID, ZOE, an_ins
 from tests.kit.hl7peer import Hl7Peer, Message
 from tests.kit.hospital import EVERYTHING, Hospital, demanding, report
 from tests.kit.house import APPLICATION, LABORATORY, House, open_house, words_of
@@ -36,6 +37,8 @@ from tests.kit.pki import Pki
 from tests.kit.reading import CHECKOUT
 
 HOUR_S = 3600
+NEW_NUMBER = replace(ZOE, ins=an_ins("2900299999005"))
+"""The same person under another number."""
 
 
 class MllpHospital(Hospital):
@@ -440,3 +443,27 @@ def test_a_take_wants_what_all_its_lists_name(take: Take, wants: bool) -> None:
     offer = Offer("DPI@chu.example", "11502-2", "BIO")
     assert sinks_for([Route("dpi", (take,))], offer) == (("dpi",) if wants else ())
     assert sinks_for([Route("dpi", (Take(types=frozenset({"x"})), take))], offer) == (("dpi",) if wants else ())
+
+
+async def test_records_that_are_merged_and_parted_are_told_to_the_record(hospital: MllpHospital) -> None:
+    """The profile knows no merge: the document replaces itself under the patient of today, in either direction; what
+    had not arrived arrives once, as hers."""
+    house, peer = hospital.house, hospital.peer
+    old, new = await house.enrol(ZOE), await house.enrol(NEW_NUMBER)
+    await house.send_documents(old, report(1))
+    await hospital.hand_over()
+    await house.send_documents(old, report(2))
+    merging = MergeDesk(house.store, house.cellar.opener, house.corrections)
+    done = await merging.merge(old.owner, new.owner, "staff:1", "même personne")
+    await house.run_tasks()
+    await hospital.hand_over()
+    told = [(one.event, one.document, one.patient) for one in peer.kept]
+    assert told[0] == ("T02", named(1), old.ins.value)
+    assert sorted(told[1:]) == [("T02", named(2), new.ins.value), ("T10", named(1), new.ins.value)]
+    await house.corrections.undo(done.id, "staff:1")
+    await house.run_tasks()
+    await hospital.hand_over()
+    back = [(one.event, one.document, one.patient) for one in peer.kept[3:]]
+    assert sorted(back) == [("T10", named(1), old.ins.value), ("T10", named(2), old.ins.value)]
+    assert peer.kept[3].message.of("TXA", 13) == peer.kept[3].document
+    assert not await hospital.open_rows()

@@ -24,10 +24,10 @@ from mss.model.clock import ManualClock, SeededChance, SystemClock
 from mss.model.errors import NotFound, StorageUnavailable
 from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
-from mss.store import fetched
+from mss.store import fetched, merges
 from tests.kit.documents import HUGO, OUR_OID, ZOE, make_cda
 from tests.kit.dovecot import PASSWORD, Dovecot, client_tls, dovecot
-from tests.kit.house import APPLICATION, LABORATORY, House
+from tests.kit.house import APPLICATION, LABORATORY, POSTMASTER, House
 from tests.kit.imap_house import SOFTWARE, imap_house, memory_keeper
 from tests.kit.pki import Pki
 from tests.kit.samples import CHECKOUT
@@ -281,13 +281,15 @@ async def test_a_stranger_at_that_address_is_told_nothing(there: There, pki: Pki
 
 
 async def test_what_cannot_be_taken_stays_unread_and_is_marked(there: There) -> None:
-    """Nobody files it, people see it there; what comes behind it is filed."""
-    zoe = await there.house.enrol(ZOE)
+    """Nobody files it, people see it there and are told once to look; what comes behind it is filed."""
+    zoe, staff = await there.house.enrol(ZOE), await there.house.professional(str(POSTMASTER))
     too_deep = b"Content-Type: message/rfc822\r\n\r\n" * 60 + b"x"
     await there.receive(too_deep, there.mail(1))
     await there.round()
+    await there.round()
     assert await there.flags() == [{"$MSSHeld"}, FILED]
     assert len(await there.house.documents(zoe)) == 1
+    assert len(await there.house.store.read(lambda c: merges.every_message(c, staff))) == 1
 
 
 async def test_a_server_like_ours_is_read_by_certificate(there: There, pki: Pki, tmp_path: Path) -> None:

@@ -123,6 +123,9 @@ class FhirPeer:
         if request["method"] == "PATCH":
             self._patch(request["url"], resource)
             return
+        if request["method"] == "PUT":
+            self._put(request["url"], resource)
+            return
         kind = request["url"]
         if request["method"] != "POST" or resource["resourceType"] != kind or REQUIRED[kind] - set(resource):
             raise Refusal(422, "required")
@@ -130,6 +133,13 @@ class FhirPeer:
             return
         number = str(next(self._numbers))
         self.kept[f"{kind}/{number}"] = {**resource, "id": number}
+
+    def _put(self, place: str, resource: Resource) -> None:
+        """An update of what is there, whole (R4 §3.1.0.4)."""
+        kind, _, number = place.partition("/")
+        if place not in self.kept or resource.get("id") != number or REQUIRED[kind] - set(resource):
+            raise Refusal(422, "invalid")
+        self.kept[place] = resource
 
     @staticmethod
     def _check(bundle: Resource) -> None:

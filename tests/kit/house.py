@@ -28,6 +28,7 @@ from mss.bridge.moving import Mover
 from mss.bridge.outbox import Outbox
 from mss.bridge.reading import Reader
 from mss.bridge.refiling import Refiling
+from mss.bridge.representing import Representing
 from mss.bridge.returning import Returning
 from mss.bridge.routing import Route
 from mss.bridge.scope import Scopes
@@ -65,6 +66,7 @@ from mss.notices.corrected import CorrectionNotices
 from mss.notices.ledger import Ledger
 from mss.notices.nightly import NightlyTables
 from mss.notices.send import Notices, ReportDuties
+from mss.notices.untaken import UntakenAlarms
 from mss.notices.watch import HeldWatch, Staff
 from mss.record.access import Role, Viewer
 from mss.record.service import DocumentView, HistoryLine, Records
@@ -157,6 +159,7 @@ class House:
         self.corrected = CorrectionNotices(
             writes_as, self.staff, store, below.opener, public.lookup, self.house_mail, clock, chance
         )
+        self.untaken = UntakenAlarms(writes_as, self.staff, public.lookup, self.house_mail, clock)
         self.reports = ReportDuties(public.tasks, clock, chance)
         holder = Holder(public, clock, chance)
         self.taker = QueueTaker(
@@ -223,10 +226,9 @@ class House:
         takeout = Takeout(self.records, owes, public, clock, below.chance)
         mover = Mover(store, below.opener, below.bodies, public.lookup, clock, below.chance)
         returning = Returning(store, below.opener, scopes, takeout, self.bus, clock, below.chance)
-        lookup = public.lookup
-        merging = Merging(
-            store, below.opener, self.records, below.bodies, mover, takeout, lookup, self.bus, clock, below.chance
-        )
+        asks = Representing(public.held, clock, below.chance)
+        tools = below.bodies, mover, takeout, public.lookup, asks
+        merging = Merging(store, below.opener, self.records, *tools, self.bus, clock, below.chance)
         doing = mover, takeout, returning, merging
         self.refiling = Refiling(store, below.opener, cases, self.filing, *doing, self.bus, clock)
         self.corrections = Corrections(
@@ -259,6 +261,7 @@ class House:
             **self.automatic.handlers,
             **self.changed.handlers,
             **self.corrected.handlers,
+            **self.untaken.handlers,
         }
 
     # People
