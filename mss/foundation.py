@@ -21,6 +21,7 @@ from mss.crypto.keys import PrivateKeys, PublicKeys, load_private, load_public
 from mss.crypto.revocation import RevocationLists
 from mss.crypto.tls import fetch_context
 from mss.directory.feed import HOUR_S, FeedLimits, ListTrust, RevocationFeed, TrustFeed
+from mss.directory.ours import OwnMailboxes
 from mss.directory.responders import Responders, Tell, to_nobody
 from mss.directory.sources import AddressSource, FileSource, Kept, KeptByOthers, Source
 from mss.mail.bell import Bell
@@ -122,6 +123,11 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
         screening=screening_of(config, clock),
         test_mailbox=TestMailbox(house.test_mailbox, store, public, bus, clock, chance),
     )
+
+
+def own_mailboxes(ground: Foundation) -> OwnMailboxes:
+    """What is said of this operator's mailboxes in the directory."""
+    return OwnMailboxes(ground.store, ground.public.lookup, ground.public.tasks, ground.clock, ground.chance)
 
 
 def screening_of(config: Config, clock: Clock) -> Screening:

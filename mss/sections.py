@@ -199,6 +199,35 @@ class Ldap(Section):
         return str(DistinguishedName.parse(base)).lower()
 
 
+class Publishing(Section):
+    """The national directory, which is told of our mailboxes (docs/decisions/0016-publishing.md)."""
+
+    url: str
+    """Base address of its FHIR API (https)."""
+    authorities: Path
+    """Who issues the certificate of that server, which must name its host."""
+    tls: Tls | None = None
+    """Our certificate, where it asks for one."""
+    token_file: Path | None = Field(None, validate_default=True)
+    """A file with a bearer token and nothing else, readable by us only; read anew for each request."""
+    answer_s: float = Field(30.0, ge=1, le=80)
+    """How long an answer may take."""
+    repaired_share_max: float = Field(0.01, gt=0, le=1)
+    """If the nightly look finds more of our mailboxes to differ (and more than three), a human decides."""
+
+    @field_validator("url")
+    @classmethod
+    def _secure(cls, url: str) -> str:
+        return checked_address(url, "https").rstrip("/")
+
+    @field_validator("token_file")
+    @classmethod
+    def _shows_something(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is None and info.data.get("tls") is None:
+            raise ValueError("a token file, a certificate (tls), or both: the directory asks who is writing")
+        return file
+
+
 class Directory(Section):
     """Who vouches for a professional, and what happens when nobody does."""
 
@@ -210,6 +239,7 @@ class Directory(Section):
     """How long a check by staff counts (`mss mailbox create --unverified`, `mss directory check`)."""
     close_after_days: Days = 30
     """After this the suspended mailbox of somebody who was struck off is closed: its mail is refused for good."""
+    publishing: Publishing | None = None
 
 
 class Web(Section):
@@ -261,6 +291,15 @@ class FhirClient(Section):
         if subject:
             DistinguishedName.parse(subject)
         return subject
+
+    publishes: tuple[str, ...] = ()
+    """Domains of whose mailboxes it may say what the directory shows (PATCH): ours, where the mailbox must exist, or
+    those of an operator who publishes here."""
+
+    @field_validator("publishes")
+    @classmethod
+    def _domains(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_domain(name) for name in names)
 
 
 class Fhir(Section):

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from mss.accounts import lifecycle
-from mss.accounts.lifecycle import LifeEvent
+from mss.accounts.lifecycle import LifeEvent, Wish
 from mss.crypto.keys import Lookup, PrivateKeys
+from mss.directory import ownfacts
+from mss.directory.own import OF_PEOPLE, Own
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import BadValue
 from mss.model.ids import Ins, MailAddress, OwnerId, lane_of
 from mss.model.mailbox import BORN_KEYWORDS, DEFAULT_FOLDERS, AccountState, MailboxKind, SpecialUse
 from mss.model.people import IdentityStatus, IdentityTraits, Sex
+from mss.model.verdict import Refuse
 from mss.store import accounts, audit, folders, keywordbits, owners, patients
 from mss.store.accounts import AccountKind, AccountRow, CredentialKind, CredentialRow
 from mss.store.database import Store
@@ -33,6 +36,7 @@ KEYWORD_KIND = b"keyword"
 PROFILE_KIND = b"profile"
 IDENTITY_KIND = b"identity"
 
+RPPS_DIGITS = 11
 QUOTA_BYTES = 5 * 1024**3
 """Of a professional mailbox, until the operator sets another."""
 
@@ -171,6 +175,8 @@ class Accounts:
             folders.create_folder(connection, owner, folder, name_sealed, self._lookup.folder(owner, name), use)
             if use is SpecialUse.INBOX and kind is not MailboxKind.PATIENT:
                 self._insert_keywords(connection, keys, folder)
+        if kind is not MailboxKind.PATIENT:
+            ownfacts.begin(connection, self._lookup, _own(kind, address, profile), now, "staff")
         audit.write(connection, [audit.Act(now, "staff", "mailbox.create", owner, result=kind)])
 
     def _insert_keywords(self, connection: Connection, keys: OwnerKeys, folder: int) -> None:
@@ -245,9 +251,24 @@ def move(connection: Connection, owner: OwnerId, state: AccountState, now: datet
     owners.set_state(connection, owner, state)
     accounts.set_account_state(connection, owner, state)
     patients.set_patient_state(connection, owner, state)
+    box = owners.mailbox(connection, owner)
+    if box is not None and box.kind is not MailboxKind.PATIENT:
+        takes_mail = not isinstance(lifecycle.judge(state, Wish.RECEIVE), Refuse)
+        ownfacts.lives(connection, box.address_hmac, now, actor, takes_mail=takes_mail)
     if state is not AccountState.ACTIVE:
         accounts.delete_sessions_of(connection, owner)
     audit.write(connection, [audit.Act(now, actor, "mailbox.state", owner, result=state)])
+
+
+def _own(kind: MailboxKind, address: MailAddress, profile: Profile) -> Own:
+    """What is said of a new mailbox in the directory: whose it is. A number that is none is nobody's."""
+    number = "".join(profile.national_id.split())
+    try:
+        if kind in OF_PEOPLE:
+            return Own(address.key, kind, idnps="8" + number if len(number) == RPPS_DIGITS else number)
+        return Own(address.key, kind, idnst=number, title=profile.display_name)
+    except BadValue:
+        return Own(address.key, kind)
 
 
 def _may(state: AccountState, event: LifeEvent) -> bool:

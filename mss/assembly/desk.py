@@ -10,6 +10,7 @@ from mss.assembly.mailservers import mail_servers
 from mss.assembly.process import Process
 from mss.config import Config
 from mss.crypto.keys import PrivateKeys
+from mss.foundation import own_mailboxes
 from mss.model.clock import Clock
 from mss.model.errors import BadValue
 from mss.sandbox.pool import Sandbox
@@ -187,19 +188,30 @@ def _fhir(process: Process) -> dict[str, Application]:
         return {}
     from mss.accounts.software import SoftwareLogin
     from mss.directory.entries import Entries
+    from mss.directory.taking import Taking
     from mss.fhir.callers import Callers, Client
     from mss.fhir.cursor import Cursors
     from mss.fhir.directory import DirectoryDoor
+    from mss.fhir.publishing import PublishingDoor
     from mss.fhir.server import PREFIX, FhirDoor
     from mss.formats.dn import DistinguishedName
 
     clients = [
-        Client(name, one.token_file, DistinguishedName.parse(one.certificate) if one.certificate else None)
+        Client(
+            name,
+            one.token_file,
+            DistinguishedName.parse(one.certificate) if one.certificate else None,
+            frozenset(one.publishes),
+        )
         for name, one in section.clients.items()
     ]
     software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
-    directory = DirectoryDoor(Entries(ground.store), Cursors(ground.public.lookup))
-    return {PREFIX: FhirDoor(directory, Callers(clients, software), version=__version__).application()}
+    entries = Entries(ground.store)
+    directory = DirectoryDoor(entries, Cursors(ground.public.lookup))
+    taking = Taking(ground.store, own_mailboxes(ground), ground.clock, frozenset(process.config.domains))
+    publishing = PublishingDoor(taking, entries) if any(one.publishes for one in clients) else None
+    door = FhirDoor(directory, Callers(clients, software), version=__version__, publishing=publishing)
+    return {PREFIX: door.application()}
 
 
 def discovery_of(config: Config, clock: Clock) -> Discovery | None:

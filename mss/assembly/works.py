@@ -125,6 +125,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     process.keep(Counting(store).keep_counting())
     _sources(process)
     _nightly(process, house, ledger, mail)
+    _publishing(process, house, keys, mail)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_retention(process, house, opener, mail)
     _watch_certificates(process, mail, House(ground.house.host, writer))
@@ -163,6 +164,27 @@ def _nightly(process: Process, house: House, ledger: Ledger, mail: HouseMail) ->
     if readers:
         tables = NightlyTables(house, readers, ledger, ground.store, ground.public.lookup, mail, ground.clock)
         process.keep(tables.keep_watch())
+
+
+def _publishing(process: Process, house: House, keys: PrivateKeys, mail: HouseMail) -> None:
+    """What is said of our own mailboxes, and the national directory that is told of it."""
+    from mss.assembly.publishing import publication_of
+    from mss.fhir.duty import REFUSED
+    from mss.fhir.nightly import Nightly
+    from mss.foundation import own_mailboxes
+    from mss.notices.unpublished import UnpublishedWatch
+
+    ground, section = process.ground, process.config.directory.publishing
+    publication = publication_of(ground, keys)
+    share = section.repaired_share_max if section is not None else 0.0
+    named = publication if section is not None else None
+    folder = process.config.state_dir / "directory"
+    process.keep(publication.run(ground.bus))
+    process.keep(Nightly(folder, own_mailboxes(ground), named, share, ground.clock).keep_watch())
+    if section is not None:
+        staff = _staff(process).default
+        watch = UnpublishedWatch(house, staff, REFUSED, ground.store, ground.public.lookup, mail, ground.clock)
+        process.keep(watch.keep_watch())
 
 
 def _sinks(process: Process, records: Records, opener: Opener) -> None:

@@ -15,6 +15,7 @@ import typer
 
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.cli.directorypeople import COMMANDS, suspend_overdue
+from mss.cli.directorypublish import COMMANDS as PUBLISHING
 from mss.cli.directoryrows import beside_of, proof_of, row_of
 from mss.config import Config
 from mss.directory.bundles import is_bundles
@@ -28,7 +29,7 @@ from mss.directory.search import PAGE_MAX, Search, verified_by
 from mss.directory.staging import Reader
 from mss.directory.writing import HEADER, line_of
 from mss.model.clock import from_ms
-from mss.model.directory import Found, Source
+from mss.model.directory import IMPORTED, Found, Source
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
@@ -256,6 +257,7 @@ async def _verify(config: Config) -> tuple[list[dict[str, Any]], bool]:
     async with open_house(config) as ground:
         sources = await ground.store.read(directory.sources)
         now = ground.clock.now()
+    sources.pop(Source.OURS, None)  # we are there to be asked
     rows = []
     for number, row in sorted(sources.items()):
         verified = verified_by(row)
@@ -278,7 +280,7 @@ def imports(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) 
 
     async def ask(config: Config) -> list[dict[str, Any]]:
         async with open_house(config) as ground:
-            rows = await ground.store.read(lambda c: directory.imports(c, IMPORTS_SHOWN))
+            rows = await ground.store.read(lambda c: directory.imports(c, IMPORTS_SHOWN, IMPORTED))
         return [
             {
                 "number": row.generation,
@@ -366,7 +368,7 @@ async def _export(config: Config, file: TextIO) -> int:
     return count
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *PUBLISHING):
     app.command()(_command)
 app.command("suspend-overdue")(suspend_overdue)
 

@@ -112,6 +112,16 @@ class Entries:
         return moment_of(await self._store.read(directory.sources))
 
 
+def whole(connection: Connection, unit: Unit, name: str) -> Entry | None:
+    """The whole with this id, in the caller's snapshot."""
+    return _Asking(connection, None).one(unit, name)
+
+
+def roles(connection: Connection, person: str) -> tuple[Entry, ...]:
+    """Every role of the person with this id, likewise."""
+    return _Asking(connection, None).roles_of(person)
+
+
 Rows = list[tuple[FactRow, Found]]
 _ID = {Unit.PRACTITIONER: person_id, Unit.ROLE: role_id, Unit.ORGANIZATION: organization_id}
 
@@ -262,7 +272,7 @@ class _Asking:
         if row.kind == Kind.STRUCTURE:
             structure = structure_of(row.text)
             return () if self._better_structure(row, structure) else [_known(self._organization(structure.idnst))]
-        shown = self._one_shown(row)
+        shown = self._one_shown(row) if row.kind == Kind.LISTING else None
         if shown is None or shown[1].listing.idnps or (not shown[1].listing.family and shown[1].listing.idnst):
             return ()
         name = person_id(shown[1]) if shown[1].listing.family else organization_id(shown[1])

@@ -119,7 +119,7 @@ class Extras:
 def is_listed(connection: Connection, address: str) -> bool:
     """Whether a source lists this address (small letters) now."""
     return any(
-        row.is_read(source.current)
+        row.is_read(source.current) and row.kind == Kind.LISTING
         for source in directory.sources(connection).values()
         for row in directory.facts_about(connection, *numbers_about(source.source, Kind.LISTING, address))
     )

@@ -28,6 +28,8 @@ class Kind(IntEnum):
     PROFESSIONAL = 1
     STRUCTURE = 2
     LISTING = 3
+    NOTHING = 4
+    """Of an address, in place of its listings: nobody is shown behind it, whatever other sources say. No text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,18 @@ def fact_of(source: int, value: Professional | Structure | Listing) -> Fact:
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     number = subject_number(source, kind, subject) << CONTENT_BITS | _hash(text) >> (64 - CONTENT_BITS)
     return Fact(number, kind, text)
+
+
+def nothing_at(source: int, address: str) -> Fact:
+    """The row that hides an address."""
+    return Fact(subject_number(source, Kind.LISTING, address) << CONTENT_BITS, Kind.NOTHING, "")
+
+
+def listing_fact(source: int, subject: str, value: Listing) -> Fact:
+    """The row of a listing among those about another subject: of a person whose address is hidden."""
+    made = fact_of(source, value)
+    content = made.number & (1 << CONTENT_BITS) - 1
+    return Fact(subject_number(source, Kind.LISTING, subject) << CONTENT_BITS | content, made.kind, made.text)
 
 
 def professional_of(text: str) -> Professional:

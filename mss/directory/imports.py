@@ -236,9 +236,14 @@ class Imports:
             return
         await self._store.write(LANE, lambda c: directory.forget_before(c, source))
         await self._settle(source, standing.current)
-        generation = await self._store.write(LANE, directory.next_generation)
-        row = ImportRow(generation, source, "applying", digest, report.file, to_ms(report.as_of), now_ms, 0, "{}")
-        await self._store.write(LANE, lambda c: directory.begin(c, row))
+
+        def begin(connection: Connection) -> int:
+            """In one transaction: our own facts take numbers too."""
+            number, at_ms = directory.next_generation(connection), to_ms(report.as_of)
+            directory.begin(connection, ImportRow(number, source, "applying", digest, report.file, at_ms, now_ms))
+            return number
+
+        generation = await self._store.write(LANE, begin)
         keys = Runs(self._folder, f"keys-{source}")
         keys.drop_from(0)
         await self._write_facts(staging, standing, report, generation, keys, progress)

@@ -181,8 +181,9 @@ def _listings_about(connection: Connection, sources: Sources, subject: str) -> t
     for source in sorted(sources.values(), key=lambda one: -one.source):
         rows = directory.facts_about(connection, *numbers_about(source.source, Kind.LISTING, subject))
         read = [row for row in rows if row.is_read(source.current)]
-        if read:
-            return tuple(Found(row.number, listing_of(row.text), verified_by(source)) for row in read)
+        if read:  # perhaps only that nobody is shown there
+            told = ((row.number, listing_of(row.text)) for row in read if row.kind == Kind.LISTING)
+            return tuple(Found(number, listing, verified_by(source)) for number, listing in told if listing.address)
     return ()
 
 

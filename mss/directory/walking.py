@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from mss.directory.facts import Kind, numbers_about
 from mss.directory.keys import KEY_CHARS_MAX, Question, Walk, jobs_meant
 from mss.model.clock import from_ms
-from mss.model.directory import Listing, Source, Verified
+from mss.model.directory import IMPORTED, Listing, Source, Verified
 from mss.model.errors import BadValue
 from mss.store import directory
 from mss.store.directory import FactRow, SourceRow
@@ -72,10 +72,14 @@ def as_it_was(sources: Sources, generations: Mapping[int, int]) -> Sources:
         row = sources.get(source, SourceRow(source))
         if row.current == generation:
             then[source] = row
+        elif source == Source.OURS and row.before <= generation < row.current:
+            then[source] = replace(row, current=generation)  # changed one by one: a day of them is kept
         elif row.before == generation:
             then[source] = replace(row, current=row.before, as_of_ms=row.before_as_of_ms)
         else:
             raise Gone("the list has changed twice since it was begun")
+    if Source.OURS in sources:  # what was hidden since is hidden there too
+        then.setdefault(Source.OURS, replace(sources[Source.OURS], current=0))
     return then
 
 
@@ -171,5 +175,6 @@ def verified_by(row: SourceRow) -> Verified:
 
 
 def moment_of(sources: Sources) -> datetime | None:
-    """Of the oldest source that is read; None while nothing was ever imported."""
-    return from_ms(min(row.as_of_ms for row in sources.values())) if sources else None
+    """Of the oldest imported source that is read; None while nothing was ever imported. What is ours is as of now."""
+    moments = [row.as_of_ms for row in sources.values() if row.source in IMPORTED]
+    return from_ms(min(moments)) if moments else None

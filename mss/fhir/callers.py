@@ -37,6 +37,8 @@ class Client:
     name: str
     token_file: Path | None = None
     certificate: DistinguishedName | None = None
+    publishes: frozenset[str] = frozenset()
+    """Domains of whose mailboxes it may speak (PATCH)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Caller:
     """Who asks, for the journal and the limits."""
 
     name: str
+    publishes: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,14 +75,14 @@ class Callers:
         client = await asyncio.to_thread(self._by_token, sha256(token.encode("utf-8", "replace")).digest())
         if client is None or (client.certificate is not None and client.certificate != subject):
             return None
-        return Caller(client.name)
+        return Caller(client.name, client.publishes)
 
     async def _by_certificate(self, subject: DistinguishedName | None) -> Caller | None:
         if subject is None:
             return None
         for client in self.clients:
             if client.certificate == subject:  # with a token file both are asked for
-                return None if client.token_file else Caller(client.name)
+                return None if client.token_file else Caller(client.name, client.publishes)
         owner = await self.software.certificate(str(subject)) if self.software is not None else None
         return None if owner is None else Caller(f"mailbox-{owner}")
 

@@ -33,13 +33,22 @@ _ANSWERS = {
 }
 
 
-def capability_statement(base: str, version: str) -> Resource:
-    """For `/metadata` (FHIR R4 §3.1.0.8.1)."""
+CONDITIONAL_PATCH = (
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-CapabilityStatement.rest.resource.conditionalPatch"
+)
+_PATCH = (
+    "FHIRPath Patch of mailboxes (insert, replace, delete on telecom), by id or by ?identifier=; only for software "
+    "with a right to publish, for its domains. Address and kind never change. If-Match is honoured."
+)
+
+
+def capability_statement(base: str, version: str, *, writes: bool = False) -> Resource:
+    """For `/metadata` (FHIR R4 §3.1.0.8.1). `writes`: whether mailboxes may be published here."""
     security = "Bearer token, or a client certificate of the health PKI; nobody else is answered."
     rest: Resource = {
         "mode": "server",
         "security": {"cors": False, "description": security},
-        "resource": [_resource(unit) for unit in Unit],
+        "resource": [_resource(unit, writes=writes) for unit in Unit],
         "interaction": [{"code": "batch"}, {"code": "search-system"}],
     }
     return {
@@ -49,19 +58,23 @@ def capability_statement(base: str, version: str) -> Resource:
         "kind": "instance",
         "fhirVersion": "4.0.1",
         "format": [FHIR_JSON, "json"],
+        **({"patchFormat": [FHIR_JSON]} if writes else {}),
         "software": {"name": "mss-server", "version": version},
         "implementation": {"description": "Directory of professionals", "url": base},
         "rest": [rest],
     }
 
 
-def _resource(unit: Unit) -> Resource:
+def _resource(unit: Unit, *, writes: bool) -> Resource:
     made: Resource = {
+        **({"extension": [{"url": CONDITIONAL_PATCH, "valueBoolean": True}]} if writes else {}),
         "type": str(unit),
         "profile": systems.PROFILES[unit],
         "interaction": [{"code": code} for code in ("read", "search-type")],
         "versioning": "no-version",
     }
+    if writes:
+        made["interaction"].append({"code": "patch", "documentation": _PATCH})
     for way, name in (("_include", "searchInclude"), ("_revinclude", "searchRevInclude")):
         codes = [code for code, said in INCLUDES[unit].items() if said == way]
         made |= {name: codes} if codes else {}

@@ -26,6 +26,8 @@ from mss.fhir.callers import Caller, Callers
 from mss.fhir.capability import FHIR_JSON, capability_statement, open_api
 from mss.fhir.directory import Answer, DirectoryDoor, merged
 from mss.fhir.outcome import Refused, Resource, outcome_of, unknown, wrong
+from mss.fhir.patching import PATCH_BYTES_MAX
+from mss.fhir.publishing import PublishingDoor
 from mss.fhir.resources import ELEMENTS, instant
 from mss.model.errors import StorageUnavailable
 
@@ -51,7 +53,17 @@ Application = web.Application
 class FhirDoor:
     """The application. `allows_plain`: tests on loopback; elsewhere a token never travels in clear."""
 
-    def __init__(self, directory: DirectoryDoor, callers: Callers, *, version: str, allows_plain: bool = False) -> None:
+    def __init__(
+        self,
+        directory: DirectoryDoor,
+        callers: Callers,
+        *,
+        version: str,
+        allows_plain: bool = False,
+        publishing: PublishingDoor | None = None,
+    ) -> None:
+        """`publishing` None: nothing is written here."""
+        self._publishing = publishing
         self._directory = directory
         self._callers = callers
         self._version = version
@@ -71,6 +83,9 @@ class FhirDoor:
             router.add_get(f"/{unit}", partial(self._search, unit=unit))
             router.add_post(f"/{unit}/_search", partial(self._search, unit=unit))
             router.add_get(f"/{unit}/{{id}}", partial(self._read, unit=unit))
+            for path in (f"/{unit}", f"/{unit}/{{id}}"):
+                router.add_patch(path, partial(self._patch, unit=unit))
+                router.add_put(path, self._put)
         router.add_route("*", "/{rest:.*}", self._nothing)
         return app
 
@@ -78,7 +93,7 @@ class FhirDoor:
 
     async def _metadata(self, request: web.Request) -> web.Response:
         _judge_format(request, tuple(request.query.items()))
-        return _json(capability_statement(base_of(request), self._version))
+        return _json(capability_statement(base_of(request), self._version, writes=self._publishing is not None))
 
     async def _open_api(self, request: web.Request) -> web.Response:
         return web.json_response(open_api(base_of(request), self._version))
@@ -161,11 +176,35 @@ class FhirDoor:
             return await self._searching_many(pairs, base)
         raise unknown("kind of resource")
 
+    async def _patch(self, request: web.Request, unit: Unit) -> web.Response:
+        """Mailboxes of one resource, by its id or by a national number."""
+        caller = await self._caller(request)
+        if self._publishing is None:
+            raise Refused(405, "not-supported", "nothing can be published here")
+        door, publisher = self._publishing, self._publishing.judge(caller)
+        if request.content_type != FHIR_JSON:
+            raise Refused(415, "not-supported", f"a FHIRPath Patch is expected: Parameters as {FHIR_JSON}")
+        pairs, name = tuple(request.query.items()), request.match_info.get("id", "")
+
+        async def patched() -> Answer:
+            body = await _body(request, PATCH_BYTES_MAX)
+            return await door.patch(unit, name, pairs, body, publisher, request.headers.get("If-Match", ""))
+
+        answer = await self._asked(request, patched, caller)
+        headers = {"ETag": f'W/"{answer.version}"'} if answer.version else {}
+        return _json(answer.resource, headers=headers | _as_of(answer))
+
+    async def _put(self, request: web.Request) -> web.Response:
+        text = "PUT would overwrite what others have said: PATCH the mailbox (FHIRPath Patch)"
+        raise Refused(405, "not-supported", text)
+
     # ── the edge ──
 
-    async def _asked(self, request: web.Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _asked(
+        self, request: web.Request, work: Callable[[], Awaitable[Answer]], caller: Caller | None = None
+    ) -> Answer:
         """One answer, for whom it may be given, within its time; noted without what was asked."""
-        caller = await self._caller(request)
+        caller = caller or await self._caller(request)
         _judge_format(request, tuple(request.query.items()))
         if self._at_once[caller.name] >= AT_ONCE_OF_ONE or self._at_once.total() >= AT_ONCE_MAX:
             raise Refused(429, "throttled", "too many requests at once: wait for their answers, then ask again")
@@ -262,15 +301,15 @@ async def _resource_in(request: web.Request) -> Any:
         raise wrong("this is not JSON in UTF-8", "structure") from None
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The whole body, when it is small and comes in time. Raises Refused."""
     read = bytearray()
     try:
         async with asyncio.timeout(BODY_S_MAX):
             async for piece in request.content.iter_chunked(16 * 1024):
                 read += piece
-                if len(read) > BODY_BYTES_MAX:
-                    raise Refused(413, "too-long", f"more than {BODY_BYTES_MAX} bytes")
+                if len(read) > bytes_max:
+                    raise Refused(413, "too-long", f"more than {bytes_max} bytes")
     except TimeoutError:
         raise Refused(408, "timeout", "the request took too long to arrive") from None
     return bytes(read)

@@ -34,5 +34,9 @@ PROFILES = {
     "Organization": f"{GUIDE}as-dp-organization",
 }
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
-SOURCES = {1: "https://annuaire.sante.fr/mssante/correspondance", 2: "https://annuaire.sante.fr"}
+SOURCES = {
+    1: "https://annuaire.sante.fr/mssante/correspondance",
+    2: "https://annuaire.sante.fr",
+    3: "urn:mss:operator",
+}
 """meta.source: which of our sources says so (mss/model/directory.py: Source)."""

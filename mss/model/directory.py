@@ -30,9 +30,17 @@ class Source(IntEnum):
     """The public MSSanté correspondence file."""
     NATIONAL = 2
     """FHIR bundles of the national directory."""
+    OURS = 3
+    """The operator of the mailbox's domain itself: our own, and those of whoever publishes here."""
 
 
-METHODS = {Source.CORRESPONDENCE: "correspondence-file", Source.NATIONAL: "national-directory"}
+IMPORTED = (Source.CORRESPONDENCE, Source.NATIONAL)
+"""Taken in whole; what is ours changes one by one (docs/decisions/0016-publishing.md)."""
+METHODS = {
+    Source.CORRESPONDENCE: "correspondence-file",
+    Source.NATIONAL: "national-directory",
+    Source.OURS: "own-operator",
+}
 
 
 def clean(text: str) -> str:

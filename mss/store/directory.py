@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from mss.store import directoryschema as schema
+from mss.store import schema as tables
 from mss.store.directoryschema import STILL
 from mss.store.sql import insert_ignoring
 
@@ -60,8 +61,8 @@ class ImportRow:
     file: str
     as_of_ms: int
     began_ms: int
-    ended_ms: int
-    counts: str
+    ended_ms: int = 0
+    counts: str = "{}"
 
 
 _SOURCES = select(S.c.source, S.c.current, S.c.before, S.c.as_of_ms, S.c.before_as_of_ms, S.c.digest, S.c.before_digest)
@@ -149,9 +150,10 @@ _IMPORTS = select(
 )
 
 
-def imports(connection: Connection, rows_max: int) -> list[ImportRow]:
-    """The last imports, newest first."""
-    return [ImportRow(*row) for row in connection.execute(_IMPORTS.order_by(I.c.generation.desc()).limit(rows_max))]
+def imports(connection: Connection, rows_max: int, of: Sequence[int]) -> list[ImportRow]:
+    """The last imports of these sources, newest first."""
+    query = _IMPORTS.where(I.c.source.in_(of)).order_by(I.c.generation.desc()).limit(rows_max)
+    return [ImportRow(*row) for row in connection.execute(query)]
 
 
 def moments(connection: Connection, generations: Sequence[int]) -> dict[int, int]:
@@ -161,6 +163,9 @@ def moments(connection: Connection, generations: Sequence[int]) -> dict[int, int
 
 
 def next_generation(connection: Connection) -> int:
+    """Nobody else takes one until the caller's transaction ends."""
+    head = tables.audit_head
+    connection.execute(select(head.c.seq).where(head.c.lane == 0).with_for_update())
     return int(connection.execute(select(func.coalesce(func.max(I.c.generation), 0))).scalar_one()) + 1
 
 

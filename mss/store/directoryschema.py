@@ -78,3 +78,41 @@ directory_job = Table(
     sqlite_with_rowid=False,
 )
 """Professions and specialties that were ever named, folded, with the codes they came with: some hundreds."""
+
+own_mailbox = Table(
+    "own_mailbox",
+    metadata,
+    key("hmac", Bytes()),
+    col("kind", Word),
+    col("holder_hmac", Bytes),
+    col("state", Word),
+    col("is_unlisted", SmallInteger, 0),
+    col("text", Text, ""),
+    col("version", Integer, 1),
+    col("changed_ms", BigInteger),
+    col("published", Integer, 0),
+    col("problem", String(200), ""),
+    col("tries", Integer, 0),
+    col("since_ms", BigInteger, 0),
+    col("next_try_ms", BigInteger, 0),
+    col("sealed", Bytes),
+    sqlite_with_rowid=False,
+)
+"""What the operator of a domain says of one of its mailboxes (directory/own.py), by the keyed hash of its address. The
+row stays for ever, so that nobody else is ever shown behind the address. Text: JSON, in clear since it is published;
+empty on the red list. `published`: the version that the national directory has; `problem`: why it has no newer one,
+after how many tries, since when, and when the next is. `sealed`: what the works must know of a mailbox that went on the
+red list, until it was taken back there."""
+
+own_change = Table(
+    "own_change",
+    metadata,
+    key("hmac", Bytes()),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    col("at_ms", BigInteger),
+    col("actor", String(200)),
+    col("what", Word),
+    col("text", Text, ""),
+    sqlite_with_rowid=False,
+)
+"""Each change of the row above: when, by whom, and how it read then (nothing of what is on the red list)."""

@@ -200,7 +200,7 @@ async def test_an_import_that_is_killed_shows_nothing_and_is_done_by_the_next(
     assert (await desk.take(2, changed)).applied
     assert len(await desk.everybody()) == len(before) + 1
     assert "NOUVEAU-NOM" in await desk.finds(fields[3])
-    rows = await desk.store.read(lambda c: directory.imports(c, 10))
+    rows = await desk.store.read(lambda c: directory.imports(c, 10, tuple(Source)))
     assert [row.state for row in rows] == ["applied", "applied"]
 
 
