@@ -200,7 +200,7 @@ class Ldap(Section):
 
 
 class Publishing(Section):
-    """The national directory, which is told of our mailboxes (docs/decisions/0016-publishing.md)."""
+    """The national directory, which is told of our mailboxes (docs/decisions/0017-publishing.md)."""
 
     url: str
     """Base address of its FHIR API (https)."""

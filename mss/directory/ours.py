@@ -1,6 +1,6 @@
 """What do we say of our own mailboxes, who said it when, and where do the national files say otherwise?
 
-The third source of the directory (docs/decisions/0016-publishing.md): changed one by one, with history, and read at
+The third source of the directory (docs/decisions/0017-publishing.md): changed one by one, with history, and read at
 every door in the same moment. What is written here is late at the national directory until it was brought there.
 """
 

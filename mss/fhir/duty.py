@@ -1,8 +1,8 @@
 """Who brings our changes to the national directory, and sees to it every night that it says what we say?
 
 A row whose newest version is not there yet is late, and is the duty itself: nothing can be lost between the two. It is
-done once in effect, however often it is begun, because the directory is asked before it is told. What it refuses waits for a
-human; while it is away, rows come back later and later.
+done once in effect, however often it is begun, because the directory is asked before it is told. What it refuses waits
+for a human; while it is away, rows come back later and later.
 """
 
 from __future__ import annotations

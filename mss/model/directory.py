@@ -35,7 +35,7 @@ class Source(IntEnum):
 
 
 IMPORTED = (Source.CORRESPONDENCE, Source.NATIONAL)
-"""Taken in whole; what is ours changes one by one (docs/decisions/0016-publishing.md)."""
+"""Taken in whole; what is ours changes one by one (docs/decisions/0017-publishing.md)."""
 METHODS = {
     Source.CORRESPONDENCE: "correspondence-file",
     Source.NATIONAL: "national-directory",

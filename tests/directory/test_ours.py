@@ -159,7 +159,7 @@ async def test_a_file_that_contradicts_us_changes_nothing_and_is_told(house: Own
 
 
 async def test_a_new_name_of_its_holder_reaches_what_we_say(quick: OwnHouse) -> None:
-    """After an import what rests on it is derived again: a mailbox that no file lists has its holder's name of today."""
+    """After an import what rests on it is derived again: what no file lists has its holder's name of today."""
     address = MailAddress.parse("camille.seule@ville.mssante.example")
     await quick.begin(Own(address.key, MailboxKind.PERSONAL, idnps=CAMILLE))
     (found,) = await quick.at(address)

@@ -13,15 +13,19 @@ import aiohttp
 from aiohttp import web
 
 from mss.accounts.software import SoftwareLogin
+from mss.crypto import seal
 from mss.crypto.keys import Lookup
 from mss.directory.correspondence import CorrespondenceReader
 from mss.directory.entries import Entries
 from mss.directory.imports import Imports, Report
+from mss.directory.ours import OwnMailboxes
+from mss.directory.taking import Taking
 from mss.fhir.callers import Callers, Client
 from mss.fhir.cursor import Cursors
 from mss.fhir.directory import DirectoryDoor
+from mss.fhir.publishing import PublishingDoor
 from mss.fhir.server import PREFIX, FhirDoor
-from mss.model.clock import ManualClock
+from mss.model.clock import ManualClock, SystemChance
 from mss.store.database import Store
 from tests.kit.databases import with_tables
 from tests.kit.frenchpeople import HEADER, finess, rpps
@@ -126,6 +130,7 @@ class Door:
     token: str = TOKEN
     client_tls: ssl.SSLContext | None = None
     session: aiohttp.ClientSession | None = None
+    ours: OwnMailboxes | None = None
 
     @property
     def base(self) -> str:
@@ -177,18 +182,28 @@ async def open_door(
     client_tls: ssl.SSLContext | None = None,
     clients: Sequence[Client] | None = None,
     software: SoftwareLogin | None = None,
+    publishes: frozenset[str] = frozenset(),
+    own_domains: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Door]:
-    """A door over a directory of these lines, on a free port."""
+    """A door over a directory of these lines, on a free port. `publishes`: for which domains its software may PATCH."""
     await with_tables(url)
     store, clock = Store.open(url), ManualClock()
     token_file = folder / "software.token"
     token_file.write_text(TOKEN)
-    callers = Callers(clients or [Client("software", token_file)], software)
+    callers = Callers(clients or [Client("software", token_file, None, publishes)], software)
     door = Door(store, folder, clock, callers, scheme="https" if tls else "http", client_tls=client_tls)
     if lines:
         await door.take(lines)
     app = web.Application()
-    fhir = FhirDoor(DirectoryDoor(Entries(store), Cursors(LOOKUP)), callers, version="test", allows_plain=not tls)
+    door.ours = OwnMailboxes(store, LOOKUP, seal.new_pair(SystemChance()).public, clock, SystemChance())
+    publishing = PublishingDoor(Taking(store, door.ours, clock, own_domains), Entries(store)) if publishes else None
+    fhir = FhirDoor(
+        DirectoryDoor(Entries(store), Cursors(LOOKUP)),
+        callers,
+        version="test",
+        allows_plain=not tls,
+        publishing=publishing,
+    )
     app.add_subapp(PREFIX, fhir.application())
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

@@ -21,8 +21,8 @@ from mss.model.clock import ManualClock, SystemChance
 from mss.model.directory import Listing
 from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
-from mss.store.create import create_or_upgrade
 from mss.store.database import Store
+from tests.kit.databases import with_tables
 from tests.kit.fhirdoor import LOOKUP, PEOPLE
 from tests.kit.frenchpeople import finess, rpps
 
@@ -74,7 +74,7 @@ def team(address: str = str(CARDIO), idnst: str = HOSPITAL, **said: object) -> O
 @asynccontextmanager
 async def own_house(url: str, folder: Path, lines: Sequence[str] = PEOPLE) -> AsyncIterator[OwnHouse]:
     """An empty house over a national file."""
-    await create_or_upgrade(url)
+    await with_tables(url)
     store, clock, chance = Store.open(url), ManualClock(), SystemChance()
     pair = seal.new_pair(chance)
     house = OwnHouse(store, folder, clock, OwnMailboxes(store, LOOKUP, pair.public, clock, chance), pair, LOOKUP)
