@@ -65,6 +65,9 @@ class SmimeKeys(Section):
     """The bridge's own certificate and key; without them nothing is decrypted."""
     authorities: Path | None = None
     """Who issues senders' certificates, which bear their address; without them every signer is a stranger."""
+    revocation_lists: tuple[Path, ...] = ()
+    """Files with the lists (CRL) of these authorities, read for each signed mail. With them, a signer who was taken
+    back holds the mail, and one of whom no current list speaks is a stranger; without them nobody asks."""
 
 
 class Bridge(Section):

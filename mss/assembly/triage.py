@@ -24,12 +24,14 @@ from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
 from mss.bridge.unsealing import Unsealer
 from mss.bridgesections import Bridge as Section
+from mss.bridgesections import SmimeKeys
 from mss.crypto.keys import PrivateKeys
 from mss.crypto.pgp import OpenPgp
+from mss.crypto.signers import SignerLists
 from mss.crypto.smime import Smime
 from mss.foundation import Foundation
 from mss.mail.conversations import Conversations
-from mss.model.clock import Chance
+from mss.model.clock import Chance, Clock
 from mss.model.ids import MailAddress
 from mss.record.service import Records
 from mss.sandbox.pool import Sandbox
@@ -62,7 +64,7 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
         chance,
         holds_loose=settings.loose == "hold",
         files_loose=settings.loose == "file",
-        unsealer=unsealer_of(settings),
+        unsealer=unsealer_of(settings, clock),
     )
     fed_by = [MailAddress.parse(box).key for box in settings.application_boxes]
     cases = Cases(store, opener, reader, records, ground.house, clock, fed_by)
@@ -98,20 +100,29 @@ def corrections_of(ground: Foundation, keys: PrivateKeys, opener: Opener, made: 
     )
 
 
-def unsealer_of(settings: Section) -> Unsealer:
+def unsealer_of(settings: Section, clock: Clock) -> Unsealer:
     """The keys that open mail and check signatures, as the settings name them."""
     pgp, smime = settings.openpgp, settings.smime
     own = smime.tls if smime is not None else None
     certificate, key = (own.certificate, own.key) if own is not None else (None, None)
     return Unsealer(
         None if pgp is None else OpenPgp(pgp.secret_key, pgp.senders),
-        None if smime is None else Smime(certificate, key, smime.authorities),
+        None if smime is None else Smime(certificate, key, smime.authorities, _signers(smime, clock)),
     )
 
 
-def checker_of(settings: Section, sandbox: Sandbox, chance: Chance, *, accepts_test_identities: bool) -> Checker:
+def _signers(smime: SmimeKeys, clock: Clock) -> SignerLists | None:
+    """Asked only where the settings name lists."""
+    if smime.authorities is None or not smime.revocation_lists:
+        return None
+    return SignerLists(smime.revocation_lists, smime.authorities, clock)
+
+
+def checker_of(
+    settings: Section, sandbox: Sandbox, clock: Clock, chance: Chance, *, accepts_test_identities: bool
+) -> Checker:
     """Who tells what would become of an archive; needs no store."""
-    reader = Reader(sandbox, chance, unsealer=unsealer_of(settings))
+    reader = Reader(sandbox, chance, unsealer=unsealer_of(settings, clock))
     return Checker(sandbox, reader, accepts_test_identities=accepts_test_identities)
 
 

@@ -219,7 +219,7 @@ def _checks(
     ground = process.ground
     address = MailAddress.parse(process.config.bridge.checker)
     accepts = ground.house.accepts_test_identities
-    checker = checker_of(process.config.bridge, sandbox, ground.chance, accepts_test_identities=accepts)
+    checker = checker_of(process.config.bridge, sandbox, ground.clock, ground.chance, accepts_test_identities=accepts)
     public, clock = ground.public, ground.clock
     desk = CheckDesk(address, checker, feed, ground.store, opener, public, ground.bus, clock, ground.chance)
     return {**desk.handlers, **CheckAnswers(address, keys, public.lookup, mail, clock).handlers}

@@ -84,7 +84,7 @@ async def _check(name: str, data: bytes, bridge: Bridge | None, *, accepts: bool
     from mss.assembly.triage import checker_of
     from mss.bridge.attachments import is_archive, is_cda
     from mss.formats import dicom
-    from mss.model.clock import SystemChance
+    from mss.model.clock import SystemChance, SystemClock
     from mss.sandbox.pool import Sandbox
 
     is_file = is_archive(name, data) or is_cda(data) or dicom.is_dicom(data) or data.startswith(b"PK\x03\x04")
@@ -92,7 +92,8 @@ async def _check(name: str, data: bytes, bridge: Bridge | None, *, accepts: bool
     sandbox = Sandbox()
     sandbox.start()
     try:
-        checker = checker_of(bridge or Bridge(), sandbox, SystemChance(), accepts_test_identities=accepts)
+        clock, chance = SystemClock(), SystemChance()
+        checker = checker_of(bridge or Bridge(), sandbox, clock, chance, accepts_test_identities=accepts)
         return await checker.check(raw)
     except Malformed as malformed:
         raise BadValue(f"{name} is neither a document nor a mail that a door would take ({malformed})") from None

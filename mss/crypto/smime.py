@@ -14,6 +14,8 @@ from pathlib import Path
 
 from mss.crypto import tool
 from mss.crypto.certs import alternative_names, load_certificates
+from mss.crypto.revocation import RevocationStatus
+from mss.crypto.signers import SignerLists
 from mss.model.errors import BadValue
 from mss.model.signature import Signature, Unopened
 
@@ -22,9 +24,17 @@ _EXPIRED = ("certificate has expired", "certificate is not yet valid")
 
 
 class Smime:
-    """Our certificate and key, and whose signers count."""
+    """Our certificate and key, and whose signers count. `lists`: what is known of certificates taken back; None: it is
+    not asked."""
 
-    def __init__(self, certificate: Path | None, key: Path | None, authorities: Path | None) -> None:
+    def __init__(
+        self,
+        certificate: Path | None,
+        key: Path | None,
+        authorities: Path | None,
+        lists: SignerLists | None = None,
+    ) -> None:
+        self._lists = lists
         self._certificate = certificate
         self._key = key
         self._authorities = authorities
@@ -77,9 +87,13 @@ class Smime:
         if done.code != 0:
             return Signature.EXPIRED if any(word in done.said for word in _EXPIRED) else Signature.STRANGER
         try:
-            names = alternative_names(load_certificates(pem)[0])
+            certificate = load_certificates(pem)[0]
+            names = alternative_names(certificate)
         except (BadValue, IndexError):
             return Signature.STRANGER
+        status = RevocationStatus.GOOD if self._lists is None else self._lists.status(certificate)
+        if status is not RevocationStatus.GOOD:
+            return Signature.REVOKED if status is RevocationStatus.REVOKED else Signature.STRANGER
         addresses = {name.rpartition(":")[2].lower() for name in names if "@" in name}
         return Signature.VALID if sender.lower() in addresses else Signature.OTHER
 

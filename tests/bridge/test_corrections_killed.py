@@ -17,8 +17,18 @@ import pytest
 
 from mss.model.clock import ManualClock, SeededChance
 from mss.sandbox.pool import Sandbox
-from tests.bridge.test_corrections import LEA, OTHER, SECRET, STAFF, TWINS, filed_wrongly, plain, shows_only_the_line
-from tests.kit.documents import ZOE
+from tests.bridge.test_corrections import (
+    LEA,
+    OTHER,
+    SECRET,
+    STAFF,
+    TWINS,
+    WRONG,
+    filed_wrongly,
+    plain,
+    shows_only_the_line,
+)
+from tests.kit.documents import ZOE, make_cda
 from tests.kit.house import House, Patient, open_house
 from tests.kit.refilechild import house_in
 
@@ -163,3 +173,34 @@ async def test_refiling_ends_whole_after_any_kill(
         assert how == "killed"
     print(f"kills {corrector.kills}")
     assert corrector.kills >= 30 // STEP
+
+
+async def test_filing_what_was_held_is_not_begun_or_whole(
+    tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox, corrector: Corrector
+) -> None:
+    """`mss bridge replay --really` and filing by hand: still held and unseen, or filed, shown and answered once."""
+    base = tmp_path / "base"
+    base.mkdir()
+    async with open_house(f"sqlite:///{base}/mss.db", base, clock, chance, sandbox) as house:
+        zoe = await house.enrol(ZOE)
+        await house.send_documents(zoe, make_cda(WRONG, title=SECRET))
+        (item,) = await house.triage.held_list()
+    for kill_at in range(1, KILLS_MAX):
+        folder = tmp_path / f"at-{kill_at}"
+        shutil.copytree(base, folder)
+        how = corrector.live(folder, "file", document=item.id, kill_at=kill_at)
+        async with opened(folder, sandbox) as house:
+            waits = await house.triage.held_list()
+            assert await house.sees_nothing(zoe) == bool(waits), kill_at
+            if waits:
+                await house.triage.file(item.id, STAFF)
+            house.clock.forward(3600)
+            await house.run_tasks()
+            assert [view.entry.title for view in await house.documents(zoe)] == [SECRET], kill_at
+            assert (await house.in_folders(zoe.owner), await house.unread(zoe)) == (1, 1), kill_at
+            assert sum(str(mail["Subject"]).startswith("[Intégré]") for mail in await house.sent()) == 1, kill_at
+        if how == "done":
+            break
+        assert how == "killed"
+    print(f"kills {corrector.kills}")
+    assert corrector.kills >= 2

@@ -13,8 +13,10 @@ import pytest
 from mss.bridge.unsealing import Unsealer
 from mss.crypto.authority import Authority, Issued
 from mss.crypto.pgp import OpenPgp
+from mss.crypto.signers import SignerLists
 from mss.crypto.smime import Smime
 from mss.formats import mime
+from mss.model.clock import ManualClock
 from mss.model.ids import MailAddress
 from mss.model.signature import Signature
 from mss.sandbox.pool import Sandbox
@@ -56,7 +58,8 @@ class People:
         (folder / "bridge.pem").write_bytes(self.bridge.certificate_pem)
         (folder / "bridge.key").write_bytes(self.bridge.key_pem)
         (folder / "authorities.pem").write_bytes(pki.authority.bundle_pem)
-        self.smime = Smime(folder / "bridge.pem", folder / "bridge.key", folder / "authorities.pem")
+        self.files = folder / "bridge.pem", folder / "bridge.key", folder / "authorities.pem"
+        self.smime = Smime(*self.files)
 
 
 @pytest.fixture
@@ -191,6 +194,29 @@ async def test_an_smime_signature_is_checked(
     """Detached or opaque: the sender's, a stranger's, one whose time is over, one of another address."""
     signer: Issued = getattr(people, who)
     assert await filed(opened, smime_signed(mail(opened), signer, tmp_path, opaque=opaque)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("lists", "expected"),
+    [("nobody", "valid"), ("her", "signature-doubtful"), ("leaves alone", "stranger"), ("old", "stranger"),
+     ("none", "stranger")]
+)  # fmt: skip
+async def test_a_signer_who_was_taken_back_holds_the_mail(
+    house: House, sandbox: Sandbox, people: People, pki: Pki, tmp_path: Path, lists: str, expected: str
+) -> None:
+    """With lists in the settings: what no current list speaks of is as good as none, never good."""
+    taken_back = [people.laboratory.certificate] if lists == "her" else []
+    at = pki.now - timedelta(days=400) if lists == "old" else pki.now
+    files = [tmp_path / "leaves.crl", tmp_path / "root.crl"]
+    files[0].write_bytes(pki.authority.crl(taken_back, now=at))
+    files[1].write_bytes(pki.authority.root_crl(now=at))
+    if lists == "leaves alone":
+        files.pop()
+    if lists == "none":
+        files[0].write_bytes(b"-----BEGIN nonsense")
+    signers = SignerLists(files, people.files[2], ManualClock(pki.now + timedelta(minutes=1)))
+    house.read_with(sandbox, unsealer=Unsealer(None, Smime(*people.files, signers)))
+    assert await filed(house, smime_signed(mail(house), people.laboratory, tmp_path)) == [expected]
 
 
 async def test_one_octet_more_breaks_an_smime_signature(opened: House, people: People, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mss.cli import watch
 from mss.cli.watch import HotFolder, Plan
 from mss.mail.healthmail import Sending
 from mss.model.clock import ManualClock, SeededChance
@@ -108,45 +109,42 @@ async def test_a_server_that_is_away_is_tried_again_with_the_same_octets(
     assert names(tmp_path / "work") == set()
 
 
-STEPS = ("taken", "composed", "sent", "told", "moved")
+LIVES_MAX = 200
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_a_death_at_any_step_sends_each_item_once(
-    tmp_path: Path, server: Server, clock: ManualClock, chance: SeededChance, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next one goes on from there; the server hears the same octets or nothing."""
-    put(tmp_path, "a.xml", make_cda(ZOE), clock)
-    with monkeypatch.context() as broken:
-        _die_after(broken, step)
-        with pytest.raises(KeyboardInterrupt):
-            await folder(tmp_path, server, clock, chance).round()
-    await folder(tmp_path, server, clock, SeededChance(99)).round()
-    assert len(server.kept) == 1
-    assert "a.xml" in names(tmp_path / "done")
-    assert not (tmp_path / "a.xml").exists()
-    assert names(tmp_path / "refused") == set()
-
-
-def _die_after(patch: pytest.MonkeyPatch, step: str) -> None:
-    owner, name = {
-        "taken": (watch, "_sync"),
-        "composed": (HotFolder, "_composed"),
-        "sent": (Server, "take"),
-        "told": (Path, "write_text"),
-        "moved": (watch, "_sync"),
-    }[step]
-    real = getattr(owner, name)
-    passes = iter(range(100))
-    last = 2 if step == "moved" else 0
-
-    def dies(*words: Any, **more: Any) -> Any:
-        real(*words, **more)
-        if next(passes) == last:
-            raise KeyboardInterrupt
-
-    async def dies_later(*words: Any) -> Any:
-        await real(*words)
-        raise KeyboardInterrupt
-
-    patch.setattr(owner, name, dies_later if step == "sent" else dies)
+def test_kill_9_at_any_step_sends_each_item_once(tmp_path: Path, clock: ManualClock) -> None:
+    """Before and after each thing done to the disk or said to the server; a file, a folder, and one that is refused.
+    The next life ends what the killed one began; the server has two mails, whatever it heard twice."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.kit.watchchild"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    kills = 0
+    for kill_at in range(1, LIVES_MAX):
+        hot, kept = tmp_path / str(kill_at), tmp_path / f"server-{kill_at}"
+        hot.mkdir()
+        kept.mkdir()
+        put(hot, "a.xml", make_cda(ZOE), clock)
+        put(hot, "b/cr.xml", make_cda(HUGO), clock)
+        put(hot, "c.xml", b"<html/>", clock)
+        said = []
+        for at in (kill_at, 0):
+            asked = {"folder": str(hot), "server": str(kept), "kill_at": at}
+            child.stdin.write(json.dumps(asked) + "\n")
+            child.stdin.flush()
+            said.append(child.stdout.readline().strip())
+        assert said[1] == "done", kill_at
+        assert len(names(kept)) == 2, kill_at
+        assert names(hot) == {"work", "done", "refused"}, kill_at
+        assert names(hot / "work") == set(), kill_at
+        assert names(hot / "done") == {"a.xml", "a.xml.txt", "b", "b.txt"}, kill_at
+        assert names(hot / "refused") == {"c.xml", "c.xml.txt"}, kill_at
+        if said[0] == "done":
+            break
+        assert said[0] == "killed"
+        kills += 1
+    child.stdin.close()
+    child.wait(30)
+    print(f"kills {kills}")
+    assert kills >= 30

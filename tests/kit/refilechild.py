@@ -1,7 +1,8 @@
 """Whoever corrects, to be killed: `python -m tests.kit.refilechild`, then one line of JSON on stdin for each life.
 
-{"folder", "what": "unfile" or "works", "document", "kill_at", "planted"}: a child of this process opens the house in
-that folder and takes the document out, or does every duty that is due. At `kill_at` it kills itself with -9: 1 is
+{"folder", "what": "unfile", "file" or "works", "document", "kill_at", "planted"}: a child of this process opens the
+house in that folder and takes the document out, files what is held under that number (as `mss bridge replay --really`
+and `mss held file` do), or does every duty that is due. At `kill_at` it kills itself with -9: 1 is
 before its first write, 2 after it, 3 before its second. The answer is one line: "killed", "done" or what went wrong.
 """
 
@@ -72,6 +73,8 @@ async def live(asked: dict[str, Any]) -> None:
         plant(house)
     if asked["what"] == "unfile":
         await house.corrections.unfile(asked["document"], STAFF, "dossier de sa jumelle")
+    elif asked["what"] == "file":
+        await house.triage.file(asked["document"], STAFF)
     else:
         await house.run_tasks()
     await house.store.close()
