@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mss.directory.correspondence import CorrespondenceReader
+from mss.model.directory import Listing
 from tests.cli.conftest import Operator
-from tests.kit.frenchpeople import HEADER, lines, rpps, write
+from tests.kit.frenchpeople import HEADER, finess, lines, rpps, write
 
 
 @pytest.fixture
@@ -158,3 +160,36 @@ def test_what_is_exported_can_be_taken_in_elsewhere(new_operator: Callable[..., 
     assert answers[0]
     assert sorted(map(str, answers[0])) == sorted(map(str, answers[1]))
     assert there.mss("directory", "rollback", "--national").code == 1  # the first import has none before it
+
+
+def test_what_we_say_of_our_own_mailboxes(desk: Operator, tmp_path: Path) -> None:
+    """Describe, history, status, the file of ours, the red list: and without a directory to tell it, a word."""
+    team = ("mailbox", "create", "cardio@chu.mssante.example", "--name", "Cardiologie", "--kind", "ORG")
+    assert desk.mss(*team, "--national-id", finess(90)).code == 0
+    said = desk.mss(
+        "directory", "describe", "cardio@chu.mssante.example", "--description", "Lettres", "--purpose", "AVK"
+    )
+    assert said.code == 0, said.err
+    shown = json.loads(desk.mss("directory", "show", "cardio@chu.mssante.example", "--json").out)[0]
+    assert (shown["description"], shown["purpose"], shown["verified_by"]) == ("Lettres", "AVK", "own-operator")
+    history = json.loads(desk.mss("directory", "history", "cardio@chu.mssante.example", "--json").out)
+    assert [(one["actor"], one["what"]) for one in history] == [("staff:command", "said"), ("staff", "begun")]
+    out = tmp_path / "ours.txt"
+    assert desk.mss("directory", "publish", "--export", str(out)).code == 0
+    reader = CorrespondenceReader()
+    header, line = out.read_text(encoding="utf-8").splitlines()
+    reader.begin(header.encode())
+    (listing, *_) = reader.read(line.encode()).values
+    assert isinstance(listing, Listing)
+    assert (listing.address, listing.description) == ("cardio@chu.mssante.example", "Lettres")
+    status = json.loads(desk.mss("directory", "publish", "--status", "--json").out)
+    assert [(one["mailbox"], one["published"]) for one in status["mailboxes"]] == [
+        ("cardio@chu.mssante.example", "waits")
+    ]
+    refused = desk.mss("directory", "publish")
+    assert (refused.code, "[directory.publishing]" in refused.err) == (1, True)
+    assert desk.mss("directory", "publish", "--status", "--reconcile").code == 2
+    assert desk.mss("directory", "describe", "cardio@chu.mssante.example", "--unlisted").code == 0
+    assert desk.mss("directory", "show", "cardio@chu.mssante.example").code == 1
+    assert "1 on the red list" in desk.mss("directory", "publish", "--status").out
+    assert desk.mss("mailbox", "close", "cardio@chu.mssante.example").code == 0
