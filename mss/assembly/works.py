@@ -95,13 +95,11 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     _sinks(process, bridge.records, opener)
     mail = HouseMail(ground.house, ground.dispatch)
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
-    boxes = process.config.bridge.application_boxes.items()
-    copies = {MailAddress.parse(box).key: MailAddress.parse(copy) for box, copy in boxes if copy}
-    ledger = Ledger(lookup, keys.tasks, clock, chance)
-    notices = Notices(House(ground.house.host, writer), store, opener, keys, lookup, mail, clock, copies, ledger)
+    copies = _copies(process)
+    ledger, house = Ledger(lookup, keys.tasks, clock, chance), House(ground.house.host, writer)
+    notices = Notices(house, store, opener, keys, lookup, mail, clock, copies, ledger)
     taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
     quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
-    house = House(ground.house.host, writer)
     watch = HeldWatch(
         house, _staff(process), store, opener, keys, lookup, mail, ground.recipients, taker, ground.holder, clock
     )
@@ -128,7 +126,13 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     _publishing(process, house, keys, mail)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_retention(process, house, opener, mail)
-    _watch_certificates(process, mail, House(ground.house.host, writer))
+    _watch_certificates(process, mail, house)
+
+
+def _copies(process: Process) -> dict[str, MailAddress]:
+    """Who of a structure reads what its application mailbox (key) answers when nothing is filed."""
+    boxes = process.config.bridge.application_boxes.items()
+    return {MailAddress.parse(box).key: MailAddress.parse(copy) for box, copy in boxes if copy}
 
 
 def _watch_retention(process: Process, house: House, opener: Opener, mail: HouseMail) -> None:
