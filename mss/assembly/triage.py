@@ -29,7 +29,7 @@ from mss.crypto.keys import PrivateKeys
 from mss.crypto.pgp import OpenPgp
 from mss.crypto.signers import SignerLists
 from mss.crypto.smime import Smime
-from mss.foundation import Foundation
+from mss.foundation import Foundation, own_mailboxes
 from mss.mail.conversations import Conversations
 from mss.model.clock import Chance, Clock
 from mss.model.ids import MailAddress
@@ -139,8 +139,10 @@ def staff_desk(ground: Foundation, keys: PrivateKeys, opener: Opener, sandbox: S
     """What stands behind the pages of the operator's people."""
     from mss.accounts.staff import StaffAccounts
     from mss.bridge.sinkdesk import SinkDesk
+    from mss.directory.contests import Contests
+    from mss.directory.extras import Extras
     from mss.directory.search import Search
-    from mss.web.rooms import Desk
+    from mss.web.rooms import Desk, DirectoryDesk
 
     store, clock = ground.store, ground.clock
     made = bridge_of(ground, opener, sandbox)
@@ -153,4 +155,5 @@ def staff_desk(ground: Foundation, keys: PrivateKeys, opener: Opener, sandbox: S
         corrects,
         MergeDesk(store, opener, corrects),
         lambda actor: SinkDesk(store, settling, ground.bus, clock, actor),
+        DirectoryDesk(own_mailboxes(ground), Extras(store, clock), Contests(store, ground.config.domains, clock)),
     )

@@ -11,14 +11,13 @@ from mss.accounts.verification import Verification, idnps_of
 from mss.cli.boxes import Address, professional
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.config import Config
+from mss.directory.contests import Contests
 from mss.directory.extras import NOTHING_KNOWN, Extras, Said
-from mss.directory.imports import LANE
 from mss.foundation import Foundation, standing_rules
 from mss.model.clock import from_ms
 from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress
-from mss.store import directory, owners, standings
-from mss.store.sql import Connection
+from mss.store import owners
 
 ACTOR = "staff:command"
 Number = Annotated[str, typer.Argument(help="RPPS or IDNPS of a person.")]
@@ -99,7 +98,7 @@ def contested(
 
     async def ask(config: Config) -> list[dict[str, object]]:
         async with open_house(config) as ground:
-            rows = await ground.store.read(standings.contested)
+            rows = await Contests(ground.store, config.domains, ground.clock).all()
         return [
             {
                 "address": row.address,
@@ -115,20 +114,9 @@ def contested(
 
 
 async def _accept(config: Config, typed: str) -> None:
-    address = MailAddress.parse(typed)
-    if address.domain in config.domains:
-        raise BadValue(f"{address} is of this operator, where an address is never given to another: the file is wrong")
     async with open_house(config) as ground:
-        rows = await ground.store.read(standings.contested)
-        row = next((row for row in rows if row.address == address.key), None)
-        if row is None:
-            raise BadValue(f"{address} is not contested: see mss directory contested")
-
-        def act(connection: Connection) -> None:
-            standings.settle(connection, [row.address])
-            directory.forget_digest(connection, row.source)
-
-        await ground.store.write(LANE, act)
+        contests = Contests(ground.store, config.domains, ground.clock)
+        await contests.believe_file(MailAddress.parse(typed), ACTOR)
 
 
 def say(

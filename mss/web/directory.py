@@ -13,12 +13,14 @@ from urllib.parse import urlencode
 import structlog
 from aiohttp import web
 
+from mss.accounts.staff import StaffMember
 from mss.directory.extras import NOTHING_KNOWN, Extra
 from mss.directory.keys import Question
 from mss.directory.search import Mark, Page, Search
 from mss.directory.words import QUERY_CHARS_MAX
 from mss.model.directory import Found, Listing
 from mss.model.errors import BadValue, NotFound
+from mss.web.ownmailboxes import count_contested, edit_link
 from mss.web.professionals import reader_of
 from mss.web.routing import Access, get
 from mss.web.session import Visit
@@ -52,6 +54,8 @@ class Line:
     """Profession, then specialty: what tells two people of one name apart."""
     number: str
     """The end of an RPPS, for professionals; the whole number for staff."""
+    edit: str = ""
+    """Where staff change what is said of it, when it is theirs to say."""
 
     @property
     def is_paperless(self) -> bool | None:
@@ -65,7 +69,7 @@ async def show_staff(visit: Visit) -> web.StreamResponse:
     member = await visit.member()
     if visit.rooms.desk is None or visit.rooms.desk.directory is None:
         raise NotFound("directory")
-    return await _show(visit, visit.rooms.desk.directory, "/desk/directory", member.owner)
+    return await _show(visit, visit.rooms.desk.directory, "/desk/directory", member.owner, member)
 
 
 async def show_professional(visit: Visit) -> web.StreamResponse:
@@ -80,10 +84,10 @@ async def show_professional(visit: Visit) -> web.StreamResponse:
     return await _show(visit, surgery.directory, "/pro", owner)
 
 
-async def _show(visit: Visit, search: Search, here: str, owner: int) -> web.Response:
+async def _show(visit: Visit, search: Search, here: str, owner: int, member: StaffMember | None = None) -> web.Response:
     """The form, and what was found; the question stands in the link, so that a page can be kept and turned."""
     if not _is_asked(visit):
-        return await _page(visit, here, Page((), None, await search.as_of()))
+        return await _page(visit, here, Page((), None, await search.as_of()), member=member)
     try:
         mark = visit.request.query.get("after", "")
         after = Mark.parse(mark) if mark else None
@@ -91,10 +95,12 @@ async def _show(visit: Visit, search: Search, here: str, owner: int) -> web.Resp
     except BadValue:
         raise NotFound("page of another question") from None
     log.info("directory.searched", door=here, owner=owner, found=len(page.found), has_more=page.more is not None)
-    return await _page(visit, here, page, _TOO_WIDE if page.too_wide else "")
+    return await _page(visit, here, page, _TOO_WIDE if page.too_wide else "", member=member)
 
 
-async def _page(visit: Visit, here: str, page: Page, failure: str = "", status: int = 200) -> web.Response:
+async def _page(
+    visit: Visit, here: str, page: Page, failure: str = "", status: int = 200, member: StaffMember | None = None
+) -> web.Response:
     asked = _asked(visit)
     extras = await visit.rooms.extras({one.listing.address for one in page.found})
     said = {name: value for name, value in asked.items() if value}
@@ -103,7 +109,8 @@ async def _page(visit: Visit, here: str, page: Page, failure: str = "", status: 
         status=status,
         here=here,
         asked=asked,
-        lines=[_line(one, extras.get(one.listing.address, NOTHING_KNOWN), visit) for one in page.found],
+        lines=[_line(one, extras.get(one.listing.address, NOTHING_KNOWN), visit, member) for one in page.found],
+        contested=0 if member is None else await count_contested(visit, member),
         more="" if page.more is None else urlencode({**said, "after": str(page.more)}),
         as_of=page.as_of,
         failure=failure,
@@ -111,10 +118,11 @@ async def _page(visit: Visit, here: str, page: Page, failure: str = "", status: 
     )
 
 
-def _line(found: Found, extra: Extra, visit: Visit) -> Line:
+def _line(found: Found, extra: Extra, visit: Visit, member: StaffMember | None) -> Line:
     listing = found.listing
     jobs = (job.label for job in (listing.profession, listing.specialty) if job is not None)
-    return Line(listing, extra, tuple(dict.fromkeys(jobs)), _number(listing, is_whole=visit.is_staff))
+    edit = edit_link(visit, member, listing.address) if member is not None else ""
+    return Line(listing, extra, tuple(dict.fromkeys(jobs)), _number(listing, is_whole=member is not None), edit)
 
 
 def _number(listing: Listing, *, is_whole: bool) -> str:

@@ -18,7 +18,9 @@ from mss.bridge.mergedesk import MergeDesk
 from mss.bridge.sinkdesk import SinkDesk
 from mss.bridge.triage import Triage
 from mss.crypto.keys import Lookup
-from mss.directory.extras import Extra
+from mss.directory.contests import Contests
+from mss.directory.extras import Extra, Extras
+from mss.directory.ours import OwnMailboxes
 from mss.directory.search import Search
 from mss.mail.mailboxes import PatientInbox
 from mss.mail.replies import PatientReplies
@@ -67,6 +69,15 @@ async def nothing_is_known(_addresses: Collection[str]) -> Mapping[str, Extra]:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryDesk:
+    """What staff say of our own mailboxes, and decide about contested addresses."""
+
+    mailboxes: OwnMailboxes
+    extras: Extras
+    contests: Contests
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What stands behind the pages of the operator's people."""
 
@@ -77,6 +88,7 @@ class Desk:
     merges: MergeDesk | None = None
     sinks: Callable[[str], SinkDesk] | None = None
     """The hand of somebody of the staff, by the name under which the audit knows him."""
+    own: DirectoryDesk | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,20 @@ from aiohttp.typedefs import Handler
 from mss.crypto.tls import TlsHolder
 from mss.model.errors import NotFound, StorageUnavailable
 from mss.sandbox.pool import SandboxBusy
-from mss.web import account, corrections, desk, deskacts, directory, guard, home, inbox, professionals, record, signin
+from mss.web import (
+    account,
+    corrections,
+    desk,
+    deskacts,
+    directory,
+    guard,
+    home,
+    inbox,
+    ownmailboxes,
+    professionals,
+    record,
+    signin,
+)
 from mss.web.connections import Connections
 from mss.web.discovery import Discovery
 from mss.web.forms import Form, FormRefused, read_form
@@ -41,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     *deskacts.ROUTES,
     *corrections.ROUTES,
     *directory.ROUTES,
+    *ownmailboxes.ROUTES,
     *professionals.ROUTES,
 )
 

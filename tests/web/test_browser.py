@@ -61,7 +61,8 @@ CONTRASTS = """() => {
 }"""
 
 SMALL_TARGETS = """() => [...document.querySelectorAll(
-  "button, .button, .tabs a, .get, .crumb a, input:not([type=hidden]):not([type=radio]), textarea, summary")]
+  "button, .button, .tabs a, .get, .crumb a, textarea, summary," +
+  "input:not([type=hidden], [type=radio], [type=checkbox])")]
   .filter(e => e.getClientRects().length && e.getBoundingClientRect().height < (e.matches('summary') ? 24 : 43.5))
   .map(e => `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)} ${e.getBoundingClientRect().height}`)"""
 

@@ -16,7 +16,9 @@ from mss.bridge.explain import EXPLANATIONS
 from mss.bridge.mergedesk import MergeDesk
 from mss.bridge.settling import Settling
 from mss.bridge.sinkdesk import SinkDesk
+from mss.directory.contests import Contests
 from mss.directory.extras import Extras
+from mss.directory.ours import OwnMailboxes
 from mss.directory.search import Search
 from mss.formats.pdfwrite import write_pdf
 from mss.mail.holding import SENTENCES as HELD_BEFORE
@@ -26,7 +28,7 @@ from mss.model.ids import Ins, InsOid, OwnerId
 from mss.sandbox.pool import Sandbox
 from mss.store.messages import MessageState
 from mss.web import desk
-from mss.web.rooms import Desk, Rooms
+from mss.web.rooms import Desk, DirectoryDesk, Rooms
 from mss.web.routing import Access
 from mss.web.server import ROUTES, Listening, WebServer
 from tests.kit import programs
@@ -106,6 +108,11 @@ async def counter_at(
                 house.corrections,
                 MergeDesk(below.store, below.opener, house.corrections),
                 lambda actor: SinkDesk(below.store, settles[0], house.bus, clock, actor),
+                DirectoryDesk(
+                    OwnMailboxes(below.store, below.public.lookup, below.public.tasks, clock, chance),
+                    Extras(below.store, clock),
+                    Contests(below.store, {HOSPITAL, PATIENTS}, clock),
+                ),
             ),
         )
         server = WebServer(rooms, http=Listening("127.0.0.1", 0), pages_on_http=True)

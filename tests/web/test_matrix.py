@@ -25,7 +25,7 @@ SECRET = "Sérologie-Zéphyr"
 OWN_PAGES = {
     "/inbox", "/record", "/history", "/profile", "/account", "/account/sign-out-everywhere", "/desk", "/desk/directory",
     "/desk/corrections", "/desk/record", "/desk/record/unfile", "/desk/merge",
-    "/pro", "/pro/account", "/pro/sign-out-everywhere",
+    "/pro", "/pro/account", "/pro/sign-out-everywhere", "/desk/directory/mailbox", "/desk/directory/contested",
 }  # fmt: skip
 """Pages about whoever asks: no number in them that could be somebody else's."""
 LINK = "/pro/invitation/{token:[A-Za-z0-9_-]{43}}"
