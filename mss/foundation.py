@@ -13,6 +13,7 @@ from ssl import SSLContext
 
 from cryptography import x509
 
+from mss.accounts.shown import Shown, ShownCertificates
 from mss.accounts.verification import Rules
 from mss.config import Config, run_directory
 from mss.crypto.certs import load_certificates
@@ -179,7 +180,7 @@ def trust_gate(config: Config, clock: Clock, *, fetches: bool = False, tells: bo
 
 def revocation_feed(config: Config, clock: Clock, *, fetches: bool, writes: bool) -> RevocationFeed | None:
     """The revocation lists; None where none are read. `fetches`, `writes` False: reads what others keep of addresses.
-    Raises BadValue without authorities."""
+    Software's authorities have theirs among them. Raises BadValue without authorities."""
     relay = config.relay
     sources: list[Source] = [FileSource(path) for path in relay.revocation_lists]
     kept: list[Kept | None] = [None] * len(sources)
@@ -187,7 +188,25 @@ def revocation_feed(config: Config, clock: Clock, *, fetches: bool, writes: bool
         place = (Kept if writes else KeptByOthers)(config.state_dir / "trust" / f"revocation-{number}.crl")
         sources.append(AddressSource(url, _fetch_tls(config), clock) if fetches else FileSource(place.path))
         kept.append(place)
-    return RevocationFeed(sources, health_authorities(config), kept) if sources else None
+    return RevocationFeed(sources, software_authorities(config), kept) if sources else None
+
+
+def software_authorities(config: Config) -> tuple[x509.Certificate, ...]:
+    """Who issues operators' certificates, and those of software at any of our doors. Raises BadValue."""
+    doors = (config.submission, config.imap, config.fhir)
+    files = {door.client_authorities for door in doors if door is not None and door.client_authorities is not None}
+    found = list(health_authorities(config))
+    for path in sorted(files):
+        try:
+            found += load_certificates(path.read_bytes())
+        except OSError as problem:
+            raise BadValue(f"client_authorities: {path}: {problem.strerror}") from problem
+    return tuple(dict.fromkeys(found))
+
+
+def shown_certificates(config: Config, clock: Clock, lists: Callable[[], RevocationLists | None]) -> Shown:
+    """The judge of certificates that software signs in with. Raises BadValue."""
+    return ShownCertificates(Examiner(software_authorities(config)), lists, clock).subject
 
 
 def responders_of(

@@ -55,7 +55,7 @@ async def _imap(process: Process, opener: Opener) -> None:
         ground.store, opener, ground.bodies, ground.bus, ground.public.lookup, ground.clock, ground.chance
     )
     software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
-    login = MailLogin(software, ground.store, opener, ground.clock, ground.chance)
+    login = MailLogin(software, ground.store, opener, ground.clock, ground.chance, shown=process.shown)
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     desk = TeamDesk(Teams(ground.store, ground.bus, ground.clock), ground.store, opener, ground.public.lookup)
     server = ImapServer(
@@ -210,7 +210,8 @@ def _fhir(process: Process) -> dict[str, Application]:
     directory = DirectoryDoor(entries, Cursors(ground.public.lookup))
     taking = Taking(ground.store, own_mailboxes(ground), ground.clock, frozenset(process.config.domains))
     publishing = PublishingDoor(taking, entries) if any(one.publishes for one in clients) else None
-    door = FhirDoor(directory, Callers(clients, software), version=__version__, publishing=publishing)
+    callers = Callers(clients, software, process.shown)
+    door = FhirDoor(directory, callers, version=__version__, publishing=publishing)
     return {PREFIX: door.application()}
 
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import sys
 
+from mss.accounts.shown import Shown, still_opens
 from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process, files_of
-from mss.crypto.certs import load_der, read
 from mss.crypto.tls import RefusedPeer, relay_server_context
-from mss.foundation import Foundation
+from mss.foundation import Foundation, shown_certificates
 from mss.mail.counting import REFUSED, CountedJudge, CountedReception, Tally
 from mss.mail.intake import Intake
 from mss.mail.reception import Peer
 from mss.mail.sentcopies import SentCopies
 from mss.mail.submit import Submission
+from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.sections import AccountCaps, Listen, PeerCaps
 from mss.smtp import journal
@@ -106,6 +107,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
         SentCopies(ground.store, ground.delivery, ground.public.lookup, ground.clock),
     )
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
+    shown = shown_certificates(process.config, ground.clock, lambda: gate.lists)
     meter, disk = _meter(process, section.caps), _disk(process)
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is None:
@@ -113,8 +115,8 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
         server = SubmissionServer(
             hostname=process.config.host,
             tls=lambda: holder.current,
-            authenticate=_mail_login(ground),
-            still_opens=_still_opens(ground),
+            authenticate=_mail_login(ground, shown),
+            still_opens=_still_opens(ground, shown),
             reception=CountedReception(submission, tally),
             clock=ground.clock,
             limits=Limits(connections_per_address_max=section.connections_per_address_max),
@@ -146,36 +148,43 @@ def _disk(process: Process) -> DiskSpace:
     return DiskSpace([process.config.state_dir], Limits().message_octets_max, process.ground.clock)
 
 
-def _mail_login(ground: Foundation) -> Authenticate:
+def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
     """How a login of the submission door becomes a peer."""
 
     login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
 
     async def authenticate(attempt: Attempt) -> Peer | None:
-        address, proof = None, b""
+        address, proof, certificate = None, b"", b""
         if attempt.mechanism == EXTERNAL:
             if attempt.certificate_der is None:
                 return None
-            name = str(read(load_der(attempt.certificate_der)).subject)
+            try:
+                name = shown(attempt.certificate_der)
+            except BadValue:
+                return None
             owner = await login.certificate(name)
             proof = b"" if owner is None else login.proof_of_certificate(name)
+            certificate = attempt.certificate_der
         else:
             owner = await login.application_password(attempt.username, attempt.secret)
             proof = login.proof_of_password(attempt.secret)
             address = None if owner is None else MailAddress.parse(attempt.username.strip())
         if owner is None:
             return None
-        return Peer(f"login:{owner}", account=owner, proof=proof, address=address)  # from where, the door knows
+        # From where it comes, the door knows.
+        return Peer(f"login:{owner}", account=owner, proof=proof, address=address, certificate_der=certificate)
 
     return authenticate
 
 
-def _still_opens(ground: Foundation) -> StillOpens:
+def _still_opens(ground: Foundation, shown: Shown) -> StillOpens:
     """Whether a login of the submission door may go on."""
 
     login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
 
-    async def still_opens(peer: Peer) -> bool:
-        return peer.account is not None and await login.still_opens(peer.account, peer.proof)
+    async def goes_on(peer: Peer) -> bool:
+        if peer.account is None or not still_opens(shown, peer.certificate_der):
+            return False
+        return await login.still_opens(peer.account, peer.proof)
 
-    return still_opens
+    return goes_on

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import cached_property
 from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -27,10 +28,13 @@ from mss.store import owners, powercut, restored
 log = structlog.get_logger("assembly")
 
 if TYPE_CHECKING:
+    from mss.accounts.shown import Shown
+    from mss.directory.feed import RevocationFeed
     from mss.sandbox.pool import Sandbox
 
 Reload = Callable[[], None]
 
+LISTS_LOOK_EVERY_S = 5.0
 TLS_LOOK_EVERY_S = 5.0
 """How often the files of a certificate are looked at (a stat each): whoever renews need not think of a signal."""
 STOP_S = 9
@@ -71,6 +75,18 @@ class Process:
         self.keep(gate.keep_fresh())
         return gate
 
+    @cached_property
+    def shown(self) -> Shown:
+        """The judge of software's certificates, in a process without trust list; its lists are kept fresh."""
+        clock = self.ground.clock
+        feed = foundation.revocation_feed(self.config, clock, fetches=False, writes=False)
+        if feed is None:
+            return foundation.shown_certificates(self.config, clock, lambda: None)
+        feed.refresh()
+        self.reloads.append(lambda: _aside(feed.refresh))
+        self.keep(_keep_lists_fresh(feed))
+        return foundation.shown_certificates(self.config, clock, lambda: feed.current)
+
     def service_tls(self, tls: Tls, more: Sequence[Tls], authorities: Path | None) -> TlsHolder:
         """The context of a door for our own users, kept fresh."""
         files = [*files_of(tls, *more), *([] if authorities is None else [authorities])]
@@ -90,7 +106,7 @@ def files_of(*certificates: Tls) -> list[Path]:
     return [path for tls in certificates for path in (tls.certificate, tls.key)]
 
 
-def _aside(work: Callable[[], None]) -> None:
+def _aside(work: Callable[[], object]) -> None:
     """In a thread: a look for lists may ask an address that is slow to answer."""
     asyncio.get_running_loop().run_in_executor(None, work)
 
@@ -103,6 +119,13 @@ async def _keep_tls_fresh(holder: TlsHolder) -> None:
                 log.info("tls.reloaded")
         except BadValue as problem:  # the old one stays
             log.error("reload.refused", reason=str(problem))
+
+
+async def _keep_lists_fresh(feed: RevocationFeed) -> None:
+    """What is wrong with a list, the process that fetches it says."""
+    while True:
+        await asyncio.sleep(LISTS_LOOK_EVERY_S)
+        await asyncio.to_thread(feed.refresh)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from mss.accounts.shown import Shown, subject_of
 from mss.accounts.software import SoftwareLogin
-from mss.crypto.certs import load_der, read
 from mss.crypto.tls import peer_certificate
 from mss.formats.dn import DistinguishedName
 from mss.model.errors import BadValue
@@ -57,16 +57,18 @@ class _Token:
 
 @dataclass(slots=True)
 class Callers:
-    """Everybody who may ask. `software`: application mailboxes and their certificates; None: there are none here."""
+    """Everybody who may ask. `software`: application mailboxes and their certificates; None: there are none here.
+    `shown` judges certificates."""
 
     clients: Sequence[Client]
     software: SoftwareLogin | None = None
+    shown: Shown = subject_of
     _tokens: dict[str, _Token] = field(default_factory=dict)
 
     async def who(self, request: web.Request) -> Caller | None:
-        """The caller of a request, or None."""
+        """The caller of a request, or None. Raises StorageUnavailable."""
         header = request.headers.get("Authorization", "")
-        subject = _subject(_certificate(request))
+        subject = self._subject(_certificate(request))
         if not header:
             return await self._by_certificate(subject)
         scheme, _, token = header.partition(" ")
@@ -85,6 +87,12 @@ class Callers:
                 return None if client.token_file else Caller(client.name, client.publishes)
         owner = await self.software.certificate(str(subject)) if self.software is not None else None
         return None if owner is None else Caller(f"mailbox-{owner}")
+
+    def _subject(self, der: bytes | None) -> DistinguishedName | None:
+        try:
+            return None if der is None else DistinguishedName.parse(self.shown(der))
+        except BadValue:
+            return None
 
     def _by_token(self, digest: bytes) -> Client | None:
         """Every client is compared, so that the time tells nothing."""
@@ -123,12 +131,3 @@ def _certificate(request: web.Request) -> bytes | None:
     """What the client showed in the handshake, in DER."""
     tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
     return None if tls is None else peer_certificate(tls)
-
-
-def _subject(der: bytes | None) -> DistinguishedName | None:
-    if der is None:
-        return None
-    try:
-        return read(load_der(der)).subject
-    except BadValue:
-        return None

@@ -82,6 +82,8 @@ class Account:
     """Capabilities that its clients are not told of (mss/imap/mask.py)."""
     proof: bytes = field(default=b"", repr=False)
     """What it signed in with, as a hash; empty for what a token says."""
+    certificate: bytes = field(default=b"", repr=False)
+    """The certificate with which it signed in, in DER; empty for anything else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
+from mss.accounts.shown import Shown, still_opens, subject_of
 from mss.accounts.software import SoftwareLogin, who_comes_in, who_may_stay
 from mss.accounts.teams import TEAMS, Teams
 from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
 from mss.accounts.verified import VerifiedLogins
-from mss.crypto.certs import load_der, read
 from mss.crypto.keys import Lookup
 from mss.imap.backend import TOKEN_MECHANISMS, Account, Box, Member
 from mss.imap.mask import with_dependents
@@ -70,9 +70,11 @@ class MailLogin:
         clock: Clock,
         chance: Chance,
         tokens: TokenChecker | None = None,
+        shown: Shown = subject_of,
     ) -> None:
-        """`tokens` judges bearer tokens; None: nobody comes in with one."""
+        """`tokens` judges bearer tokens; None: nobody comes in with one. `shown` judges certificates."""
         self._login = login
+        self._shown = shown
         self._tokens = tokens
         self._store = store
         self._opener = opener
@@ -97,6 +99,8 @@ class MailLogin:
         """What somebody may open who was right not long ago; None when something is not as it was then. Her name and
         her secret are looked up anew, only what was opened of her mailbox is not opened again."""
         account = known.account
+        if not still_opens(self._shown, account.certificate):
+            return None
 
         def ask(connection: Connection) -> _Now | None:
             row = who_comes_in(connection, known.way_in, account.proof)
@@ -117,11 +121,13 @@ class MailLogin:
 
     async def _by_certificate(self, username: str, secret: bytes) -> _Known | None:
         try:
-            proof = self._login.proof_of_certificate(str(read(load_der(secret)).subject))
+            proof = self._login.proof_of_certificate(self._shown(secret))
         except BadValue:
             return None
         known = await self._let_in(proof, proof)
-        return known if known is not None and _speaks_for_itself(known.account, username) else None
+        if known is None or not _speaks_for_itself(known.account, username):
+            return None
+        return replace(known, account=replace(known.account, certificate=secret))
 
     async def _let_in(self, way_in: bytes, proof: bytes) -> _Known | None:
         def ask(connection: Connection) -> tuple[OwnerId, _Now] | None:
@@ -143,10 +149,13 @@ class MailLogin:
 
     async def review(self, account: Account) -> Account | None:
         """See mss/imap/backend.py: Review."""
+        if not still_opens(self._shown, account.certificate):
+            return None
         now = await self._ask(account.owner, account.proof)
         if now is None or now.is_as_told(account):
             return None if now is None else account
-        return replace(await self._account(account.owner, now, account.proof), hidden=account.hidden)
+        anew = await self._account(account.owner, now, account.proof)
+        return replace(anew, hidden=account.hidden, certificate=account.certificate)
 
     async def _ask(self, owner: OwnerId, proof: bytes) -> _Now | None:
         """None: it may not sign in."""

@@ -16,7 +16,7 @@ from mss.mail.reception import Peer, Reception
 from mss.model.clock import Clock
 from mss.model.errors import StorageUnavailable
 from mss.model.ids import MailAddress
-from mss.model.verdict import Accept, Reason, Refuse, Verdict
+from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.smtp import commands, replies
 from mss.smtp.commands import BadCommand
 from mss.smtp.conversation import Conversation, Verb
@@ -155,8 +155,11 @@ class SubmissionHandler(MailHandler):
         """Asked before each message: who was suspended, or whose password was taken back, has not signed in."""
         if session.known is None:
             return Refuse(Reason.AUTHENTICATION_REQUIRED)
-        if not await self._still_opens(session.known):
-            raise CutOff(replies.SIGNED_OUT)
+        try:
+            if not await self._still_opens(session.known):
+                raise CutOff(replies.SIGNED_OUT)
+        except StorageUnavailable:
+            return Later(Reason.STORAGE_UNAVAILABLE)
         return Accept()
 
 
