@@ -37,7 +37,7 @@ class Profiles:
 
     async def mailbox_address(self, keys: OwnerKeys) -> str:
         """Of any mailbox. Raises NotFound."""
-        box = await self._store.read(lambda c: owners.mailbox(c, keys.owner))
+        box = await self._store.look_up(lambda c: owners.mailbox(c, keys.owner))
         if box is None:
             raise NotFound("mailbox")
         return profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address

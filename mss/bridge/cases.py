@@ -66,7 +66,7 @@ class Cases:
     async def open(self, owner: OwnerId, number: int, actor: str) -> Case | None:
         """Open and read a message. None when there is none. Raises SandboxIll, SandboxBusy, SealBroken."""
         keys = await self._opener.open(owner, actor, "file")
-        stored = await self._store.read(lambda c: messages.one_message(c, owner, number))
+        stored = await self._store.look_up(lambda c: messages.one_message(c, owner, number))
         if stored is None:
             return None
         case = await self._opened(keys, stored)
@@ -179,7 +179,7 @@ class Cases:
     async def _identities(self, keys: OwnerKeys) -> tuple[tuple[Identity, ...], tuple[Identity, ...]]:
         """The identities that are valid now, and those that have ended, of which a human decides."""
         now_ms = to_ms(self._clock.now())
-        rows = await self._store.read(lambda c: patients.identities(c, keys.owner))
+        rows = await self._store.look_up(lambda c: patients.identities(c, keys.owner))
         valid: list[Identity] = []
         former: list[Identity] = []
         for row in rows:

@@ -97,7 +97,7 @@ class Filing:
     async def file_message(self, task: Task) -> None:
         """Judge one message and act on the verdict. Raises SandboxIll, SandboxBusy, StorageUnavailable: run again."""
         owner, number = OwnerId(task.owner), int(json.loads(task.payload)["message"])
-        waiting = await self._store.read(lambda c: messages.one_message(c, owner, number))
+        waiting = await self._store.look_up(lambda c: messages.one_message(c, owner, number))
         if waiting is None or waiting.state != MessageState.PENDING:
             await self._store.write(lane_of(owner), lambda c: tasks.finish(c, schema.task, owner, [task.id]))
             return
@@ -178,7 +178,7 @@ class Filing:
 
     async def prepare(self, case: Case, *, checked_by_human: bool) -> Prepared | None:
         """Seal the documents of a message that, as things stand, will be filed; None when it will not."""
-        asked = await self._store.read(lambda c: self._cases.facts(c, case, checked_by_human=checked_by_human))
+        asked = await self._store.look_up(lambda c: self._cases.facts(c, case, checked_by_human=checked_by_human))
         verdict = judge(asked)
         if not isinstance(verdict, Deliver):
             return None

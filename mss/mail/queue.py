@@ -222,7 +222,7 @@ class QueueTaker:
         where = context(row.owner, row.id)
         envelope = OutgoingEnvelope.from_bytes(seal.open_sealed(self._outbound, row.envelope_sealed, where))
         key = seal.open_sealed(self._outbound, row.body_key_sealed, where)
-        stored = await self._store.read(lambda c: messages.body_of(c, row.owner, row.blob))
+        stored = await self._store.look_up(lambda c: messages.body_of(c, row.owner, row.blob))
         if stored is None:
             raise NotFound("body of queued mail")
         ciphertext = stored.inline if stored.inline is not None else await self._bodies.get(stored.place)

@@ -6,7 +6,6 @@ Answers go through the house's own mail (mss/mail/submit.py) with an empty rever
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from mss.formats import dsn, mime
 from mss.formats.dsn import Action, RecipientStatus
 from mss.mail import answers, letters
 from mss.mail.answers import TASK_ANSWER, task_context
+from mss.mail.contents import aside
 from mss.mail.delivery import TASK_DELIVERED, TASK_PASSED_ON, TASK_UNREACHABLE, forget_nobodys
 from mss.mail.letters import PARIS
 from mss.mail.queue import Outgoing
@@ -178,18 +178,19 @@ class Notices:
         owed = answers.owed(task.id, task.payload, self._private.tasks)
         owner = OwnerId(task.owner)
         keys = await self._opener.open(owner, ACTOR, "answer")
-        stored = await self._store.read(lambda c: messages.one_message(c, owner, owed.message))
+        stored = await self._store.look_up(lambda c: messages.one_message(c, owner, owed.message))
         assert stored is not None, "a message that is answered stands"
         raw = await self._opener.message_body(keys, stored)
-        structure = await asyncio.to_thread(mime.scan, raw)
+        structure = await aside(len(raw), mime.scan, raw)
         original = Original(raw, structure, await self._profiles.mailbox_address(keys))
         which = "first" if owed.is_first else f"{owed.fate.value} {owed.cause}".strip()
         message_id = self._message_id(f"answer {owner}/{owed.message}/{which}")
         at = self._clock.now().astimezone(PARIS)
-        hold = await self._store.read(lambda c: records.held_of_message(c, owner, owed.message))
+        hold = await self._store.look_up(lambda c: records.held_of_message(c, owner, owed.message))
         is_safe = hold is None or hold.reason not in (Reason.VIRUS_FOUND, Reason.NOT_SCANNED)
-        write = functools.partial(compose.answer, owed, original, self._house, message_id, at, returns_failed=is_safe)
-        written = await asyncio.to_thread(write)
+        written = await aside(
+            len(raw), compose.answer, owed, original, self._house, message_id, at, returns_failed=is_safe
+        )
         noted = functools.partial(self._note, task, original.return_path, original.message_id, told_of(owed))
         if written is None or original.return_path is None:
             await self._store.write(lane_of(owner), lambda c: self._finish(c, task, noted))

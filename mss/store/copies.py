@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, select
 
 from mss.model.document import DocumentStatus
 from mss.store import recordschema
 from mss.store.records import DocumentRow
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
 
 C = recordschema.copy
 D = recordschema.document
@@ -22,9 +22,7 @@ _JOINED = and_(C.c.lane == D.c.lane, C.c.owner == D.c.owner, C.c.document == D.c
 
 def note(connection: Connection, owner: int, message: int, document: int) -> None:
     """This message brings a copy of this document. A repeat changes nothing."""
-    query = select(C.c.document).where(owned_by(C), C.c.message == message, C.c.document == document)
-    if connection.execute(query, own_parameters(owner)).one_or_none() is None:
-        connection.execute(insert(C), own(owner) | {"message": message, "document": document})
+    insert_ignoring(connection, C, [own(owner) | {"message": message, "document": document}])
 
 
 def documents_in(connection: Connection, owner: int, message: int) -> list[DocumentRow]:

@@ -79,7 +79,7 @@ _FOLDER_COLUMNS = (
 _LIST = select(*_FOLDER_COLUMNS).where(owned_by(F)).order_by(F.c.folder)
 _ONE = Hot(select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.folder == bindparam("which")))
 _BY_NAME = Hot(select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.name_hmac == bindparam("which")))
-_BY_USE = select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.special_use == bindparam("which")).limit(1)
+_BY_USE = Hot(select(*_FOLDER_COLUMNS).where(owned_by(F), F.c.special_use == bindparam("which")).limit(1))
 
 
 def _folder(row: Sequence[Any]) -> Folder:
@@ -131,7 +131,7 @@ def folder_by_name(connection: Connection, owner: int, name_hmac: bytes) -> Fold
 
 
 def folder_by_use(connection: Connection, owner: int, special_use: str) -> Folder | None:
-    row = connection.execute(_BY_USE, own_parameters(owner) | {"which": special_use}).one_or_none()
+    row = _BY_USE.of(connection, own_parameters(owner) | {"which": special_use})
     return _folder(row) if row else None
 
 

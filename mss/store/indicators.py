@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, select, tuple_, update
 
 from mss.store import schema
-from mss.store.sql import insert_ignoring
+from mss.store.sql import Hot, insert_ignoring
 
 I = schema.indicator  # noqa: E741 — as the other repositories call their tables
 C = schema.counted
@@ -61,8 +61,13 @@ def add(connection: Connection, lane: int, counts: Mapping[Count, int]) -> None:
     if name not in _ADDING:
         statement = import_module(f"sqlalchemy.dialects.{name}").insert(I)
         added = {"n": I.c.n + statement.excluded.n}
-        _ADDING[name] = statement.on_conflict_do_update(index_elements=list(_KEYS), set_=added)
-    connection.execute(_ADDING[name], [count.row(lane, n) for count, n in sorted(counts.items())])
+        adding = statement.on_conflict_do_update(index_elements=list(_KEYS), set_=added)
+        _ADDING[name] = Hot(adding, (*_KEYS, "n")) if name == "sqlite" else adding
+    adding, rows = _ADDING[name], [count.row(lane, n) for count, n in sorted(counts.items())]
+    if isinstance(adding, Hot):
+        adding.each(connection, rows)
+    else:
+        connection.execute(adding, rows)
 
 
 def fold(connection: Connection) -> int:

@@ -161,7 +161,7 @@ _COLUMNS = (
     K.c.key,
 )
 _WITH_KEY = select(*_COLUMNS).select_from(M.outerjoin(K, _KEYED))
-_ONE = _WITH_KEY.where(owned_by(M), M.c.message == bindparam("which"))
+_ONE = Hot(_WITH_KEY.where(owned_by(M), M.c.message == bindparam("which")))
 _OF_CONVERSATION = _WITH_KEY.where(
     owned_by(M), M.c.conversation == bindparam("which"), M.c.state == MessageState.VISIBLE
 ).order_by(M.c.received_ms, M.c.message)
@@ -175,7 +175,7 @@ def _stored(row: Sequence[Any]) -> StoredMessage:
 
 
 def one_message(connection: Connection, owner: int, message: int) -> StoredMessage | None:
-    row = connection.execute(_ONE, own_parameters(owner) | {"which": message}).one_or_none()
+    row = _ONE.of(connection, own_parameters(owner) | {"which": message})
     return _stored(row) if row else None
 
 
@@ -205,14 +205,12 @@ def received_of_conversation(connection: Connection, owner: int, conversation: i
     return [(row.message, row.message_id_hmac) for row in connection.execute(query, own_parameters(owner))]
 
 
-_BY_MESSAGE_ID = _WITH_KEY.where(owned_by(M), M.c.message_id_hmac == bindparam("which")).order_by(M.c.message)
+_BY_MESSAGE_ID = Hot(_WITH_KEY.where(owned_by(M), M.c.message_id_hmac == bindparam("which")).order_by(M.c.message))
 
 
 def by_message_id(connection: Connection, owner: int, message_id_hmac: bytes) -> list[StoredMessage]:
     """Messages of an owner with that Message-ID (usually one; a sender may repeat himself)."""
-    return [
-        _stored(row) for row in connection.execute(_BY_MESSAGE_ID, own_parameters(owner) | {"which": message_id_hmac})
-    ]
+    return [_stored(row) for row in _BY_MESSAGE_ID.all(connection, own_parameters(owner) | {"which": message_id_hmac})]
 
 
 def message_id_hmac(connection: Connection, owner: int, message: int) -> bytes:
@@ -221,16 +219,24 @@ def message_id_hmac(connection: Connection, owner: int, message: int) -> bytes:
     return connection.execute(query, own_parameters(owner)).scalar_one_or_none() or b""
 
 
+_CHANGE = update(M).where(owned_by(M), M.c.message == bindparam("which"))
+_SET_STATE = Hot(_CHANGE.values(state=bindparam("new_state")))
+_SET_PLACE = Hot(_CHANGE.values(state=bindparam("new_state"), conversation=bindparam("new_conversation")))
+
+
 def set_state(connection: Connection, owner: int, message: int, state: MessageState, conversation: int = 0) -> None:
-    values: dict[str, object] = {"state": state}
+    change = own_parameters(owner) | {"which": message, "new_state": state}
     if conversation:
-        values["conversation"] = conversation
-    connection.execute(update(M).where(owned_by(M), M.c.message == message).values(**values), own_parameters(owner))
+        _SET_PLACE.once(connection, change | {"new_conversation": conversation})
+    else:
+        _SET_STATE.once(connection, change)
+
+
+_BODY = Hot(select(B.c.blob, B.c.size_bytes, B.c.place, B.c.inline).where(owned_by(B), B.c.blob == bindparam("which")))
 
 
 def body_of(connection: Connection, owner: int, blob: int) -> StoredBody | None:
-    query = select(B.c.blob, B.c.size_bytes, B.c.place, B.c.inline).where(owned_by(B), B.c.blob == blob)
-    row = connection.execute(query, own_parameters(owner)).one_or_none()
+    row = _BODY.of(connection, own_parameters(owner) | {"which": blob})
     return StoredBody(*row) if row else None
 
 
@@ -272,10 +278,15 @@ def listed(connection: Connection, owner: int, folder: int, uids: Sequence[int])
         yield from connection.execute(query, own_parameters(owner))
 
 
+_OF_SCHEME = Hot(
+    select(K.c.epoch, K.c.key).where(owned_by(K), K.c.scheme == bindparam("which")).limit(bindparam("at_most"))
+)
+
+
 def keys_to_reseal(connection: Connection, owner: int, scheme: int, limit: int) -> list[tuple[int, bytes]]:
     """(epoch, sealed key) of intake keys still sealed to the public key."""
-    query = select(K.c.epoch, K.c.key).where(owned_by(K), K.c.scheme == scheme).limit(limit)
-    return [(row.epoch, row.key) for row in connection.execute(query, own_parameters(owner))]
+    parameters = own_parameters(owner) | {"which": scheme, "at_most": limit}
+    return [(epoch, key) for epoch, key in _OF_SCHEME.all(connection, parameters)]
 
 
 _RESEAL = (
@@ -299,9 +310,12 @@ def sealed_key(connection: Connection, owner: int, epoch: int) -> SealedKey | No
     return SealedKey(*row) if row else None
 
 
+_DELETE_BLOB = Hot(delete(B).where(owned_by(B), B.c.blob == bindparam("which")))
+
+
 def delete_blob(connection: Connection, owner: int, blob: int) -> None:
     """Forget a body; a file at its place is rubbish from then on, for housekeeping to sweep."""
-    connection.execute(delete(B).where(owned_by(B), B.c.blob == blob), own_parameters(owner))
+    _DELETE_BLOB.once(connection, own_parameters(owner) | {"which": blob})
 
 
 def delete_message(connection: Connection, owner: int, message: int) -> None:

@@ -147,10 +147,13 @@ def set_structure(connection: Connection, owner: int, structure: str) -> None:
     connection.execute(update(B).where(owned_by(B)).values(structure=structure), own_parameters(owner))
 
 
+_STRUCTURE = Hot(select(B.c.structure).where(owned_by(B)))
+
+
 def structure_of(connection: Connection, owner: int) -> str:
     """That number; empty for a person, and for who has no mailbox."""
-    found = connection.execute(select(B.c.structure).where(owned_by(B)), own_parameters(owner)).scalar_one_or_none()
-    return str(found or "")
+    found = _STRUCTURE.of(connection, own_parameters(owner))
+    return "" if found is None else str(found[0] or "")
 
 
 def set_state(connection: Connection, owner: int, state: AccountState) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mss.model.ids import OwnerId
 from mss.model.mailbox import AccountState
 from mss.store import recordschema, schema
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by
 
 P = recordschema.patient
 I = recordschema.identity  # noqa: E741 — the table's initial, as its neighbours
@@ -65,11 +65,12 @@ def insert_identity(connection: Connection, owner: int, row: IdentityRow) -> Non
     connection.execute(insert(I), own(owner) | values)
 
 
+_IDENTITIES = Hot(select(*(I.c[name] for name in IdentityRow.__slots__)).where(owned_by(I)).order_by(I.c.identity))
+
+
 def identities(connection: Connection, owner: int) -> list[IdentityRow]:
     """Every identity a patient ever had, oldest first."""
-    columns = [I.c[name] for name in IdentityRow.__slots__]
-    query = select(*columns).where(owned_by(I)).order_by(I.c.identity)
-    return [IdentityRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+    return [IdentityRow(*row) for row in _IDENTITIES.all(connection, own_parameters(owner))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,23 @@ class ContactRow:
     closed_ms: int
 
 
+_CONTACT = Hot(
+    select(*(C.c[name] for name in ContactRow.__slots__)).where(owned_by(C), C.c.contact_hmac == bindparam("which"))
+)
+_INSERT_CONTACT = Hot(insert(C), ("lane", "owner", *ContactRow.__slots__))
+_OPEN_CONTACT = Hot(
+    update(C)
+    .where(owned_by(C), C.c.contact == bindparam("which"))
+    .values(is_open=True, contact_sealed=bindparam("new_sealed"), opened_ms=bindparam("new_opened_ms"), closed_ms=0)
+)
+
+
 def contact(connection: Connection, owner: int, contact_hmac: bytes) -> ContactRow | None:
-    query = select(*(C.c[name] for name in ContactRow.__slots__)).where(owned_by(C), C.c.contact_hmac == contact_hmac)
-    row = connection.execute(query, own_parameters(owner)).one_or_none()
-    return None if row is None else ContactRow(**row._mapping)
+    row = _CONTACT.of(connection, own_parameters(owner) | {"which": contact_hmac})
+    if row is None:
+        return None
+    number, hashed, is_open, *rest = row
+    return ContactRow(number, hashed, bool(is_open), *rest)
 
 
 def contacts(connection: Connection, owner: int) -> list[ContactRow]:
@@ -99,12 +113,10 @@ def open_contact(connection: Connection, owner: int, row: ContactRow) -> None:
     """Add a contact, or open a known one again with the newer name."""
     known = contact(connection, owner, row.contact_hmac)
     if known is None:
-        values = {name: getattr(row, name) for name in ContactRow.__slots__}
-        connection.execute(insert(C), own(owner) | values)
+        _INSERT_CONTACT.each(connection, [own(owner) | {name: getattr(row, name) for name in ContactRow.__slots__}])
         return
-    change = update(C).where(owned_by(C), C.c.contact == known.contact)
-    values = {"is_open": True, "contact_sealed": row.contact_sealed, "opened_ms": row.opened_ms, "closed_ms": 0}
-    connection.execute(change.values(**values), own_parameters(owner))
+    change = {"which": known.contact, "new_sealed": row.contact_sealed, "new_opened_ms": row.opened_ms}
+    _OPEN_CONTACT.once(connection, own_parameters(owner) | change)
 
 
 def close_contact(connection: Connection, owner: int, row: ContactRow) -> None:
@@ -130,9 +142,12 @@ class ConversationRow:
     n_unread: int
 
 
+_INSERT_CONVERSATION = Hot(insert(V), ("lane", "owner", "conversation", "contact_hmac", "last_ms"))
+
+
 def insert_conversation(connection: Connection, owner: int, conversation: int, contact_hmac: bytes, at_ms: int) -> None:
     values = {"conversation": conversation, "contact_hmac": contact_hmac, "last_ms": at_ms}
-    connection.execute(insert(V), own(owner) | values)
+    _INSERT_CONVERSATION.each(connection, [own(owner) | values])
 
 
 def conversation(connection: Connection, owner: int, number: int) -> ConversationRow | None:
@@ -152,15 +167,21 @@ def conversations(connection: Connection, owner: int, *, before_ms: int, limit: 
     return [ConversationRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
 
 
+_GROW = {"last_ms": bindparam("at_ms"), "n_msg": V.c.n_msg + 1, "n_unread": V.c.n_unread + bindparam("more_unread")}
+_GROWS = update(V).where(owned_by(V), V.c.conversation == bindparam("which"))
+_GROW_CONVERSATION = Hot(_GROWS.values(**_GROW))
+_GROW_WITH_CONTACT = Hot(_GROWS.values(**_GROW, contact_hmac=bindparam("new_contact")))
+
+
 def grow_conversation(
     connection: Connection, owner: int, number: int, at_ms: int, *, unread: int, contact_hmac: bytes | None = None
 ) -> None:
     """One more message in a conversation; `contact_hmac`: whom an answer goes to from now on."""
-    values: dict[str, object] = {"last_ms": at_ms, "n_msg": V.c.n_msg + 1, "n_unread": V.c.n_unread + unread}
-    if contact_hmac is not None:
-        values["contact_hmac"] = contact_hmac
-    change = update(V).where(owned_by(V), V.c.conversation == number).values(**values)
-    connection.execute(change, own_parameters(owner))
+    change = own_parameters(owner) | {"which": number, "at_ms": at_ms, "more_unread": unread}
+    if contact_hmac is None:
+        _GROW_CONVERSATION.once(connection, change)
+    else:
+        _GROW_WITH_CONTACT.once(connection, change | {"new_contact": contact_hmac})
 
 
 def unread(connection: Connection, owner: int) -> int:

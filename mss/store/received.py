@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, delete, select
 
 from mss.store import schema
-from mss.store.sql import insert_ignoring, own, own_parameters, owned_by
+from mss.store.sql import Hot, insert_ignoring, own, own_parameters, owned_by
 
 R = schema.received
 KEPT_MS = 5 * 24 * 3_600_000
@@ -21,26 +21,28 @@ def digest(peer: str, sender: str, recipient: str, raw: bytes) -> bytes:
     return hashlib.sha256(len(text).to_bytes(4) + text + hashlib.sha256(raw).digest()).digest()
 
 
-_FIND = select(R.c.message, R.c.until_ms).where(owned_by(R), R.c.digest == bindparam("which"))
+_FIND = Hot(select(R.c.message, R.c.until_ms).where(owned_by(R), R.c.digest == bindparam("which")))
 
 
 def remember(connection: Connection, owner: int, digested: bytes, message: int, now_ms: int) -> int:
     """The number under which these bytes stand for this owner: `message`, or an earlier one."""
-    known = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one_or_none()
-    if known is not None and known.until_ms > now_ms:
-        return int(known.message)
+    which = own_parameters(owner) | {"which": digested}
+    known = _FIND.of(connection, which)
+    if known is not None and known[1] > now_ms:
+        return int(known[0])
     if known is not None:
         connection.execute(delete(R).where(owned_by(R), R.c.digest == digested), own_parameters(owner))
     row = {"digest": digested, "message": message, "until_ms": now_ms + KEPT_MS}
     insert_ignoring(connection, R, [own(owner) | row])
-    kept = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one()
-    return int(kept.message)
+    kept = _FIND.of(connection, which)
+    assert kept is not None, "it was there or is there now"
+    return int(kept[0])
 
 
 def standing(connection: Connection, owner: int, digested: bytes, now_ms: int) -> int:
     """The number under which these bytes stand for this owner; 0 when they are not remembered."""
-    known = connection.execute(_FIND, own_parameters(owner) | {"which": digested}).one_or_none()
-    return int(known.message) if known is not None and known.until_ms > now_ms else 0
+    known = _FIND.of(connection, own_parameters(owner) | {"which": digested})
+    return int(known[0]) if known is not None and known[1] > now_ms else 0
 
 
 def remember_all(connection: Connection, letters: Sequence[tuple[int, bytes, int]], now_ms: int) -> list[int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
 
 from mss.store import recordschema
-from mss.store.sql import own, own_parameters, owned_by
+from mss.store.sql import Hot, own, own_parameters, owned_by
 
 D = recordschema.document
 N = recordschema.event
@@ -41,23 +41,27 @@ class DocumentRow:
 
 
 _COLUMNS = tuple(D.c[name] for name in DocumentRow.__slots__)
+_INSERT = Hot(insert(D), ("lane", "owner", *DocumentRow.__slots__))
+_ONE = Hot(select(*_COLUMNS).where(owned_by(D), D.c.document == bindparam("which")))
+_BY_UNIQUE_ID = Hot(select(*_COLUMNS).where(owned_by(D), D.c.unique_id_hmac == bindparam("which")))
+_OF_SET = Hot(
+    select(*_COLUMNS).where(owned_by(D), D.c.set_hmac == bindparam("which")).order_by(D.c.filed_ms, D.c.document)
+)
 
 
 def insert_document(connection: Connection, owner: int, row: DocumentRow) -> None:
     """Raises IntegrityError when the record holds a document of that uniqueId already."""
-    connection.execute(insert(D), own(owner) | {name: getattr(row, name) for name in DocumentRow.__slots__})
+    _INSERT.each(connection, [own(owner) | {name: getattr(row, name) for name in DocumentRow.__slots__}])
 
 
 def document(connection: Connection, owner: int, number: int) -> DocumentRow | None:
-    query = select(*_COLUMNS).where(owned_by(D), D.c.document == number)
-    row = connection.execute(query, own_parameters(owner)).one_or_none()
-    return None if row is None else DocumentRow(**row._mapping)
+    row = _ONE.of(connection, own_parameters(owner) | {"which": number})
+    return None if row is None else DocumentRow(*row)
 
 
 def document_by_unique_id(connection: Connection, owner: int, unique_id_hmac: bytes) -> DocumentRow | None:
-    query = select(*_COLUMNS).where(owned_by(D), D.c.unique_id_hmac == unique_id_hmac)
-    row = connection.execute(query, own_parameters(owner)).one_or_none()
-    return None if row is None else DocumentRow(**row._mapping)
+    row = _BY_UNIQUE_ID.of(connection, own_parameters(owner) | {"which": unique_id_hmac})
+    return None if row is None else DocumentRow(*row)
 
 
 def documents(connection: Connection, owner: int) -> list[DocumentRow]:
@@ -68,8 +72,7 @@ def documents(connection: Connection, owner: int) -> list[DocumentRow]:
 
 def documents_of_set(connection: Connection, owner: int, set_hmac: bytes) -> list[DocumentRow]:
     """Every version of a document, oldest filing first."""
-    query = select(*_COLUMNS).where(owned_by(D), D.c.set_hmac == set_hmac).order_by(D.c.filed_ms, D.c.document)
-    return [DocumentRow(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+    return [DocumentRow(*row) for row in _OF_SET.all(connection, own_parameters(owner) | {"which": set_hmac})]
 
 
 def set_document_status(connection: Connection, owner: int, number: int, status: str, replaced_by: int = 0) -> None:
@@ -93,8 +96,11 @@ class EventRow:
     actor_sealed: bytes
 
 
+_INSERT_EVENT = Hot(insert(N), ("lane", "owner", *EventRow.__slots__))
+
+
 def insert_event(connection: Connection, owner: int, row: EventRow) -> None:
-    connection.execute(insert(N), own(owner) | {name: getattr(row, name) for name in EventRow.__slots__})
+    _INSERT_EVENT.each(connection, [own(owner) | {name: getattr(row, name) for name in EventRow.__slots__}])
 
 
 def events(connection: Connection, owner: int, *, before_ms: int, limit: int) -> list[EventRow]:
@@ -191,11 +197,18 @@ def held_of(connection: Connection, owner: int, number: int) -> HeldRow | None:
     return None if row is None else HeldRow(**row._mapping)
 
 
+_HELD_LAST = Hot(
+    select(*_HELD)
+    .where(owned_by(H), H.c.message == bindparam("which"))
+    .order_by(H.c.held_ms.desc(), H.c.id.desc())
+    .limit(1)
+)
+
+
 def held_of_message(connection: Connection, owner: int, message: int) -> HeldRow | None:
     """The last time that a message was held: the antivirus may come before the bridge."""
-    query = select(*_HELD).where(owned_by(H), H.c.message == message).order_by(H.c.held_ms.desc(), H.c.id.desc())
-    row = connection.execute(query.limit(1), own_parameters(owner)).one_or_none()
-    return None if row is None else HeldRow(**row._mapping)
+    row = _HELD_LAST.of(connection, own_parameters(owner) | {"which": message})
+    return None if row is None else HeldRow(*row)
 
 
 def list_held(
@@ -225,9 +238,17 @@ def mark_told(connection: Connection, owner: int, number: int, told: str, told_m
     return _waiting(connection, owner, H.c.id == number, {"told": told, "told_ms": told_ms}) == 1
 
 
+_TOLD_OF_MESSAGE = Hot(
+    update(H)
+    .where(owned_by(H), H.c.state == HeldState.WAITING, H.c.message == bindparam("which"))
+    .values(told=bindparam("new_told"), told_ms=bindparam("new_told_ms"))
+)
+
+
 def mark_message_told(connection: Connection, owner: int, message: int, told: str, told_ms: int) -> None:
     """The same for whatever holds that message."""
-    _waiting(connection, owner, H.c.message == message, {"told": told, "told_ms": told_ms})
+    change = {"which": message, "new_told": told, "new_told_ms": told_ms}
+    _TOLD_OF_MESSAGE.once(connection, own_parameters(owner) | change)
 
 
 def find_out(connection: Connection, owner: int, number: int, reason: str, detail_sealed: bytes) -> bool:

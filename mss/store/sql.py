@@ -60,6 +60,12 @@ class Hot:
             raise self._told(problem) from problem
         return rows
 
+    def once(self, connection: Connection, row: Mapping[str, Any]) -> int:
+        """Run it for one row. How many rows of the table it touched. Raises what SQLAlchemy raises."""
+        if connection.dialect.name != "sqlite":
+            return connection.execute(self._statement, row).rowcount
+        return self.each(connection, [row])
+
     def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Run it for each row. How many rows of the table it touched, where the driver tells (SQLite); else a negative
         number. Raises what SQLAlchemy raises."""

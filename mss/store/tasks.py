@@ -6,14 +6,15 @@ the second time. Functions of a connection; the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Table,
     and_,
     bindparam,
@@ -122,65 +123,100 @@ def add_task_once(connection: Connection, owner: int, task: NewTask) -> None:
     insert_ignoring(connection, T, [own(owner) | row | {"state": RowState.WAITING}])
 
 
+_INSERT_QUEUED = Hot(insert(Q), ("lane", "owner", *NewQueued.__slots__, "state"))
+
+
 def add_queued(connection: Connection, owner: int, mail: NewQueued) -> None:
     row = {name: getattr(mail, name) for name in NewQueued.__slots__}
-    connection.execute(insert(Q), own(owner) | row | {"state": RowState.WAITING})
+    _INSERT_QUEUED.each(connection, [own(owner) | row | {"state": RowState.WAITING}])
+
+
+_NOW: ColumnElement[int] = bindparam("now_ms")
+_LEASED_MAX: ColumnElement[int] = bindparam("lease_limit_ms")
+_PAUSED_MAX: ColumnElement[int] = bindparam("pause_limit_ms")
+
+
+def _moments(now_ms: int) -> dict[str, int]:
+    return {
+        "now_ms": now_ms,
+        "lease_limit_ms": now_ms + LEASE_MS_MAX,
+        "pause_limit_ms": now_ms + PAUSE_MS_MAX,
+    }
+
+
+def _is_free(table: Table, without: Collection[str] = ()) -> ColumnElement[bool]:
+    """Due, and nobody's. A lease or a pause longer than any that we give was given before the clock was set back."""
+    moment = _moment(table)
+    is_due = moment <= _NOW if table is T else or_(moment <= _NOW, moment > _PAUSED_MAX)
+    lease = table.c.lease_until_ms
+    free = and_(table.c.state == RowState.WAITING, is_due, or_(lease <= _NOW, lease > _LEASED_MAX))
+    return and_(free, table.c.next_hop.not_in(without)) if without else free
+
+
+def _moment(table: Table) -> ColumnElement[int]:
+    return table.c.due_ms if table is T else table.c.next_try_ms
+
+
+def _lanes(table: Table, without: Collection[str] = ()) -> Select[Any]:
+    return select(table.c.lane).distinct().where(_is_free(table, without))
+
+
+def _free_in_lane(table: Table, columns: Sequence[str], without: Collection[str] = ()) -> Select[Any]:
+    return (
+        select(*(table.c[name] for name in columns))
+        .where(table.c.lane == bindparam("at_lane"), _is_free(table, without))
+        .order_by(_moment(table), table.c.id)
+        .limit(bindparam("at_most"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _lease(table: Table) -> Hot:
+    leased = {
+        "lease_owner": bindparam("worker"),
+        "lease_until_ms": bindparam("until_ms"),
+        "attempts": table.c.attempts + 1,
+    }
+    return Hot(update(table).where(owned_by(table), table.c.id == bindparam("which")).values(**leased))
+
+
+def _next_due(table: Table) -> Hot:
+    due = _moment(table)
+    moment = case((table.c.lease_until_ms > due, table.c.lease_until_ms), else_=due)
+    return Hot(select(func.min(moment)).where(table.c.state == RowState.WAITING))
+
+
+_LANES_WITH_DUE = {table.name: Hot(_lanes(table)) for table in (T, Q)}
+_FREE_TASKS, _FREE_MAIL = Hot(_free_in_lane(T, Task.__slots__)), Hot(_free_in_lane(Q, Queued.__slots__))
+_LEASE = {table.name: _lease(table) for table in (T, Q)}
+_NEXT_DUE = {table.name: _next_due(table) for table in (T, Q)}
 
 
 def lanes_with_due(connection: Connection, table: Table, now_ms: int, without: Collection[str] = ()) -> list[int]:
     """Lanes in which something is due and not leased: where a worker should look. `without`: not these next hops."""
-    query = select(table.c.lane).distinct().where(_is_free(table, now_ms, without))
-    return [row.lane for row in connection.execute(query)]
-
-
-def _is_free(table: Table, now_ms: int, without: Collection[str]) -> ColumnElement[bool]:
-    """Due, and nobody's. A lease or a pause longer than any that we give was given before the clock was set back."""
-    moment = table.c.due_ms if table is T else table.c.next_try_ms
-    is_due = moment <= now_ms if table is T else or_(moment <= now_ms, moment > now_ms + PAUSE_MS_MAX)
-    lease = table.c.lease_until_ms
-    free = and_(table.c.state == RowState.WAITING, is_due, or_(lease <= now_ms, lease > now_ms + LEASE_MS_MAX))
-    return and_(free, table.c.next_hop.not_in(without)) if without else free
+    if without:
+        return [row.lane for row in connection.execute(_lanes(table, without), _moments(now_ms))]
+    return [lane for (lane,) in _LANES_WITH_DUE[table.name].all(connection, _moments(now_ms))]
 
 
 def next_due_ms(connection: Connection, table: Table) -> int | None:
     """When the next waiting row falls due, or its lease ends; None when nothing waits."""
-    due = table.c.due_ms if table is T else table.c.next_try_ms
-    moment = case((table.c.lease_until_ms > due, table.c.lease_until_ms), else_=due)
-    query = select(func.min(moment)).where(table.c.state == RowState.WAITING)
-    value = connection.execute(query).scalar_one()
-    return None if value is None else int(value)
-
-
-def _claim(
-    connection: Connection,
-    table: Table,
-    lane: int,
-    worker: str,
-    now_ms: int,
-    until_ms: int,
-    limit: int,
-    without: Collection[str] = (),
-) -> Any:
-    moment = table.c.due_ms if table is T else table.c.next_try_ms
-    due = (
-        select(table.c.owner, table.c.id)
-        .where(table.c.lane == lane, _is_free(table, now_ms, without))
-        .order_by(moment, table.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    chosen = list(connection.execute(due))
-    if not chosen:
-        return []
-    mine = or_(*(and_(table.c.owner == row.owner, table.c.id == row.id) for row in chosen))
-    lease = {"lease_owner": worker, "lease_until_ms": until_ms, "attempts": table.c.attempts + 1}
-    return connection.execute(update(table).where(table.c.lane == lane, mine).values(**lease).returning(table))
+    row = _NEXT_DUE[table.name].of(connection, {})
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def claim_tasks(connection: Connection, lane: int, worker: str, now_ms: int, until_ms: int, limit: int) -> list[Task]:
     """Lease due tasks of a lane to a worker. `attempts` counts this one."""
-    rows = _claim(connection, T, lane, worker, now_ms, until_ms, limit)
-    return sorted((Task(r.owner, r.id, r.kind, r.payload, r.attempts) for r in rows), key=lambda task: task.id)
+    parameters = _moments(now_ms) | {"at_lane": lane, "at_most": limit}
+    found = [Task(*row) for row in _FREE_TASKS.all(connection, parameters)]
+    _take(connection, T, [(task.owner, task.id) for task in found], worker, until_ms)
+    return sorted((replace(task, attempts=task.attempts + 1) for task in found), key=lambda task: task.id)
+
+
+def _take(connection: Connection, table: Table, chosen: Sequence[tuple[int, int]], worker: str, until_ms: int) -> None:
+    """Rows that this transaction has locked."""
+    lease = {"worker": worker, "until_ms": until_ms}
+    _LEASE[table.name].each(connection, [own_parameters(owner) | lease | {"which": one} for owner, one in chosen])
 
 
 def claim_queued(
@@ -193,17 +229,36 @@ def claim_queued(
     without: Collection[str] = (),
 ) -> list[Queued]:
     """Lease mail due in a lane to a courier, but none for the next hops in `without`."""
-    rows = _claim(connection, Q, lane, worker, now_ms, until_ms, limit, without)
-    return sorted((_queued(row) for row in rows), key=lambda mail: mail.id)
+    parameters = _moments(now_ms) | {"at_lane": lane, "at_most": limit}
+    if without:
+        rows: Iterable[Sequence[Any]] = connection.execute(_free_in_lane(Q, Queued.__slots__, without), parameters)
+    else:
+        rows = _FREE_MAIL.all(connection, parameters)
+    found = [Queued(*row) for row in rows]
+    _take(connection, Q, [(mail.owner, mail.id) for mail in found], worker, until_ms)
+    return sorted((replace(mail, attempts=mail.attempts + 1) for mail in found), key=lambda mail: mail.id)
 
 
 def _queued(row: Any) -> Queued:
     return Queued(**{name: getattr(row, name) for name in Queued.__slots__})
 
 
+_STANDS = {
+    table.name: Hot(select(table.c.id).where(owned_by(table), table.c.id == bindparam("which"))) for table in (T, Q)
+}
+
+
+def stands(connection: Connection, table: Table, owner: int, row_id: int) -> bool:
+    """Whether a row is still there."""
+    return _STANDS[table.name].of(connection, own_parameters(owner) | {"which": row_id}) is not None
+
+
+_FINISH = {table.name: Hot(delete(table).where(owned_by(table), table.c.id == bindparam("which"))) for table in (T, Q)}
+
+
 def finish(connection: Connection, table: Table, owner: int, ids: Sequence[int]) -> int:
     """Remove rows that are done. Returns how many were still there: 0 when somebody else finished first."""
-    return connection.execute(delete(table).where(owned_by(table), table.c.id.in_(ids)), own_parameters(owner)).rowcount
+    return sum(_FINISH[table.name].once(connection, own_parameters(owner) | {"which": one}) for one in ids)
 
 
 def put_back(

@@ -133,7 +133,7 @@ class Opener:
         known = self._cache.get((owner, actor))
         if known is not None and now - known[0] < CACHE_S:
             return known[1]
-        box = await self._store.read(lambda connection: owners.mailbox(connection, owner))
+        box = await self._store.look_up(lambda connection: owners.mailbox(connection, owner))
         if box is None:
             raise NotFound("owner")
         private = self._wrapper.unwrap(box.private_key_wrapped, wrapping_context(owner))
@@ -157,7 +157,7 @@ class Opener:
         return await self.body(keys, message.blob, messages.BODY_KIND, message.message, message.key)
 
     async def _stored(self, owner: OwnerId, blob: int) -> StoredBody:
-        stored = await self._store.read(lambda connection: messages.body_of(connection, owner, blob))
+        stored = await self._store.look_up(lambda connection: messages.body_of(connection, owner, blob))
         if stored is None:
             raise NotFound("body")
         return stored

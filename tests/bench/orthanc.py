@@ -17,27 +17,20 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from mss.demo.people import PATIENT_LIST
-from mss.formats.cda import read_header
-from mss.formats.xdm import XdmDocument
-from mss.formats.xdmwrite import entry_from_cda
-from mss.mail import healthmail
-from mss.model.clock import SystemChance
-from tests.bench.documents import report
+from tests.bench.documents import pdf, pdf_mail
 from tests.bench.intake import SENDER, _deliver, _target
-from tests.bench.processes import cpu_below, cpu_of
+from tests.bench.processes import cpu_below
 from tests.kit.demo import Demo, until
 from tests.kit.dicoms import make_image
-from tests.kit.documents import ZOE, an_uuid, make_package, make_pdf
+from tests.kit.documents import ZOE
 from tests.kit.onlooker import Onlooker
 from tests.kit.smtpload import stuffed
 
 ROUNDS = 3
 WARM_UP = 20
-PDF_OCTETS = 20_000
 GOAL = 4.0
 
 
@@ -65,14 +58,10 @@ def main() -> None:
         demo.remove()
 
 
-def _pdf() -> bytes:
-    return make_pdf("\n".join(os.urandom(30).hex() for _ in range(PDF_OCTETS // 75)))
-
-
 def _file(demo: Demo, count: int) -> float:
-    """Mail so many to Dominique; CPU seconds of works until all are filed."""
+    """Mail so many to Dominique; CPU seconds of works and all below it until all are filed."""
     hers, onlooker, target = PATIENT_LIST[0].address, Onlooker(demo), _target(demo)
-    mails = [_mail(hers, number) for number in range(count)]
+    mails = [stuffed(pdf_mail(SENDER, hers, number)[1]) for number in range(count)]
     ((standing,),) = onlooker.rows("SELECT count(*) FROM document")
     works = demo.pids()["works"]
     os.kill(works, signal.SIGSTOP)  # all are stored before the first is filed: no CPU of waiting is counted
@@ -80,31 +69,12 @@ def _file(demo: Demo, count: int) -> float:
         for mail in mails:
             asyncio.run(_deliver(target, hers, mail))
     finally:
-        before = cpu_of(demo, ("works",))["works"]
+        before = cpu_below(works)
         os.kill(works, signal.SIGCONT)
     onlooker.wait_until_judged(pause_s=0.02)
     ((stand,),) = onlooker.rows("SELECT count(*) FROM document")
     assert stand == standing + count, "each of them is filed"
-    return cpu_of(demo, ("works",))["works"] - before
-
-
-def _mail(to: str, number: int) -> bytes:
-    chance = SystemChance()
-    cda = report(chance)
-    like = entry_from_cda(read_header(cda), cda, entry_uuid=an_uuid(1))
-    unique = f"1.2.250.1.999.1.4.{int.from_bytes(chance.token(7))}"
-    entry = replace(like, unique_id=unique, entry_uuid=an_uuid(2), mime_type="application/pdf", set_id="")
-    archive = make_package(XdmDocument(entry, _pdf()), submission_id=f"{unique}.1")
-    from email.message import EmailMessage
-
-    mail = EmailMessage()
-    mail["From"], mail["To"] = SENDER, to
-    mail["Subject"] = f"Bilan {number}"
-    mail["Date"] = "Mon, 5 Jan 2026 10:00:00 +0100"
-    mail["Message-ID"] = f"<{chance.token(8).hex()}@{SENDER.rpartition('@')[2]}>"
-    mail.set_content("Bonjour\n")
-    mail.add_attachment(archive, maintype="application", subtype="zip", filename=healthmail.ARCHIVE_NAME)
-    return stuffed(mail.as_bytes(policy=mail.policy.clone(linesep="\r\n")))
+    return cpu_below(works) - before
 
 
 class Orthanc:
@@ -152,7 +122,7 @@ class Orthanc:
         """Give it so many files; its CPU seconds."""
         assert self._process is not None
         files = [
-            make_image(ZOE, self._sent + n, pdf=_pdf(), study=f"1.2.250.1.999.1.20.{self._sent + n}")
+            make_image(ZOE, self._sent + n, pdf=pdf(), study=f"1.2.250.1.999.1.20.{self._sent + n}")
             for n in range(1, count + 1)
         ]
         self._sent += count
