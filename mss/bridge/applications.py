@@ -20,8 +20,7 @@ from mss.bridge import announcing
 from mss.bridge.cases import Case, Cases, hides_from_patient
 from mss.bridge.facts import Already, Deliver, Hold, Leave, Verdict
 from mss.bridge.filing import ACTOR, ATTEMPTS_MAX, Filing
-from mss.bridge.matching import judge
-from mss.bridge.prepared import RecordChanged, Told, inline_bytes
+from mss.bridge.prepared import RecordChanged, Told, inline_bytes, judged
 from mss.mail.answers import Answer, Fate, as_told
 from mss.mail.delivery import TASK_FEED
 from mss.model.clock import Clock, to_ms
@@ -105,7 +104,7 @@ class Applications:
         prepared = await self._filing.prepare(case, checked_by_human=checked_by_human)
 
         def act(connection: Connection) -> Done:
-            verdict = judge(self._cases.facts(connection, case, checked_by_human=checked_by_human))
+            verdict = judged(self._cases.facts(connection, case, checked_by_human=checked_by_human), prepared)
             if not isinstance(verdict, Deliver):
                 return Done(verdict)
             told = self._filing.file_documents(connection, case, prepared, verdict)

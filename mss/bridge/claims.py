@@ -91,8 +91,10 @@ class Claimed:
 
 def fold(name: str) -> str:
     """A name as it is compared: no case, no accents, one blank where a hyphen, blank or apostrophe stood."""
-    decomposed = unicodedata.normalize("NFKD", name.translate(_LIGATURES).translate(_SEPARATORS))
-    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    letters = name.translate(_SEPARATORS)
+    if not letters.isascii():
+        decomposed = unicodedata.normalize("NFKD", letters.translate(_LIGATURES))
+        letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return " ".join(letters.casefold().split())
 
 

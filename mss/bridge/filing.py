@@ -19,7 +19,7 @@ from mss.bridge.explain import EXPLANATIONS, claimed
 from mss.bridge.facts import Already, Deliver, File, Hold, Leave, Replace, Verdict, Withdraw
 from mss.bridge.matching import judge
 from mss.bridge.outbox import Outbox, Source
-from mss.bridge.prepared import Prepared, RecordChanged, Told, inline_bytes, reseal_some
+from mss.bridge.prepared import Prepared, RecordChanged, Told, inline_bytes, judged, reseal_some
 from mss.crypto.keys import PublicKeys
 from mss.formats import mdn
 from mss.mail import answers
@@ -121,7 +121,7 @@ class Filing:
             current = messages.one_message(connection, owner, number)
             if current is None or current.state != MessageState.PENDING:
                 return None
-            verdict = judge(self._cases.facts(connection, case))
+            verdict = judged(self._cases.facts(connection, case), prepared)
             if isinstance(verdict, Hold) and verdict.may_pass and self.may_wait(case):
                 tasks.add_task(connection, owner, self.again(task))
                 return verdict
@@ -198,7 +198,7 @@ class Filing:
                     case.fed,
                 )
             )
-        return Prepared(tuple(made), verdict.visibility)
+        return Prepared(tuple(made), verdict.visibility, asked, verdict)
 
     def deliver(
         self,
@@ -305,6 +305,9 @@ class Filing:
         self, connection: Connection, case: Case, fresh: dict[int, DocumentEntry], replaced: dict[int, int]
     ) -> None:
         """Owe what is new to the hospital's own software, each version after the one that it replaces."""
+        if self._outbox.is_idle:
+            return
+        source = self._source(case)
 
         def steps(number: int) -> int:
             before, count = replaced.get(number, 0), 0
@@ -314,7 +317,6 @@ class Filing:
 
         for number in sorted(fresh, key=steps):
             old = replaced.get(number, 0)
-            source = self._source(case)
             owner, entry = case.keys.owner, fresh[number]
             self._outbox.filed(connection, owner, source, number, entry, replaces=old, moved=case.moved)
 

@@ -36,6 +36,11 @@ class Outbox:
         self._clock = clock
         self._chance = chance
 
+    @property
+    def is_idle(self) -> bool:
+        """No software of a hospital wants anything."""
+        return not self._routes
+
     def filed(
         self,
         connection: Connection,

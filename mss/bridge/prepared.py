@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mss.bridge.facts import Deliver, MessageFacts, Verdict
+from mss.bridge.matching import judge
 from mss.mail.answers import Fate
 from mss.model.errors import MssError
 from mss.record.service import PreparedDocument
@@ -28,6 +30,14 @@ class Prepared:
 
     documents: tuple[PreparedDocument | None, ...]
     visibility: frozenset[str]
+    facts: MessageFacts
+    verdict: Deliver
+    """What the judge said of these facts."""
+
+
+def judged(facts: MessageFacts, prepared: Prepared | None) -> Verdict:
+    """The verdict; about what he was asked when it was prepared the judge, who is pure, is not asked again."""
+    return prepared.verdict if prepared is not None and prepared.facts == facts else judge(facts)
 
 
 def inline_bytes(prepared: Prepared | None) -> int:

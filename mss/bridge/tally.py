@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from email.utils import parseaddr
 
 from mss.bridge.case import INS_HEADER, Case
 from mss.crypto.keys import Lookup
@@ -56,6 +55,6 @@ def _count(connection: Connection, case: Case, lookup: Lookup, what: str, code: 
 
 def _sender(case: Case) -> MailAddress | None:
     try:
-        return MailAddress.parse(parseaddr(case.structure.header("Return-Path") or "")[1])
+        return MailAddress.parse((case.structure.header("Return-Path") or "").strip().strip("<>"))  # our own line
     except BadValue:
         return None

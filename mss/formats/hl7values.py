@@ -19,6 +19,7 @@ OID_STRUCTURE = "1.2.250.1.71.4.2.2"  # IDNST: structures
 _TIME = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:[.,]\d{1,9})?)?)?)?)?)?([+-]\d{4})?\Z", re.ASCII
 )
+_DAY = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _IDNPS = re.compile(r"[0-9]{9,12}\Z", re.ASCII)
 
 
@@ -64,10 +65,9 @@ def format_local_time(moment: datetime) -> str:
 
 def parse_date(text: str) -> date | None:
     """The day of a birth time `YYYYMMDD…`; None when the day is not told."""
-    if not re.match(r"\d{8}", text.strip(), re.ASCII):
-        return None
+    found = _DAY.match(text.strip())
     try:
-        return datetime.strptime(text.strip()[:8], "%Y%m%d").replace(tzinfo=UTC).date()
+        return date(int(found[1]), int(found[2]), int(found[3])) if found else None
     except ValueError:
         return None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mss.formats.hl7values import clean, parse_time, parse_xcn, parse_xon
 from mss.formats.xdsvalues import NO_CODE, Association, DescribedDocument, Folder, Metadata, Scheme, SubmissionSet
-from mss.formats.xmlguard import local_name, parse
+from mss.formats.xmlguard import parse, plain_name
 from mss.model.document import Author, Coded, DocumentEntry
 from mss.model.errors import Malformed
 from mss.model.verdict import Reason
@@ -53,10 +53,10 @@ def read_metadata(data: bytes) -> Metadata:
 def _objects(root: etree._Element) -> dict[str, list[etree._Element]]:
     """The members of RegistryObjectList by lower-case name; the list may lie inside a wrapper."""
     for element in root.iter():
-        if local_name(element).lower() == "registryobjectlist":
+        if plain_name(element) == "registryobjectlist":
             found: dict[str, list[etree._Element]] = {}
             for child in element:
-                found.setdefault(local_name(child).lower(), []).append(child)
+                found.setdefault(plain_name(child), []).append(child)
             return found
     raise _broken("no RegistryObjectList")
 
@@ -73,7 +73,7 @@ class _Described:
         self.nodes: set[str] = set()
         self.texts: dict[str, str] = {}
         for child in element:
-            self._take(local_name(child).lower(), child)
+            self._take(plain_name(child), child)
 
     def _take(self, name: str, child: etree._Element) -> None:
         if name == "slot":
@@ -238,7 +238,7 @@ def _coded(element: etree._Element) -> Coded:
 
 
 def _values(slot: etree._Element) -> tuple[str, ...]:
-    values = tuple(_bounded(element.text) for element in slot.iter() if local_name(element).lower() == "value")
+    values = tuple(_bounded(element.text) for element in slot.iter() if plain_name(element) == "value")
     if len(values) > VALUES_MAX:
         raise _broken("too many values in a slot")
     return values
@@ -247,7 +247,7 @@ def _values(slot: etree._Element) -> tuple[str, ...]:
 def _localized(element: etree._Element) -> str:
     """The first LocalizedString: French writers send one."""
     for child in element:
-        if local_name(child).lower() == "localizedstring":
+        if plain_name(child) == "localizedstring":
             return _attribute(child, "value")
     return ""
 

@@ -8,6 +8,7 @@ Never reads a file, never reaches the network.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mss.model.errors import Malformed
@@ -54,4 +55,19 @@ def _parser() -> etree.XMLParser:
 
 def local_name(element: etree._Element) -> str:
     """The element's name without its namespace."""
-    return str(element.tag).rpartition("}")[2]
+    return _local(str(element.tag))
+
+
+def plain_name(element: etree._Element) -> str:
+    """The same in small letters, for readers of what sloppy writers send."""
+    return _plain(str(element.tag))
+
+
+@lru_cache(maxsize=1024)
+def _plain(tag: str) -> str:
+    return _local(tag).lower()
+
+
+@lru_cache(maxsize=1024)  # a document repeats a few dozen names
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]

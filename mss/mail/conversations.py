@@ -15,6 +15,7 @@ from mss.crypto.keys import Lookup
 from mss.formats import headers
 from mss.formats.parts import Structure
 from mss.mail import letters
+from mss.mail.letters import HeaderFacts
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import MailAddress
 from mss.model.mailbox import SpecialUse
@@ -64,7 +65,10 @@ def ends_exchange(structure: Structure) -> bool:
 
 def contact_of(structure: Structure) -> Contact | None:
     """Whom an answer goes to: the Reply-To address where there is one, else From."""
-    seen = letters.header_facts(structure)
+    return _contact_of(structure, letters.header_facts(structure))
+
+
+def _contact_of(structure: Structure, seen: HeaderFacts) -> Contact | None:
     if not seen.from_addresses:
         return None
     writer = seen.from_addresses[0]
@@ -97,11 +101,12 @@ class Conversations:
         assert inbox is not None, "every mailbox is born with its folders"
         entry = folders.NewEntry(stored.message, 0, 0, stored.received_ms, stored.size_bytes)
         folders.append_entries(connection, owner, inbox.folder, [entry], now_ms)
-        contact = contact_of(structure)
+        seen = letters.header_facts(structure)
+        contact = _contact_of(structure, seen)
         ended = ends_exchange(structure)
         if contact is not None and ended:
             self._end(connection, keys, contact, stored.received_ms)
-        elif contact is not None and not letters.header_facts(structure).is_report:  # nobody reads answers to a machine
+        elif contact is not None and not seen.is_report:  # nobody reads answers to a machine
             self._open(connection, keys, contact, stored.received_ms)
         else:
             contact = None

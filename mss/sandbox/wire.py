@@ -11,7 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
@@ -43,16 +43,19 @@ def encode(value: object) -> tuple[Any, list[bytes]]:
 
 
 def _encode(value: object, blob: Callable[[bytes], int]) -> Any:
+    kind: Any = type(value)
+    if kind is str or value is None or kind is int or kind is bool:  # nearly all values are
+        return value
+    if names := _names(kind):
+        return {name: _encode(getattr(value, name), blob) for name in names}
     if isinstance(value, Enum):  # before str and int: StrEnum is both
         return value.value
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str | int | float):
         return value
     if isinstance(value, bytes):
         return blob(value)
     if isinstance(value, date):  # datetime is one
         return value.isoformat()
-    if is_dataclass(value):
-        return {field.name: _encode(getattr(value, field.name), blob) for field in _given(type(value))}
     if isinstance(value, tuple | list | frozenset):
         return [_encode(item, blob) for item in value]
     if isinstance(value, Mapping):
@@ -221,13 +224,14 @@ def _enumeration(kind: type[Enum]) -> Decoder:
     return build
 
 
-def _given(kind: type) -> list[Field[Any]]:
-    """The fields that a constructor takes; the others follow from them."""
-    return [field for field in fields(kind) if field.init]
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields that the constructor of a dataclass takes, the others follow from them; none of another type."""
+    return tuple(field.name for field in fields(kind) if field.init) if is_dataclass(kind) else ()
 
 
 def _dataclass(kind: type) -> Decoder:
-    names = {field.name for field in _given(kind)}
+    names = set(_names(kind))
     decoders: dict[str, Decoder] = {}
 
     def build(sent: Any, blobs: Sequence[bytes]) -> Any:

@@ -8,6 +8,7 @@ PostgreSQL on the loop through `run_sync`. Nothing else opens a connection.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from mss.model.errors import BadValue
+from mss.store.sql import told
 from mss.store.writer import CHECKPOINT_PAGES, LaneWriter, SqliteWriter, Work, as_ours
 
 if TYPE_CHECKING:
@@ -156,7 +158,13 @@ def sqlite_engine(path: Path, *, write: bool, begins: bool = True) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if begins:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        if not begins:
+            return
+        words = "BEGIN IMMEDIATE" if write else "BEGIN"
+        driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+        try:
+            driver.execute(words)  # as a statement of SQLAlchemy's it would cost as much as a look-up
+        except sqlite3.Error as problem:
+            raise told(words, problem) from problem
 
     return engine

@@ -45,7 +45,7 @@ class Hot:
         try:
             row: Sequence[Any] | None = cursor.fetchone()
         except sqlite3.Error as problem:
-            raise self._told(problem) from problem
+            raise told(self._text, problem) from problem
         cursor.close()
         return row
 
@@ -57,7 +57,7 @@ class Hot:
         try:
             rows: Sequence[Sequence[Any]] = cursor.fetchall()
         except sqlite3.Error as problem:
-            raise self._told(problem) from problem
+            raise told(self._text, problem) from problem
         return rows
 
     def once(self, connection: Connection, row: Mapping[str, Any]) -> int:
@@ -89,11 +89,12 @@ class Hot:
                 return driver.execute(self._text, values[0])
             return driver.executemany(self._text, values)
         except sqlite3.Error as problem:
-            raise self._told(problem) from problem
+            raise told(self._text, problem) from problem
 
-    def _told(self, problem: sqlite3.Error) -> BaseException:
-        """As SQLAlchemy tells it, without the values."""
-        return DBAPIError.instance(self._text, None, problem, sqlite3.Error, hide_parameters=True)
+
+def told(words: str, problem: sqlite3.Error) -> BaseException:
+    """What the driver raises as SQLAlchemy tells it, without the values."""
+    return DBAPIError.instance(words, None, problem, sqlite3.Error, hide_parameters=True)
 
 
 def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
