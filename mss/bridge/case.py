@@ -45,6 +45,8 @@ class Case:
     """Entry ids of documents of the record that archives name, with their numbers."""
     feed: Feed | None = None
     """None: it came to the patient herself."""
+    checked_by_two: bool = False
+    """Two people of the staff say that it is this patient's."""
     moved: bool = False
     """Staff bring it from another record."""
     corrected: bool = False

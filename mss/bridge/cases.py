@@ -212,7 +212,14 @@ class Cases:
         documents = tuple(self._document(connection, case, index, row, flags) for index, row in enumerate(standing))
         is_loose = case.reading.has_loose_files
         return MessageFacts(
-            documents, None, checked_by_human, case.corrected, case.labels, case.called, is_loose, announces
+            documents=documents,
+            checked_by_human=checked_by_human,
+            checked_by_two=checked_by_human and case.checked_by_two,
+            corrected=case.corrected,
+            labels=case.labels,
+            called=case.called,
+            holds_loose_files=is_loose,
+            announces=announces,
         )
 
     def _announceable(self, connection: Connection, cases: Sequence[Case]) -> tuple[int, ...]:
@@ -254,6 +261,7 @@ class Cases:
             must_replace=document.must_replace,
             replaced=None if standing else self._replaced(connection, case, document),
             newer=None if standing else self._newer(connection, case, document),
+            names_several=document.imaging is not None and document.imaging.several,
             added_to=self._added_to(connection, case, document.entry.adds_to),
             former=case.former,
             by_application=case.feed is not None,

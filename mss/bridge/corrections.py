@@ -212,9 +212,9 @@ class Corrections:
 
     # Four eyes
 
-    async def propose_filing(self, held: HeldRow, actor: str) -> Correction:
+    async def propose_filing(self, held: HeldRow, actor: str, words: str = "-") -> Correction:
         """Filing by hand what the judge held waits for a second person. Raises NotCorrectable."""
-        new = self.new(held.owner, CorrectionKind.FILE, CorrectionState.PROPOSED, actor, "-")
+        new = self.new(held.owner, CorrectionKind.FILE, CorrectionState.PROPOSED, actor, words)
         new = replace(new, about=held.id, domain=held.domain, message_id_hmac=held.message_id_hmac)
         return await self.propose(new, needs_two=True)
 

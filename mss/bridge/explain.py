@@ -19,6 +19,7 @@ EXPLANATIONS: dict[Reason, str] = {
     Reason.NAME_UNLIKE: "The subject or a file name tells another name than the addressee's.",
     Reason.PATIENT_UNKNOWN: "No record of this house has this INS.",
     Reason.TRAITS_MISMATCH: "The INS fits, but a trait differs from the one that we know. A twin, a change of name?",
+    Reason.IMAGES_OF_SEVERAL: "Images of one study name several people. It takes two of the staff, and a reason.",
     Reason.TRAITS_INCOMPLETE: "Birth name, first birth name, birth date or sex is missing: they cannot be compared.",
     Reason.IDENTITY_NOT_QUALIFIED: "Our own identity of this patient is not qualified.",
     Reason.INS_SAID_NOT_QUALIFIED: "The sender says that the INS is not qualified (X-MSS-INS: N).",

@@ -70,6 +70,8 @@ class DocumentFacts:
     replaced: Known | None = None
     newer: Known | None = None
     """A later version of the same document that came first."""
+    names_several: bool = False
+    """Images of a study that do not all name the same person."""
     added_to: Known | None = None
     """The document to which it is an addendum."""
     former: tuple[Identity, ...] = ()
@@ -109,6 +111,8 @@ class MessageFacts:
     documents: tuple[DocumentFacts, ...] = ()
     problem: Problem | None = None
     checked_by_human: bool = False
+    checked_by_two: bool = False
+    """Two people have looked, and one of them wrote why."""
     corrected: bool = False
     """Two people say that the INS is wrong and the record right; its traits are equal to the document's."""
     labels: tuple[Label, ...] = ()

@@ -26,21 +26,23 @@ class Imaging:
     traits: Claimed
     used_name: tuple[str, str] = ("", "")
     """Family and given name in PatientName, where the birth name stands apart."""
+    several: bool = False
+    """Its images name more than one person, all of them under one INS or none: another spelling, or another patient."""
 
     def __repr__(self) -> str:  # never in a log
         return "Imaging(…)"
 
 
 def of_study(headers: Sequence[DicomHeader]) -> Imaging:
-    """Raises Malformed(INS_MISMATCH): its images name more than one patient."""
+    """Raises Malformed(INS_MISMATCH): its images name the INS of more than one patient."""
     named = {frozenset(_ins(header)) for header in headers}
     people = {_folded(header) for header in headers}
-    if len(named - {frozenset()}) > 1 or len(people) > 1:
+    if len(named - {frozenset()}) > 1:
         raise Malformed(Reason.INS_MISMATCH, "images of several patients")
     first = headers[0]
     ins = () if frozenset() in named else _ins(first)  # an image without a number is nobody's
     used = first.name if any(first.birth_name) else ("", "")
-    return Imaging(ins, _traits(first), used)
+    return Imaging(ins, _traits(first), used, several=len(people) > 1)
 
 
 def _ins(header: DicomHeader) -> tuple[InsClaim, ...]:

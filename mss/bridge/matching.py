@@ -40,6 +40,10 @@ A_HUMAN_MAY_SAY_YES = frozenset(
 """What somebody who looked may decide otherwise. Never an INS that was never hers: that would be somebody else's."""
 
 
+TWO_PEOPLE_MAY_SAY_YES = frozenset({Reason.IMAGES_OF_SEVERAL})
+"""What one person may not decide, whatever the settings: half of such a study may be somebody else's. One of the two
+says why."""
+
 A_CORRECTION_MAY_SAY_YES = frozenset({Reason.INS_MISMATCH, Reason.PATIENT_UNKNOWN})
 """And what two people may, once the judge of corrections (correcting.py) found all traits equal."""
 
@@ -50,6 +54,11 @@ Rule = Callable[[DocumentFacts], Hold | None]
 def _claims(facts: DocumentFacts) -> tuple[InsClaim, ...]:
     in_metadata = tuple(claim for claim in facts.metadata_ins or () if claim is not None)
     return in_metadata + (facts.cda_ins or ())
+
+
+def images_are_one_persons(facts: DocumentFacts) -> Hold | None:
+    """A study whose images name several people. Asked before everything that one person may overrule."""
+    return Hold(Reason.IMAGES_OF_SEVERAL) if facts.names_several else None
 
 
 def ins_is_given(facts: DocumentFacts) -> Hold | None:
@@ -142,6 +151,7 @@ def flags_are_known(facts: DocumentFacts) -> Hold | None:
 
 
 RULES: tuple[Rule, ...] = (
+    images_are_one_persons,
     ins_is_given,
     ins_key_fits,
     record_is_known,
@@ -156,6 +166,7 @@ RULES: tuple[Rule, ...] = (
 
 
 APPLICATION_RULES: tuple[Rule, ...] = (
+    images_are_one_persons,
     ins_is_given,
     ins_key_fits,
     sender_is_sure,
@@ -210,6 +221,7 @@ def judge(facts: MessageFacts) -> Verdict:
         return Hold(facts.problem.reason, facts.problem.detail)
     objections = (rule(document) for document in facts.documents for rule in _rules(document))
     excused = A_HUMAN_MAY_SAY_YES if facts.checked_by_human else frozenset()
+    excused |= TWO_PEOPLE_MAY_SAY_YES if facts.checked_by_two else frozenset()
     excused |= A_CORRECTION_MAY_SAY_YES if facts.corrected else frozenset()
     for hold in (*objections, *(rule(facts) for rule in MESSAGE_RULES)):
         if hold is not None and hold.reason not in excused:

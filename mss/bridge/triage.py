@@ -6,15 +6,15 @@ the same one whoever asks. Needs the house's private `held` key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mss.bridge.applications import Applications
 from mss.bridge.cases import Case, Cases
-from mss.bridge.corrections import Corrections
+from mss.bridge.corrections import Corrections, words_of
 from mss.bridge.facts import Hold, Identity, Leave
 from mss.bridge.filing import Filing
-from mss.bridge.matching import judge
+from mss.bridge.matching import TWO_PEOPLE_MAY_SAY_YES, judge
 from mss.bridge.reading import ReadDocument
 from mss.crypto.keys import PublicKeys
 from mss.crypto.seal import KeyPair
@@ -159,19 +159,28 @@ class Triage:
         """Whose staff decide about it. Raises NotFound."""
         return (await self._row(number)).domain
 
-    async def file(self, number: int, actor: str) -> int:
+    async def file(self, number: int, actor: str, why: str = "") -> int:
         """Somebody checked: file the documents of that message, or show a message that has none. Returns how many.
 
         What was held on its way goes on, to the bridge, into the inbox or into the queue (0).
 
         Raises NotFound, NotDecidable, NotFileable (the objection stands), RecordChanged (try again), NeedsSecond
-        (proposed, where four eyes are wanted), NotCorrectable (proposed already).
+        (proposed, where four eyes are wanted), NotCorrectable (proposed already), BadValue (it takes two people, and
+        `why` says nothing).
         """
         row = await self._waiting(number)
-        if self._corrections is not None and self._corrections.four_eyes and row.reason not in ON_THE_WAY:
+        takes_two = row.reason in TWO_PEOPLE_MAY_SAY_YES
+        if takes_two or (self._has_four_eyes and row.reason not in ON_THE_WAY):
+            words = words_of(why) if takes_two else "-"
             await self._objection(row, actor)
-            raise NeedsSecond((await self._corrections.propose_filing(row, actor)).id)
-        return await self.file_confirmed(number, actor)
+            if self._corrections is None:
+                raise NotFileable(Reason(row.reason), "it takes two people at a desk")
+            raise NeedsSecond((await self._corrections.propose_filing(row, actor, words)).id)
+        return await self.file_confirmed(number, actor, by_two=False)
+
+    @property
+    def _has_four_eyes(self) -> bool:
+        return self._corrections is not None and self._corrections.four_eyes
 
     async def _objection(self, row: HeldRow, actor: str) -> None:
         """What stands against filing by hand too, before anybody is asked to agree. Raises NotFound, NotFileable."""
@@ -179,22 +188,25 @@ class Triage:
         case = await read(OwnerId(row.owner), row.message, actor)
         if case is None:
             raise NotFound("message")
-        verdict = await self._store.read(lambda c: judge(self._cases.facts(c, case, checked_by_human=True)))
+        both = replace(case, checked_by_two=True)
+        verdict = await self._store.read(lambda c: judge(self._cases.facts(c, both, checked_by_human=True)))
         if isinstance(verdict, Hold):
             raise NotFileable(verdict.reason, verdict.detail)
 
-    async def file_confirmed(self, number: int, actor: str) -> int:
-        """The same without asking for a second person. Raises as `file`."""
+    async def file_confirmed(self, number: int, actor: str, *, by_two: bool = True) -> int:
+        """The same without asking for a second person: he has agreed (`by_two`), or none is wanted. Raises as
+        `file`."""
         row = await self._waiting(number)
         if row.reason in ON_THE_WAY:
             await self._let_go(row, actor)
             return 0
         if row.what == HeldWhat.FEED:
-            return await self._file_feed(row, actor)
+            return await self._file_feed(row, actor, by_two=by_two)
         owner = OwnerId(row.owner)
         case = await self._cases.open(owner, row.message, actor)
         if case is None:
             raise NotFound("message")
+        case = replace(case, checked_by_two=by_two)
         prepared = await self._filing.prepare(case, checked_by_human=True)
 
         def act(connection: Connection) -> int:
@@ -214,8 +226,8 @@ class Triage:
         self._tell(owner)
         return filed
 
-    async def _file_feed(self, row: HeldRow, actor: str) -> int:
-        case = await self._fed(row, actor)
+    async def _file_feed(self, row: HeldRow, actor: str, *, by_two: bool) -> int:
+        case = replace(await self._fed(row, actor), checked_by_two=by_two)
         done = await self._applications.file(case, actor, checked_by_human=True)
         if isinstance(done.verdict, Hold):
             raise NotFileable(done.verdict.reason, done.verdict.detail)

@@ -100,15 +100,19 @@ async def _show(config: Config, number: int) -> tuple[HeldItem, Explanation]:
 
 
 @app.command()
-def file(number: Number, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def file(
+    number: Number,
+    why: Annotated[str, typer.Option(help="Where it takes two people: why, without name or INS.")] = "",
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
     """Somebody has checked: file the documents and show the message, or let go what was held on its way."""
-    count = finish(_file(settings(config), number))
+    count = finish(_file(settings(config), number, why))
     print(f"{number}: {count} filed; the sender is told" if count else f"{number}: let go on its way")
 
 
-async def _file(config: Config, number: int) -> int:
+async def _file(config: Config, number: int, why: str) -> int:
     async with _triage(config) as triage:
-        return await triage.file(number, ACTOR)
+        return await triage.file(number, ACTOR, why)
 
 
 @app.command("kept-back")

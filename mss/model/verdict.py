@@ -73,6 +73,7 @@ class Reason(StrEnum):
     INS_FORMER = "ins-former"  # 904: it was this patient's number once
     TRAITS_MISMATCH = "traits-mismatch"  # 904
     NAME_UNLIKE = "name-unlike"  # 904: subject or file name
+    IMAGES_OF_SEVERAL = "images-of-several"  # 904
     TRAITS_INCOMPLETE = "traits-incomplete"  # 905
     IDENTITY_NOT_QUALIFIED = "identity-not-qualified"  # 904
     INS_SAID_NOT_QUALIFIED = "ins-said-not-qualified"  # X-MSS-INS: N, 904

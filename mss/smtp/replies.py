@@ -117,6 +117,7 @@ NOT_AT_THIS_DOOR = frozenset(
         Reason.ARCHIVE_UNSAFE,
         Reason.METADATA_BROKEN,
         Reason.CDA_BROKEN,
+        Reason.IMAGES_OF_SEVERAL,
         Reason.STATUS_CHANGE_ASKED,
         Reason.ADDENDUM_MISPLACED,
         Reason.RELATION_UNKNOWN,

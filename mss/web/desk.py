@@ -44,6 +44,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.NAME_UNLIKE: N_("L’objet ou un nom de fichier porte un autre nom que celui du destinataire."),
     Reason.PATIENT_UNKNOWN: N_("Aucun dossier d’ici ne porte cet INS."),
     Reason.TRAITS_MISMATCH: N_("L’INS correspond, mais un trait diffère de ceux que nous connaissons. Un jumeau ?"),
+    Reason.IMAGES_OF_SEVERAL: N_(
+        "Les images d’un examen portent plusieurs noms : il faut deux personnes, et dire pourquoi."
+    ),
     Reason.TRAITS_INCOMPLETE: N_("Il manque un trait d’identité : rien à comparer."),
     Reason.IDENTITY_NOT_QUALIFIED: N_("Notre propre identité de ce patient n’est pas qualifiée."),
     Reason.INS_SAID_NOT_QUALIFIED: N_("L’émetteur dit que l’INS n’est pas qualifié (X-MSS-INS: N)."),
@@ -91,6 +94,7 @@ FAILURES = {
     "decided": N_("Quelqu’un a décidé entre-temps : rien n’a été changé."),
     "objection": N_("Rien n’a été classé : l’objection demeure aussi après votre contrôle."),
     "changed": N_("Le dossier a changé entre-temps. Réessayez."),
+    "why-two": N_("Écrivez pourquoi, sans nom ni INS : la seconde personne et le rapport d’incident le liront."),
     "why": N_("Écrivez pourquoi : l’émetteur le lira."),
     "not-now": N_("Il est remis en ce moment, ou il est arrivé entre-temps."),
     **WHY_NOT,

@@ -20,7 +20,9 @@ async def accept(visit: Visit) -> web.StreamResponse:
     """Somebody has checked: file it, or let go what was held on its way."""
     number, member = await number_of(visit)
     try:
-        count = await desk_of(visit).triage.file(number, actor_of(member))
+        count = await desk_of(visit).triage.file(number, actor_of(member), visit.form.get("why").strip())
+    except BadValue:
+        return await case_of(visit, "why-two", 400)
     except NotDecidable:
         return await case_of(visit, "decided", 409)
     except NotFileable:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mss.bridge.corrections import NotCorrectable
+from mss.bridge.triage import NeedsSecond, NotFileable
 from mss.formats.xdm import XdmDocument
 from mss.mail import healthmail
 from mss.mail.healthmail import Sending
@@ -53,6 +55,10 @@ async def test_an_image_sent_again_is_not_filed_again(house: House) -> None:
     assert len(await house.documents(zoe)) == 1
 
 
+SEVERAL = make_zip(
+    make_image(), make_image(number=2, change=lambda i: setattr(i, "PatientBirthName", "MARCHANT-ESSAI^Zoé"))
+)
+"""One study, one INS, and on one of its images another name: a slip, or somebody else under her number."""
 CASES: list[tuple[str, bytes, str]] = [
     ("of somebody else", make_image(HUGO), "ins-mismatch"),
     ("a number without issuer", make_image(ins=None), "ins-missing"),
@@ -71,6 +77,7 @@ CASES: list[tuple[str, bytes, str]] = [
      "ins-missing"),
     ("a study of her and another in it", make_zip(make_image(), make_image(HUGO, 2, study=f"{OUR_OID}.20.2")),
      "ins-mismatch"),
+    ("her number under two names", SEVERAL, "images-of-several"),
     ("a directory of images that are not there", make_zip(b"x", names=("DICOMDIR",)), "dicom-broken"),
 ]  # fmt: skip
 
@@ -84,6 +91,27 @@ async def test_images_that_are_not_surely_hers_are_held(house: House) -> None:
         assert await house.sees_nothing(zoe), name
         assert [found for found, _ in await held(house)][-1] == reason, name
         assert len(await house.sent()) == number, name
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_study_under_several_names_takes_two_people_and_a_reason(house: House) -> None:
+    """Whatever the settings: one person files nothing, without a reason nothing is even proposed."""
+    zoe = await house.enrol(ZOE)
+    await house.send_documents(zoe, pdfs=(("cd.zip", SEVERAL),))
+    (item,) = await house.triage.held_list()
+    assert (item.reason, item.code) == ("images-of-several", 904)
+    with pytest.raises(BadValue):
+        await house.triage.file(item.id, "staff:1")
+    with pytest.raises(NotFileable):
+        await house.triage.file_confirmed(item.id, "staff:1", by_two=False)
+    with pytest.raises(NeedsSecond) as asked:
+        await house.triage.file(item.id, "staff:1", "faute de frappe de la console, demandée par téléphone")
+    assert await house.sees_nothing(zoe)
+    file = house.triage.file_confirmed
+    with pytest.raises(NotCorrectable, match="same-person"):
+        await house.corrections.confirm(asked.value.proposal, "staff:1", file)
+    await house.corrections.confirm(asked.value.proposal, "staff:2", file)
+    assert len(await house.documents(zoe)) == 1
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -164,6 +164,7 @@ def test_every_reason_of_the_bridge_has_a_code() -> None:
         Reason.INS_FORMER: 904,
         Reason.NAME_UNLIKE: 904,
         Reason.TRAITS_MISMATCH: 904,
+        Reason.IMAGES_OF_SEVERAL: 904,
         Reason.IDENTITY_NOT_QUALIFIED: 904,
         Reason.INS_SAID_NOT_QUALIFIED: 904,
         Reason.TRAITS_INCOMPLETE: 905,
