@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, select, update
 
 from mss.model.mailbox import Flag
-from mss.store import seen, vanished
+from mss.store import schema, seen, vanished
 from mss.store.folders import E, add_unseen, touch
 from mss.store.seen import Read
-from mss.store.sql import own_parameters, owned_by, parts
+from mss.store.sql import Hot, own_parameters, owned_by, parts
 
 State = tuple[int, int, int, int]
 """uid, modseq, flags, keyword bits."""
@@ -76,6 +76,29 @@ def changes_since(
         read |= seen.of_uids(connection, owner, folder, reader, sorted(named))
         changed = sorted(_as_seen(changed, read), key=lambda state: (state[1], state[0]))
     return changed, gone
+
+
+def _first_after(table: Table, *of_reader: ColumnElement[bool]) -> Hot:
+    here = (owned_by(table), table.c.folder == bindparam("which"), *of_reader)
+    return Hot(
+        select(table.c.modseq)
+        .where(*here, table.c.modseq > bindparam("since"))
+        .order_by(table.c.modseq)
+        .limit(bindparam("most"))
+    )
+
+
+_LATER = (_first_after(E), _first_after(schema.vanished))
+_READ_LATER = _first_after(schema.seen, schema.seen.c.account == bindparam("reader"))
+
+
+def is_little(connection: Connection, owner: int, folder: int, modseq: int, most: int, reader: int = 0) -> bool:
+    """Whether no more than so many rows tell what happened after `modseq`."""
+    asked = own_parameters(owner) | {"which": folder, "since": modseq, "most": most + 1}
+    found = sum(len(one.all(connection, asked)) for one in _LATER)
+    if reader:
+        found += len(_READ_LATER.all(connection, asked | {"reader": reader}))
+    return found <= most
 
 
 def _as_seen(states: Iterable[State], read: Read) -> list[State]:
