@@ -28,6 +28,10 @@ class KnownFolder:
     size_bytes: int = 0
     is_kept: bool = True
     """False once forgotten: whoever still reads from it is the last."""
+    listed_to: int = 0
+    """The last uid that was asked for: a list that goes on there is read ahead of."""
+    no_sheet_from: int = 1 << 62
+    """From this uid on the store had no sheet when it was asked."""
     _lasts: list[int] = field(default_factory=list)
 
     def add(self, sheet: Sheet) -> None:
@@ -54,6 +58,11 @@ class KnownFolder:
         if which < len(self.sheets) and self.sheets[which].uids[0] <= uid:
             self.size_bytes -= self.sheets.pop(which).size_bytes
             del self._lasts[which]
+
+    def next_sheet(self, uid: int) -> int:
+        """The first uid of the next sheet after one."""
+        which = bisect_right(self._lasts, uid)
+        return self.sheets[which].uids[0] if which < len(self.sheets) else 1 << 62
 
     def told(self, uids: Sequence[int]) -> tuple[Told, list[int]]:
         """What is known of some messages, by rising uid, and the uids of those that are not known."""

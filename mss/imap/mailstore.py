@@ -160,7 +160,8 @@ class CellarReader:
             is_little = states.is_little(connection, owner, number, since, CHANGES_IN_LOOP_MAX, reader)
             return ask(connection) if is_little else None
 
-        row, sealed, changed = await self._store.look_up(glance) or await self._store.read(ask)
+        news = await self._store.look_up(glance)
+        row, sealed, changed = await self._store.read(ask) if news is None else news
         if row.highestmodseq == since:
             return Changes(since, row.uidnext)
         if changed is None:

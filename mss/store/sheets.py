@@ -65,6 +65,15 @@ def ranges(connection: Connection, owner: int, folder: int, kind: SheetKind) -> 
     return [(first, last) for first, last in rows]
 
 
+_LAST = Hot(select(S.c.last_uid).where(_HERE).order_by(S.c.first_uid.desc()).limit(1))
+
+
+def last_uid(connection: Connection, owner: int, folder: int, kind: SheetKind) -> int:
+    """The last uid that any sheet of a folder holds; 0 without one."""
+    row = _LAST.of(connection, own_parameters(owner) | {"which": folder, "of_kind": int(kind)})
+    return int(row[0]) if row else 0
+
+
 def keep(
     connection: Connection, owner: int, folder: int, kind: SheetKind, dates_ms: Mapping[int, int], sheet: SealedSheet
 ) -> bool:

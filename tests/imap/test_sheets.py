@@ -53,6 +53,23 @@ async def kept(store: CellarMailStore, keeper: Keeper, kind: SheetKind) -> list[
 
 
 @pytest.mark.parametrize("keeper", ENGINES, indirect=True)
+async def test_a_list_that_goes_on_is_read_ahead_of_and_the_same(keeper: Keeper, clock: ManualClock) -> None:
+    """Page by page as at once, with messages gone in between; the third page is there before it is asked for."""
+    uids = await filled(keeper, clock)
+    inbox = await keeper.store.folder(keeper.boxes[DOCTOR], "INBOX")
+    await keeper.store.change_flags(inbox, uids[30:33], *DELETED)
+    await keeper.store.expunge(inbox, uids[30:33])
+    there = [uid for uid in uids if uid not in uids[30:33]]
+    store, pages = again(keeper, clock), [uids[at : at + 20] for at in range(0, len(uids), 20)]
+    told = [await store.summaries(inbox, page) for page in pages[:2]]
+    assert store._cache.of(inbox.box.owner, inbox.id).told(pages[2])[1] == []
+    told += [await store.summaries(inbox, page) for page in pages[2:]]
+    at_once = await again(keeper, clock).summaries(inbox, uids)
+    assert [uid for page in told for uid in page.uids] == list(at_once.uids) == there
+    assert [row for page in told for row in page.rows] == at_once.rows
+
+
+@pytest.mark.parametrize("keeper", ENGINES, indirect=True)
 async def test_a_list_is_the_same_from_sheets(keeper: Keeper, clock: ManualClock) -> None:
     """Who opens many messages one by one leaves a sheet; who comes after reads the very same from it."""
     uids = await filled(keeper, clock)
