@@ -9,15 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from urllib.parse import quote, urlencode
 
 import pytest
 
+from mss.crypto import seal
+from mss.directory import ownfacts
 from mss.directory.correspondence import CorrespondenceReader
 from mss.directory.extras import Extras
 from mss.directory.keys import Question, fits, jobs_meant, jobs_of, keys_of, walks
+from mss.directory.ours import OwnMailboxes
+from mss.directory.own import Own, Wish
 from mss.directory.search import Search
 from mss.directory.wholes import Unit, carrier, has_role, role_mark
 from mss.directory.writing import HEADER as EXPORTED
@@ -25,10 +30,12 @@ from mss.directory.writing import line_of
 from mss.ldap.book import Book
 from mss.ldap.names import Tree
 from mss.ldap.requests import All, Any, Equal, Filter, Like, Present
-from mss.model.clock import ManualClock, SeededChance
+from mss.model.clock import ManualClock, SeededChance, SystemChance
 from mss.model.directory import Listing
+from mss.model.ids import MailAddress
 from mss.sandbox.pool import Sandbox
-from tests.kit.fhirdoor import Door, addresses, open_door
+from mss.store.database import Store
+from tests.kit.fhirdoor import LOOKUP, Door, addresses, open_door
 from tests.kit.frenchpeople import FAMILIES, GIVEN, PLACES, finess, lines, rpps
 from tests.web.site import Browser, site_at
 from tests.web.test_professionals import fill, let_in
@@ -38,6 +45,8 @@ LISTED = 500
 QUESTIONS = 500
 RED = 25
 """Every so many-th line is on the red list."""
+OURS = 30
+"""So many are described by their own operator too."""
 CAB = 11
 """Every so many-th person has a practice's mailbox instead of her own."""
 WITH_PEOPLE = "_include=PractitionerRole:practitioner"
@@ -154,12 +163,39 @@ Door_ = Callable[[Asked], Awaitable[set[str] | None]]
 """None: this door cannot be asked that."""
 
 
+async def say_ours(store: Store, clock: ManualClock) -> set[str]:
+    """Of some mailboxes their own operator says something else than the file, or that they are not to be shown. Which
+    must be nowhere then."""
+    ours = OwnMailboxes(store, LOOKUP, seal.new_pair(SystemChance()).public, clock, SystemChance())
+    everybody = sorted([one.listing async for one in Search(store).everybody()], key=lambda one: one.address)
+    hidden, now = set[str](), clock.now()
+    for number, listing in enumerate(everybody[:: LISTED // OURS]):
+        assert listing.kind is not None
+        address, own = (
+            MailAddress.parse(listing.address),
+            Own(listing.address, listing.kind, listing.idnps, listing.idnst),
+        )
+        await store.write(0, lambda c, own=own: ownfacts.begin(c, LOOKUP, own, now, "staff"))  # type: ignore[misc]
+        hashed = LOOKUP.address(address.key)
+        match number % 3:
+            case 0:
+                await ours.say(address, Wish(description="Lettres de Camille", paperless=True), "staff")
+                continue
+            case 1:
+                await ours.say(address, Wish(is_unlisted=True), "staff")
+            case _:
+                close = partial(ownfacts.lives, hashed=hashed, now=now, actor="staff", takes_mail=False)
+                await store.write(0, close)
+        hidden.add(listing.address)
+    return hidden
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[tuple[Door, set[str]]]:
     """A directory behind its doors, and the addresses that must be nowhere."""
     content, red = directory_file()
     async with open_door(f"sqlite:///{tmp_path}/mss.db", tmp_path, content) as door:
-        yield door, red
+        yield door, red | await say_ours(door.store, door.clock)
 
 
 def fhir(door: Door) -> Door_:
@@ -256,6 +292,7 @@ async def test_the_page_gives_the_same_answer(
     judge, draw = Judge(await exported(door)), Random(SEED)
     async with site_at(f"sqlite:///{tmp_path}/web.db", tmp_path, clock, chance, Sandbox()) as site:
         await fill(site, tmp_path, directory_file()[0])
+        await say_ours(site.house.store, clock)
         browser, _ = await let_in(site)
         read = met = 0
         for _ in range(QUESTIONS):
@@ -285,11 +322,11 @@ async def test_who_is_on_the_red_list_is_in_no_file_and_no_answer(house: tuple[D
 
 async def test_the_exported_file_says_what_was_imported(house: tuple[Door, set[str]]) -> None:
     """Every line that was not on the red list, in the public file's shape, read back as the same listing."""
-    door, _ = house
+    door, red = house
     before = {one.listing.address: one.listing async for one in Search(door.store).everybody()}
     after = {one.address: one for one in Judge(await exported(door)).listings}
     assert before == after
-    assert len(before) == LISTED - len(directory_file()[1])
+    assert len(before) == LISTED - len(red)
 
 
 def test_a_whole_carries_what_its_listing_says() -> None:

@@ -170,6 +170,22 @@ async def test_what_may_not_be_said_is_refused_and_nothing_of_it_is_done(publish
     assert set(await mailboxes(door)) == {CARDIO, f"dpi@{CHU}"}
 
 
+async def test_an_address_is_never_given_to_another(publisher: Door) -> None:
+    """Neither while it is listed nor after it was deleted, nor from the red list; back to whose it was at any time."""
+    door, at, other = publisher, f"/Organization/{HOSPITAL}", f"/Organization/1{finess(1)}"
+    assert (await door.ask(other)).status == 200
+    good = insert(ORG, point(NEW, description="Accueil"))
+    assert (await send(door, at, good)).status == 200
+    for way in (None, delete(ORG, NEW), replace(ORG, point(NEW, listeRouge=True))):
+        if way is not None:
+            assert (await send(door, at, way)).status == 200
+        for path, wrong in ((other, good), (other, delete(ORG, NEW)), (at, insert(ORG, point(NEW, "APP")))):
+            assert (await send(door, path, wrong)).status == 422, (way, path)
+        assert (await send(door, f"/Practitioner/{JEAN}", insert("Practitioner", point(NEW, "CAB")))).status == 422
+        assert (await send(door, at, good)).status == 200
+        assert list(await mailboxes(door, f"1{finess(1)}")) == []
+
+
 async def test_a_mailbox_of_this_house_must_exist_and_its_closing_counts_more(publisher: Door) -> None:
     """A publisher of our own domain says what exists here and of whom we know; what is closed stays away."""
     door = publisher
