@@ -174,7 +174,6 @@ class OwnMailboxes:
         state: OwnState = OwnState.LISTED,
     ) -> OwnRow:
         """A locked row as it is to be, in the caller's transaction; nothing when it is so already."""
-        hashed = row.hmac
         text = "" if is_unlisted else to_text(own)
         if (row.text, row.is_unlisted, row.state) == (text, is_unlisted, state):
             return row
@@ -195,11 +194,11 @@ class OwnMailboxes:
         act = UNLISTED_ACT if is_unlisted else SAID_ACT
         what = "unlisted" if is_unlisted else "withdrawn" if state is OwnState.WITHDRAWN else "said"
         ownfacts.write(connection, after, own, now, actor, what)
-        purpose = "" if is_unlisted else own.purpose
-        if purpose is not None and (is_unlisted or from_purpose(row) != purpose):
-            addressnotes.write(connection, own.address, purpose=purpose, said_ms=to_ms(now))
         if is_unlisted:
-            ownmailboxes.forget_words(connection, hashed)
+            ownmailboxes.forget_words(connection, row.hmac)
+            addressnotes.forget(connection, own.address)
+        elif own.purpose is not None and from_purpose(row) != own.purpose:
+            addressnotes.write(connection, own.address, purpose=own.purpose, said_ms=to_ms(now))
         audit.write(connection, [audit.Act(now, actor, act, NOBODY, after.version, result=what)])
         return after
 

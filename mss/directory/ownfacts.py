@@ -54,6 +54,8 @@ def begin(connection: Connection, lookup: Lookup, own: Own, now: datetime, actor
     before = ownmailboxes.one(connection, hashed, locks=True)
     if before is not None and (before.kind != own.kind or (before.holder_hmac and before.holder_hmac != holder)):
         raise BadValue(f"{own.address} was another's: kind and holder of an address never change")
+    if before is not None and before.is_unlisted:
+        return before  # who is on the red list leaves it by her own wish only
     version = before.version + 1 if before else 1
     row = OwnRow(hashed, own.kind.value, holder, OwnState.LISTED, False, to_text(own), version, to_ms(now))
     if before is not None:
@@ -75,12 +77,15 @@ def lives(connection: Connection, hashed: bytes, now: datetime, actor: str, *, t
     if row is None or (row.state is not OwnState.CLOSED) == takes_mail:
         return
     state = OwnState.LISTED if takes_mail else OwnState.CLOSED
-    row = replace(
-        row, state=state, version=row.version + 1, changed_ms=to_ms(now), problem="", tries=0, since_ms=0, next_try_ms=0
-    )
-    if row.is_unlisted:  # hidden it is, and stays
+    version = row.version + 1
+    if row.is_unlisted:  # hidden it is, and stays; what was taken back need not be again
+        published = version if row.is_published else row.published
+        row = replace(row, state=state, version=version, changed_ms=to_ms(now), published=published)
         ownmailboxes.put(connection, row, to_ms(now), actor, state.value)
         return
+    row = replace(
+        row, state=state, version=version, changed_ms=to_ms(now), problem="", tries=0, since_ms=0, next_try_ms=0
+    )
     write(connection, row, from_text(row.text), now, actor, "reopened" if takes_mail else "closed")
 
 
@@ -118,8 +123,8 @@ def _read(connection: Connection, source: SourceRow, kind: Kind, subject: str) -
 
 def _elsewhere(connection: Connection, sources: dict[int, SourceRow], own: Own) -> list[Listing]:
     rows = directory.walk(connection, f"h/{own.idnps.lower()}/", None, ELSEWHERE_MAX)
-    read = [row for _, row in rows if row.source in IMPORTED and row.is_read(sources[row.source].current)]
-    return [listing_of(row.text) for row in read]
+    current = {int(number): sources[number].current for number in IMPORTED if number in sources}
+    return [listing_of(row.text) for _, row in rows if row.source in current and row.is_read(current[row.source])]
 
 
 def wanted(connection: Connection, sources: dict[int, SourceRow], row: OwnRow, own: Own) -> dict[int, Fact]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from mss.store import standingschema as tables
 from mss.store.sql import insert_ignoring, parts
@@ -63,6 +63,11 @@ def wrote(connection: Connection, addresses: Iterable[str], day_ms: int) -> None
     for address in addresses:
         if address not in known or known[address].wrote_ms < day_ms:
             write(connection, address, wrote_ms=day_ms)
+
+
+def forget(connection: Connection, address: str) -> None:
+    """Nothing is known of it any more."""
+    connection.execute(delete(N).where(N.c.address == address))
 
 
 def bounced(connection: Connection, address: str, now_ms: int) -> None:

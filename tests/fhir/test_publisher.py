@@ -127,7 +127,10 @@ async def test_what_one_operator_says_the_other_one_shows(two: Two) -> None:
     row = await two.row(NEW)
     assert (row.is_published, row.sealed, row.text) == (True, b"", "")
     assert await two.shows(NEW) == []
-    assert await publication.round() == 0
+    for takes_mail in (False, True):  # closed and reopened there, it is as hidden as before
+        await house.lives(NEW, takes_mail=takes_mail)
+        assert await publication.round() == 0
+    assert (await two.row(NEW)).problem == ""
     assert (await house.store.read(audit.verify))[1] == []
 
 
