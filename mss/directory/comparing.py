@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from mss.directory.facts import Kind, listing_of
 from mss.directory.words import fold
@@ -28,9 +29,8 @@ class Refusal(StrEnum):
     """A person's address now names somebody else: neither is shown until a person has decided."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Staged:
-    """What a file says, and in which line."""
+class Staged(NamedTuple):
+    """What a file says, and in which line; a tuple, since there are millions."""
 
     number: int
     line: int
@@ -38,8 +38,7 @@ class Staged:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What becomes of one subject."""
 
     kind: Kind
@@ -151,13 +150,13 @@ class Tally:
 
     def count(self, outcome: Outcome, *, had_old: bool, is_ours: bool) -> None:
         kind = outcome.kind
-        for numbers, more in (
-            (self.standing, int(had_old)),
-            (self.added, len(outcome.added)),
-            (self.gone, len(outcome.gone)),
-            (self.lost, int(outcome.is_lost)),
-        ):
-            numbers[kind] = numbers.get(kind, 0) + more
+        if had_old:
+            self.standing[kind] = self.standing.get(kind, 0) + 1
+        if outcome.added:
+            self.added[kind] = self.added.get(kind, 0) + len(outcome.added)
+        if outcome.gone:
+            self.gone[kind] = self.gone.get(kind, 0) + len(outcome.gone)
+            self.lost[kind] = self.lost.get(kind, 0) + outcome.is_lost
         self.ours_standing += is_ours
         self.ours_lost += is_ours and outcome.is_lost
         self.contradicted += outcome.contradicted

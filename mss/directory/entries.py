@@ -6,7 +6,7 @@ that fits is met, which follows from its own listings: no page has to remember a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,6 @@ from mss.directory.keys import Question, Walk, keys_of, walks
 from mss.directory.structurekeys import fits_structure, keys_of_fact, structure_walks
 from mss.directory.walking import (
     Mark,
-    Met,
     Sources,
     Walker,
     as_it_was,
@@ -24,6 +23,7 @@ from mss.directory.walking import (
     is_read,
     jobs_asked,
     moment_of,
+    narrowest,
     said_better,
     verified_by,
 )
@@ -54,6 +54,8 @@ EXPORT_ROWS = 200
 ENTRIES_MAX = 200
 """Of one page, whatever is asked for."""
 LISTINGS_OF_PERSON_MAX = 200
+ROWS_BESIDE_MAX = 2_000
+"""Read at once for what a page met; where there are more, each whole asks for its own."""
 MAILBOXES_OF_STRUCTURE_MAX = 300
 """Of a large hospital some hundreds: what is cut is said (`Entry.is_cut`), and found by address."""
 
@@ -134,6 +136,16 @@ def _page(connection: Connection, source: int, after: int) -> tuple[int | None, 
     return (rows[-1].number if rows else None), entries
 
 
+def _start_of_person(name: str) -> str:
+    """Of the keys of everything that is listed under the person with this id."""
+    return f"h/{number_of_person(name).lower()}/"
+
+
+def _start_of_teams(idnst: str) -> str:
+    """Of the keys of mailboxes of a structure that name nobody."""
+    return f"t/{idnst.lower()}/0/"
+
+
 def _known(entry: Entry | None) -> Entry:
     assert entry is not None, "a structure that is said is there"
     return entry
@@ -149,9 +161,20 @@ class _Asking:
         self._question = Question()
         self._jobs: tuple[str, ...] = ()
         self._ways: list[Walk] = []
+        self._unit = Unit.ROLE
+        self._of_structures = False
         self._moments: dict[int, datetime] = {}
-        self._seen: set[str] | None = None
-        """Wholes met since the beginning of the answer, when this page begins there."""
+        self._is_first_page = True
+        self._seen: set[str] = set()
+        """Ids of people, roles and structures that this page shows, by what is listed of them."""
+        self._next: dict[int, str] = {}
+        """What is met next and was asked for: numbers of facts, each with the id of its whole."""
+        self._read: dict[int, Found] = {}
+        """Listings by the numbers of their rows: each is decoded once."""
+        self._better: dict[int, bool] = {}
+        """By number: whether a source that is believed more speaks of the same address or structure."""
+        self._beside: dict[str, list[FactRow]] = {}
+        """Facts behind keys that begin so, where they were asked for ahead."""
 
     # ── many ──
 
@@ -164,56 +187,81 @@ class _Asking:
         self._ways = of_structures or walks(question, self._jobs)
         if not self._ways or names_no_job:
             return EntryPage((), None, as_of, generations, too_wide=not self._ways and not names_no_job)
-        self._seen = set() if after is None else None
-        walker = Walker[Entry](self._connection, self._sources, self._ways, most)
-        if of_structures:
-            met: Met[Entry] = walker.page(after, self._structure_met)
-        else:
-            met = walker.page(after, lambda number, key, row: self._listing_met(unit, number, key, row))
+        self._ways = narrowest(self._connection, self._ways, after)
+        self._unit, self._of_structures, self._is_first_page = unit, bool(of_structures), after is None
+        met = Walker[Entry](self._connection, self._sources, self._ways, most).page(after, self)
         return EntryPage(met.hits, met.more, as_of, generations)
 
-    def _listing_met(self, unit: Unit, number: int, key: str, row: FactRow) -> Entry | None:
-        """The whole that a listing belongs to, where it is met first."""
-        if row.kind != Kind.LISTING:
+    def ahead(self, met: list[tuple[str, FactRow]]) -> None:
+        """What belongs to those that were asked for, of all of them at once."""
+        fitting = {row.number: (row, name) for _, row in met if (name := self._whole_asked_for(row))}
+        self._judge(row for row, _ in fitting.values())
+        self._next = {number: name for number, (_, name) in fitting.items() if not self._better[number]}
+        shown = [fitting[number][0] for number, name in self._next.items() if name not in self._seen]
+        starts = dict.fromkeys(start for row in shown if (start := self._start_beside(row)))
+        found = directory.walk_each(self._connection, list(starts), ROWS_BESIDE_MAX)
+        if len(found) == ROWS_BESIDE_MAX:
+            return  # some of it is missing: each asks for its own
+        self._beside = {start: [] for start in starts}
+        for start, row in found:
+            self._beside[start].append(row)
+        self._judge([row for rows in self._beside.values() for row in rows])
+
+    def _whole_asked_for(self, row: FactRow) -> str:
+        """The id of the whole that a fact belongs to; empty when it was not asked for."""
+        if row.kind == Kind.LISTING:
+            found = self._found(row)
+            if self._of_structures:
+                fits = fits_structure(self._question, found.listing.structure, found.listing.place)
+            else:
+                fits = matches(self._unit, self._question, self._jobs, found.listing)
+            return _ID[self._unit](found) if fits else ""
+        if row.kind != Kind.STRUCTURE or not self._of_structures:
+            return ""
+        structure = structure_of(row.text)
+        return structure.idnst if fits_structure(self._question, structure.name, structure.place) else ""
+
+    def _start_beside(self, row: FactRow) -> str:
+        """Behind which keys stands what belongs to the whole of this fact? Empty: it is alone, or found by numbers."""
+        if row.kind == Kind.STRUCTURE:
+            return _start_of_teams(structure_of(row.text).idnst)
+        if self._of_structures:
+            return ""  # a team whose structure has no number
+        found = self._found(row)
+        if self._unit is Unit.ORGANIZATION:
+            return _start_of_teams(found.listing.idnst) if found.listing.idnst else ""
+        name = person_id(found)
+        return "" if numbers_behind(name) else _start_of_person(name)
+
+    def look(self, number: int, key: str, row: FactRow) -> Entry | None:
+        """The whole that a fact belongs to, where it is met first."""
+        name = self._next.get(row.number)
+        if name is None or name in self._seen:
             return None
-        listing = listing_of(row.text)
-        if not matches(unit, self._question, self._jobs, listing):
-            return None
-        if said_better(self._connection, self._sources, row.source, listing):
-            return None
-        if self._seen is not None:  # a first page remembers, which is cheaper than asking all of her listings
-            name = _ID[unit](self._found(row))
-            if name in self._seen:
-                return None
+        if self._of_structures:
+            return self._structure_met(number, key, row)
+        entry = self._listing_met(number, key, row)
+        if entry is not None:
             self._seen.add(name)
-            return self._entry(unit, *self._members(unit, row, listing))
-        members, is_cut = self._members(unit, row, listing)
-        met = (
-            place_on(self._ways, keys_of(found.listing), found.number)
-            for _, found in members
-            if matches(unit, self._question, self._jobs, found.listing)
-        )
-        if min((one for one in met if one is not None), default=None) != (number, key, row.number):
-            return None
-        return self._entry(unit, members, is_cut)
+        return entry
+
+    def _listing_met(self, number: int, key: str, row: FactRow) -> Entry | None:
+        members, is_cut = self._members(self._unit, row, self._found(row).listing)
+        if not self._is_first_page:  # that one remembers, which is cheaper than asking all of her listings
+            met = (
+                place_on(self._ways, keys_of(found.listing), found.number)
+                for _, found in members
+                if matches(self._unit, self._question, self._jobs, found.listing)
+            )
+            if min((one for one in met if one is not None), default=None) != (number, key, row.number):
+                return None
+        return self._entry(self._unit, members, is_cut)
 
     def _structure_met(self, number: int, key: str, row: FactRow) -> Entry | None:
-        if row.kind == Kind.LISTING:  # a team whose structure has no number
-            listing = listing_of(row.text)
-            if not fits_structure(self._question, listing.structure, listing.place):
-                return None
-            if said_better(self._connection, self._sources, row.source, listing):
-                return None
-            members, is_cut, structure = [(row, self._found(row))], False, None
-        else:
-            structure = structure_of(row.text)
-            if not fits_structure(self._question, structure.name, structure.place):
-                return None
-            if self._better_structure(row, structure):
-                return None
-            members, is_cut = self._teams(structure.idnst)
         if not is_first(self._ways, number, key, keys_of_fact(Kind(row.kind), row.text)):
             return None
+        structure = structure_of(row.text) if row.kind == Kind.STRUCTURE else None
+        members, is_cut = self._teams(structure.idnst) if structure else ([(row, self._found(row))], False)
         if asks_for_mailbox(self._question) and not any(
             matches(Unit.ORGANIZATION, self._question, (), found.listing) for _, found in members
         ):
@@ -266,21 +314,24 @@ class _Asking:
             return ()
         if row.kind == Kind.PROFESSIONAL:
             idnps = professional_of(row.text).idnps
-            if self._said_better_of(Kind.PROFESSIONAL, idnps, row):
+            if self._is_said_better(row):
                 return ()
             return self._person_and_roles(self._person(number_as_id(idnps)))
         if row.kind == Kind.STRUCTURE:
             structure = structure_of(row.text)
-            return () if self._better_structure(row, structure) else [_known(self._organization(structure.idnst))]
-        shown = self._one_shown(row) if row.kind == Kind.LISTING else None
-        if shown is None or shown[1].listing.idnps or (not shown[1].listing.family and shown[1].listing.idnst):
+            return () if self._is_said_better(row) else [_known(self._organization(structure.idnst))]
+        if self._is_said_better(row):
             return ()
-        name = person_id(shown[1]) if shown[1].listing.family else organization_id(shown[1])
+        found = self._found(row)
+        listing = found.listing
+        if listing.idnps or (not listing.family and listing.idnst):
+            return ()
+        name = person_id(found) if listing.family else organization_id(found)
         behind = numbers_behind(name)
         members = self._shown(*behind) if behind else []
         if not members or members[0][0].number != row.number:
             return ()
-        if shown[1].listing.family:
+        if listing.family:
             return self._person_and_roles((members, False))
         return [self._entry(Unit.ORGANIZATION, members, False)]
 
@@ -305,43 +356,50 @@ class _Asking:
     def _person(self, name: str) -> tuple[Rows, bool]:
         if (behind := numbers_behind(name)) is not None:
             return [one for one in self._shown(*behind) if one[1].listing.family], False
-        return self._along(f"h/{number_of_person(name).lower()}/", LISTINGS_OF_PERSON_MAX)
+        return self._along(_start_of_person(name), LISTINGS_OF_PERSON_MAX)
 
     def _teams(self, idnst: str) -> tuple[Rows, bool]:
-        return self._along(f"t/{idnst.lower()}/0/", MAILBOXES_OF_STRUCTURE_MAX)
+        return self._along(_start_of_teams(idnst), MAILBOXES_OF_STRUCTURE_MAX)
 
     def _along(self, start: str, most: int) -> tuple[Rows, bool]:
         """What is shown of the listings behind keys that begin so; whether there were more."""
-        rows = [row for _, row in directory.walk(self._connection, start, None, 2 * most)]
-        shown = [one for row in rows if (one := self._one_shown(row)) is not None]
+        rows = self._beside.get(start)
+        if rows is None:
+            rows = [row for _, row in directory.walk(self._connection, start, None, 2 * most)]
+        shown = self._shown_of(rows[: 2 * most])
         return shown[:most], len(shown) > most or len(rows) >= 2 * most
 
     def _shown(self, first: int, last: int) -> Rows:
         rows = directory.facts_about(self._connection, first, last)
-        return [one for row in rows if row.kind == Kind.LISTING and (one := self._one_shown(row)) is not None]
+        return self._shown_of([row for row in rows if row.kind == Kind.LISTING])
 
-    def _one_shown(self, row: FactRow) -> tuple[FactRow, Found] | None:
-        if not is_read(self._sources, row):
-            return None
-        found = self._found(row)
-        if said_better(self._connection, self._sources, row.source, found.listing):
-            return None
-        return row, found
+    def _shown_of(self, rows: Sequence[FactRow]) -> Rows:
+        read = [row for row in rows if is_read(self._sources, row)]
+        self._judge(read)
+        return [(row, self._found(row)) for row in read if not self._better[row.number]]
 
     def _found(self, row: FactRow) -> Found:
-        return Found(row.number, listing_of(row.text), verified_by(self._sources[row.source]))
+        found = self._read.get(row.number)
+        if found is None:
+            verified = verified_by(self._sources[row.source])
+            found = self._read[row.number] = Found(row.number, listing_of(row.text), verified)
+        return found
 
-    def _better_structure(self, row: FactRow, structure: Structure) -> bool:
-        return self._said_better_of(Kind.STRUCTURE, structure.idnst, row)
-
-    def _said_better_of(self, kind: Kind, subject: str, row: FactRow) -> bool:
+    def _is_said_better(self, row: FactRow) -> bool:
         """Whether a source that is believed more speaks of the same."""
-        for source in self._sources:
-            if source > row.source:
-                about = numbers_about(source, kind, subject)
-                if any(is_read(self._sources, one) for one in directory.facts_about(self._connection, *about)):
-                    return True
-        return False
+        self._judge([row])
+        return self._better[row.number]
+
+    def _judge(self, rows: Iterable[FactRow]) -> None:
+        """Ask that of all of these at once."""
+        new = [row for row in rows if row.number not in self._better]
+        better = said_better(self._connection, self._sources, [(row, self._subject(row)) for row in new])
+        self._better |= {row.number: row.number in better for row in new}
+
+    def _subject(self, row: FactRow) -> str:
+        if row.kind == Kind.LISTING:
+            return self._found(row).listing.address
+        return structure_of(row.text).idnst if row.kind == Kind.STRUCTURE else professional_of(row.text).idnps
 
     # ── entries ──
 

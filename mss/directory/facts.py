@@ -74,7 +74,7 @@ def fact_of(source: int, value: Professional | Structure | Listing) -> Fact:
         fields = [value.idnst, value.name, _place_fields(value.place), value.sector]
     else:
         kind, subject, fields = Kind.LISTING, subject_of(value), _listing_fields(value)
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(fields)
     number = subject_number(source, kind, subject) << CONTENT_BITS | _hash(text) >> (64 - CONTENT_BITS)
     return Fact(number, kind, text)
 
@@ -103,17 +103,20 @@ def structure_of(text: str) -> Structure:
 def listing_of(text: str) -> Listing:
     """Reads what `fact_of` wrote. Identifiers are not judged again: they were when the listing was made, and a search
     decodes a thousand rows for a page."""
-    fields = json.loads(text)
+    fields, _ = _decode(text)
     fields[1] = _MAILBOX_KINDS[fields[1]]
     fields[6], fields[7] = _job_of(fields[6]), _job_of(fields[7])
     fields[11] = _place_of(fields[11])
     listing = object.__new__(Listing)
-    for name, value in zip(_NAMES, fields, strict=True):
-        object.__setattr__(listing, name, value)
+    for put, value in zip(_PUTS, fields, strict=True):
+        put(listing, value)
     return listing
 
 
-_NAMES = tuple(field.name for field in dataclasses.fields(Listing))
+_decode = json.JSONDecoder().raw_decode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_PUTS = tuple(Listing.__dict__[field.name].__set__ for field in dataclasses.fields(Listing))
+"""How each field of a frozen value is set at birth, without looking it up by name."""
 _MAILBOX_KINDS: dict[str, MailboxKind | None] = {"": None, **{kind.value: kind for kind in MailboxKind}}
 
 

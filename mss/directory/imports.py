@@ -10,22 +10,22 @@ import asyncio
 import fcntl
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from mss.crypto.keys import Lookup
+from mss.directory.changes import Changes
 from mss.directory.comparing import NAMES, Outcome, Staged, Tally, brake, compare
 from mss.directory.facts import CONTENT_BITS, Kind, listing_of, numbers_about
 from mss.directory.keys import job_key
 from mss.directory.losses import BACK, ENDED, Losses, owe, owe_back
 from mss.directory.runs import Runs
 from mss.directory.staging import Progress, Read, Reader, Staging, digest_of
-from mss.directory.structurekeys import keys_of_fact
+from mss.directory.structurekeys import keys_of_fact, keys_of_listing
 from mss.model.clock import Clock, from_ms, to_ms
 from mss.model.directory import Source
 from mss.model.errors import BadValue
@@ -130,15 +130,19 @@ class Imports:
                 return report  # the very same file
             lines = await asyncio.to_thread(reader.prepare, file, folder, digest, progress)
             report.read = await asyncio.to_thread(staging.read, lines, digest, progress)
-            await self._look(staging, standing, report)
+            changes = Changes(folder / "changes")
+            await self._look(staging, standing, report, changes)
             if not applies:
+                changes.drop()
                 return report
             if report.stopped and not accepts_losses:
+                changes.drop()
                 raise Stopped(
                     f"{report.stopped}, more than 1 %: nothing was changed. Look at mss directory diff; "
                     "if it is right, import with --accept-losses"
                 )
-            await self._apply(staging, standing, report, bytes.fromhex(digest), progress)
+            await self._apply(changes, standing, report, bytes.fromhex(digest), progress)
+            changes.drop()
             staging.clear()
             return report
 
@@ -160,19 +164,20 @@ class Imports:
             await self._settle(source, standing.before)
             return from_ms(standing.before_as_of_ms)
 
-    async def _look(self, staging: Staging, standing: SourceRow, report: Report) -> None:
-        """What would change, without changing anything."""
+    async def _look(self, staging: Staging, standing: SourceRow, report: Report, changes: Changes) -> None:
+        """What would change, without changing anything of the directory."""
         report.losses = losses = Losses(
             self._store,
             None if report.read.spares_all else self._lookup,
             Source(standing.source),
             frozenset(report.read.spared),
         )
-        with staging.report.open("a", encoding="utf-8") as refusals:
+        with staging.report.open("a", encoding="utf-8") as refusals, changes:
             async for old, outcome in self._outcomes(staging, standing):
                 is_ours = bool(self._own) and any(own in row.text for row in old for own in self._own)
                 report.tally.count(outcome, had_old=bool(old), is_ours=is_ours)
                 report.contested += outcome.contested
+                changes.note(outcome)
                 await losses.note(outcome)
                 for line, reason in outcome.refused:
                     report.rules_refused += 1
@@ -205,7 +210,7 @@ class Imports:
     async def _read_subjects(self, standing: SourceRow) -> AsyncIterator[tuple[int, list[FactRow]]]:
         """What is read of a source now, one subject at a time."""
         group: list[FactRow] = []
-        async for page in self._pages(standing.source):
+        async for page in self._pages(partial(directory.page_of_facts, source=standing.source)):
             for row in page:
                 if not row.is_read(standing.current):
                     continue
@@ -216,16 +221,14 @@ class Imports:
         if group:
             yield group[0].number >> CONTENT_BITS, group
 
-    async def _pages(self, source: int) -> AsyncIterator[list[FactRow]]:
+    async def _pages(self, page_of: Callable[..., list[FactRow]]) -> AsyncIterator[list[FactRow]]:
         after = -1
-        while page := await self._store.read(
-            partial(directory.page_of_facts, source=source, after=after, rows_max=PAGE_ROWS)
-        ):
+        while page := await self._store.read(partial(page_of, after=after, rows_max=PAGE_ROWS)):
             yield page
             after = page[-1].number
 
     async def _apply(
-        self, staging: Staging, standing: SourceRow, report: Report, digest: bytes, progress: Progress
+        self, changes: Changes, standing: SourceRow, report: Report, digest: bytes, progress: Progress
     ) -> None:
         """Write what is new beside what is read, then let everybody read it."""
         source, now_ms = standing.source, to_ms(self._clock.now())
@@ -246,7 +249,7 @@ class Imports:
         generation = await self._store.write(LANE, begin)
         keys = Runs(self._folder, f"keys-{source}")
         keys.drop_from(0)
-        await self._write_facts(staging, standing, report, generation, keys, progress)
+        await self._write_facts(changes, source, report, generation, keys, progress)
         await self._write_keys(keys, report, progress)
         after = SourceRow(
             source=source,
@@ -273,7 +276,7 @@ class Imports:
         keys.drop_from(0)
 
     async def _write_facts(
-        self, staging: Staging, standing: SourceRow, report: Report, generation: int, keys: Runs, progress: Progress
+        self, changes: Changes, source: int, report: Report, generation: int, keys: Runs, progress: Progress
     ) -> None:
         added: list[FactRow] = []
         gone: list[int] = []
@@ -288,10 +291,11 @@ class Imports:
             added, gone = [], []
             progress("write", written, total)
 
-        async for _, outcome in self._outcomes(staging, standing):
-            gone += [row.number for row in outcome.gone]
-            for one in outcome.added:
-                added.append(FactRow(one.number, standing.source, one.kind, one.text, generation))
+        for one in changes.noted():
+            if isinstance(one, int):
+                gone.append(one)
+            else:
+                added.append(FactRow(one.number, source, one.kind, one.text, generation))
                 self._index(one, keys, jobs)
             if len(added) + len(gone) >= ROWS_AT_ONCE:
                 await flush()
@@ -303,26 +307,30 @@ class Imports:
         if one.kind is Kind.LISTING:
             listing = listing_of(one.text)
             named = (job for job in (listing.specialty, listing.profession) if job is not None)
-            jobs.update((job_key(job), job.code[:CODE_CHARS_MAX]) for job in named)
-        for key in keys_of_fact(one.kind, one.text):
-            if keys.add(f"{key}\t{one.number}"):
-                keys.flush()
+            jobs.update([(job_key(job), job.code[:CODE_CHARS_MAX]) for job in named])
+            found = keys_of_listing(listing)
+        else:
+            found = keys_of_fact(one.kind, one.text)
+        behind = f"\t{one.number}"
+        if keys.add(*[key + behind for key in found]):
+            keys.flush()
 
     async def _write_keys(self, keys: Runs, report: Report, progress: Progress) -> None:
         total = keys.lines_written
         written = 0
-        lines = keys.sorted_lines()
-        while batch := list(islice(lines, KEYS_AT_ONCE)):
-            rows = [(key, int(number)) for key, number in (line.split("\t") for line in batch)]
-            await self._store.write(LANE, partial(directory.add_keys, rows=rows))
-            written += len(batch)
-            progress("index", written, total)
+        for block in keys.sorted_blocks():
+            for at in range(0, len(block), KEYS_AT_ONCE):
+                split = [line.split("\t") for line in block[at : at + KEYS_AT_ONCE]]
+                rows = [(key, int(number)) for key, number in split]
+                await self._store.write(LANE, partial(directory.add_keys, rows=rows))
+                written += len(rows)
+                progress("index", written, total)
 
     async def _settle(self, source: int, current: int) -> None:
         """Remove what nobody reads and nothing returns to: facts of an import that was killed or rolled back, and of
         generations before `current`. Safe to repeat."""
         await self._store.write(LANE, lambda c: directory.forget_unfinished(c, source))
-        async for page in self._pages(source):
+        async for page in self._pages(partial(directory.page_of_loose, source=source, current=current)):
             dropped = [row for row in page if row.since > current or row.until <= current]
             back = [row.number for row in page if row.since <= current < row.until < STILL]
             for at in range(0, len(dropped), ROWS_AT_ONCE):

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mss.directory.conditions import Condition, Field, How, all_hold, letters
-from mss.directory.words import QUERY_CHARS_MAX, fold, parts, sound, words
+from mss.directory.words import QUERY_CHARS_MAX, REMEMBERED_MAX, fold, parts, sound, words
 from mss.model.directory import Job, Listing, Place
 
 KEY_CHARS_MAX = 120
 """Longer keys are cut: what differs behind is told apart by looking at the listing itself."""
 STRUCTURE_WORDS_MAX = 6
+WORDS_TRIED_MAX = 4
+"""Of a structure's name, to find the rarest: of `centre hospitalier de Rennes` that is Rennes."""
 NAME_LETTERS_MIN = 3
 """Of a name that is asked for by its beginning. Fewer letters are a list of everybody."""
 IDENTIFIERS_MAX = 50
@@ -35,21 +38,23 @@ def _keys(listing: Listing) -> Iterator[str]:
     city, department = fold(listing.place.city), listing.place.department.lower()
     jobs = jobs_of(listing)
     given = fold(listing.given)
-    names = parts(listing.family)
-    for name in names:
+    names = _names(listing.family)
+    for name, heard in names:
         yield f"n/{name}/{given}"
-        yield f"s/{sound(name)}/{given}"
+        yield f"s/{heard}/{given}"
         if city:
             yield f"c/{city}/{name}/{given}"
-            yield f"k/{city}/{sound(name)}/{given}"
+            yield f"k/{city}/{heard}/{given}"
         if department:
             yield f"d/{department}/{name}/{given}"
-            yield f"e/{department}/{sound(name)}/{given}"
+            yield f"e/{department}/{heard}/{given}"
         for job in jobs:
             yield f"j/{job}/{name}/{given}"
-    for first in words(listing.given):
-        yield f"g/{first}/{names[-1] if names else ''}"
-    whole = names[-1] if names else fold(listing.structure)
+            yield f"l/{job}/{heard}/{given}"
+    whole = names[-1][0] if names else ""
+    for first in given.split():
+        yield f"g/{first}/{whole}"
+    whole = whole or fold(listing.structure)
     for job in jobs:
         if city:
             yield f"p/{city}/{job}/{whole}"
@@ -64,14 +69,26 @@ def _keys(listing: Listing) -> Iterator[str]:
         yield f"t/{listing.idnst.lower()}/{'1' if listing.family else '0'}/{whole}"
 
 
+@lru_cache(REMEMBERED_MAX)
+def _names(family: str) -> tuple[tuple[str, str], ...]:
+    """How a family name may be asked for, and what each of that sounds like."""
+    return tuple((name, sound(name)) for name in parts(family))
+
+
 def _structure_keys(listing: Listing, city: str, whole: str) -> Iterator[str]:
     """A team is found by its service and description too; a person only by her structure."""
-    texts = (listing.structure,) if listing.family else (listing.structure, listing.service, listing.description)
-    plain = [word for text in texts for word in words(text) if word not in DULL]
+    mark, plain = ("1" if listing.family else "0"), _plain_words(listing.structure)
+    if not listing.family:
+        plain = (*plain, *_plain_words(listing.service), *_plain_words(listing.description))
     for word in list(dict.fromkeys(plain))[:STRUCTURE_WORDS_MAX]:
-        yield f"o/{word}/{'1' if listing.family else '0'}/{whole}"
+        yield f"o/{word}/{mark}/{whole}"
         if city:
-            yield f"u/{city}/{word}/{'1' if listing.family else '0'}/{whole}"
+            yield f"u/{city}/{word}/{mark}/{whole}"
+
+
+@lru_cache(REMEMBERED_MAX)
+def _plain_words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in words(text) if word not in DULL)
 
 
 def job_key(job: Job) -> str:
@@ -124,9 +141,22 @@ class Walk:
     """Neighbouring keys: those that begin with `start`, which is cut like them."""
 
     start: str
+    instead: tuple[str, ...] = ()
+    """Beginnings behind which everything stands as well that may be an answer: the walk with the fewest keys is gone
+    (mss/directory/walking.py). None begins another."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", self.start[:KEY_CHARS_MAX])
+        object.__setattr__(self, "instead", tuple(start[:KEY_CHARS_MAX] for start in self.instead))
+
+
+def walk_by_words(head: str, text: str) -> Walk | None:
+    """Along any of the words of a text, the longest unless another is rarer; None when all are too short."""
+    plain = [word for word in dict.fromkeys(words(text[:QUERY_CHARS_MAX])) if word not in DULL]
+    whole = [one for one in plain if not any(other != one and other.startswith(one) for other in plain)]
+    usable = sorted((one for one in whole if len(one) >= NAME_LETTERS_MIN), key=len, reverse=True)
+    starts = [f"{head}/{word}" for word in usable[:WORDS_TRIED_MAX]]
+    return Walk(starts[0], tuple(starts[1:])) if starts else None
 
 
 def walks(question: Question, jobs: tuple[str, ...]) -> list[Walk]:
@@ -160,6 +190,8 @@ def _by_condition(question: Question, city: str, department: str) -> list[Walk]:
     for field in Field:  # in the order in which they tell people apart
         for one in question.conditions:
             if one.field is field and one.how is not How.CONTAINS:
+                if field is Field.STRUCTURE and len(one.texts) == 1 and letters(one.texts[0]) >= NAME_LETTERS_MIN:
+                    return _by_structure(one.texts[0], city)
                 starts = [start for text in one.texts if (start := _start_of(field, one.how, text, where, city))]
                 if len(starts) == len(one.texts):
                     return [Walk(start) for start in dict.fromkeys(starts)]
@@ -210,14 +242,15 @@ def _by_name(question: Question, asked: list[str], city: str, department: str, j
     only where nothing narrows it); then what sounds like it."""
     if sum(map(len, asked)) < NAME_LETTERS_MIN:
         return []
-    where, sounds = "n", "s"
+    where, sounds = ["n"], ["s"]
     if city:
-        where, sounds = f"c/{city}", f"k/{city}"
+        where, sounds = [f"c/{city}"], [f"k/{city}"]
     elif department:
-        where, sounds = f"d/{department}", f"e/{department}"
+        where, sounds = [f"d/{department}"], [f"e/{department}"]
+    elif jobs:
+        where, sounds = [f"j/{job}" for job in jobs[:JOBS_MAX]], [f"l/{job}" for job in jobs[:JOBS_MAX]]
     starts: list[str] = []
-    narrowed = [f"j/{job}" for job in jobs[:JOBS_MAX]] if jobs and where == "n" else [where]
-    for at in narrowed:
+    for at in where:
         starts.append(f"{at}/{''.join(asked)}")
         if len(asked) > 1:
             starts.append(f"{at}/{asked[0]}/{' '.join(asked[1:])}")
@@ -225,22 +258,20 @@ def _by_name(question: Question, asked: list[str], city: str, department: str, j
             starts += [f"{at}/{''.join(asked[:cut])}/{' '.join(asked[cut:])}" for cut in range(2, len(asked))]
     if len(asked) > 1:
         starts.append(f"g/{asked[0]}/{''.join(asked[1:])}")
-    elif where == "n" and not jobs:
+    elif where == ["n"]:
         starts.append(f"g/{asked[0]}")
     if question.sounds_alike and len(max(asked, key=len)) >= NAME_LETTERS_MIN:
-        starts.append(f"{sounds}/{sound(''.join(asked))}/")
-        if len(asked) > 1:
-            starts.append(f"{sounds}/{sound(asked[0])}/{asked[1]}")
-            starts.append(f"{sounds}/{sound(asked[-1])}/{asked[0]}")
+        for at in sounds:
+            starts.append(f"{at}/{sound(''.join(asked))}/")
+            if len(asked) > 1:
+                starts.append(f"{at}/{sound(asked[0])}/{asked[1]}")
+                starts.append(f"{at}/{sound(asked[-1])}/{asked[0]}")
     return [Walk(start) for start in dict.fromkeys(starts)]
 
 
 def _by_structure(text: str, city: str) -> list[Walk]:
-    plain = [word for word in words(text[:QUERY_CHARS_MAX]) if word not in DULL]
-    longest = max(plain, key=len, default="")
-    if len(longest) < NAME_LETTERS_MIN:
-        return []
-    return [Walk(f"u/{city}/{longest}" if city else f"o/{longest}")]
+    found = walk_by_words(f"u/{city}" if city else "o", text)
+    return [] if found is None else [found]
 
 
 def place_of(typed: str) -> tuple[str, str]:

@@ -6,15 +6,21 @@ is written once, not once for each row. The lines are public data of the directo
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 LINES_IN_MEMORY_MAX = 150_000
 """Some 60 MB of facts."""
 RUNS_MAX = 400
 """Files open at once when merging, below the usual limit of 1,024: sixty million lines."""
+
+LINES_AHEAD = 500
+"""Of each piece when merging: they are put together by one sort of them all, which takes runs that are in order
+already as they are, and so costs a fifth of merging line by line."""
 
 
 class Runs:
@@ -30,9 +36,9 @@ class Runs:
     def paths(self) -> list[Path]:
         return sorted(self._directory.glob(f"{self._name}-*.run"))
 
-    def add(self, line: str) -> bool:
-        """Keep a line (without line break). True when a piece has become full: call `flush`."""
-        self._lines.append(line)
+    def add(self, *lines: str) -> bool:
+        """Keep lines (without line break). True when a piece has become full: call `flush`."""
+        self._lines += lines
         return len(self._lines) >= self._lines_max
 
     def flush(self) -> None:
@@ -57,10 +63,44 @@ class Runs:
 
     def sorted_lines(self) -> Iterator[str]:
         """Every line once, in order."""
+        for block in self.sorted_blocks():
+            yield from block
+
+    def sorted_blocks(self) -> Iterator[list[str]]:
+        """The same, thousands at a time."""
         with ExitStack() as files:
-            opened = [files.enter_context(path.open(encoding="utf-8", newline="\n")) for path in self.paths()]
-            last = None
-            for line in heapq.merge(*opened):
-                if line != last:
-                    yield line.rstrip("\n")
-                last = line
+            ahead = [_Ahead(files.enter_context(path.open(encoding="utf-8", newline="\n"))) for path in self.paths()]
+            last: str | None = None
+            while ahead:
+                for one in ahead:
+                    one.read_on()
+                open_ends = [one.lines[-1] for one in ahead if not one.is_at_end]
+                met = sorted(line for one in ahead for line in one.taken(min(open_ends, default=None)))
+                block = list(dict.fromkeys(met))
+                if block and block[0] == last:
+                    del block[0]
+                last = met[-1] if met else last
+                ahead = [one for one in ahead if one.lines or not one.is_at_end]
+                if block:
+                    yield block
+
+
+class _Ahead:
+    """What was read of one piece and not yet taken."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.lines: Sequence[str] = ()
+        self.is_at_end = False
+        self._file = file
+
+    def read_on(self) -> None:
+        wanted = LINES_AHEAD - len(self.lines)
+        more = [line[:-1] for line in islice(self._file, wanted)]
+        self.is_at_end = len(more) < wanted
+        self.lines = [*self.lines, *more]
+
+    def taken(self, until: str | None) -> Sequence[str]:
+        """Take what comes no later than `until`: behind it another piece may have something in between."""
+        cut = len(self.lines) if until is None else bisect_right(self.lines, until)
+        taken, self.lines = self.lines[:cut], self.lines[cut:]
+        return taken

@@ -5,24 +5,26 @@ A question becomes a few walks along neighbouring keys (mss/directory/keys.py) i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from mss.directory.facts import Kind, listing_of, numbers_about, professional_of, structure_of
+from mss.directory.facts import CONTENT_BITS, Kind, listing_of, numbers_about, professional_of, structure_of
 from mss.directory.keys import Question, fits, keys_of, walks
 from mss.directory.walking import (
     Mark,
     Sources,
     Walker,
     is_first,
+    is_read,
     jobs_asked,
     moment_of,
+    narrowest,
     said_better,
     verified_by,
 )
-from mss.model.directory import Found, Professional, Structure, Verified
+from mss.model.directory import Found, Listing, Professional, Structure, Verified
 from mss.store import directory
 from mss.store.database import Store
 from mss.store.directory import FactRow
@@ -78,7 +80,11 @@ class Search:
 
     async def at(self, address: str) -> tuple[Found, ...]:
         """Every listing under exactly this address (lower case)."""
-        return await self._store.read(lambda c: _listings_about(c, directory.sources(c), address.lower()))
+        return (await self.at_all([address]))[address]
+
+    async def at_all(self, addresses: Sequence[str]) -> dict[str, tuple[Found, ...]]:
+        """The same of several addresses at once, by the address as it was given."""
+        return await self._store.read(lambda c: _listings_about(c, directory.sources(c), addresses))
 
     async def names(self, addresses: Collection[str], now: datetime) -> dict[str, str]:
         """The name behind each address, of those that are known for certain: two different ones are none, and what was
@@ -87,8 +93,7 @@ class Search:
 
         def ask(connection: Connection) -> dict[str, str]:
             sources, names = directory.sources(connection), {}
-            for address in asked if sources else ():
-                found = _listings_about(connection, sources, address.lower())
+            for address, found in _listings_about(connection, sources, asked).items():
                 titles = {one.listing.title for one in found if one.verified.next_check >= now}
                 if len(titles) == 1:
                     names[address] = titles.pop()
@@ -141,50 +146,58 @@ class _Answer:
         self._jobs = jobs_asked(connection, question)
         self._ways = walks(question, self._jobs)
         self._verified = {source: verified_by(row) for source, row in self._sources.items()}
-        self._seen: set[int] | None = None
-        """Numbers met since the beginning of the answer, when this page begins there."""
+        self._is_first_page = True
+        self._seen: set[int] = set()
+        """Numbers that were looked at on this page."""
+        self._fitting: dict[int, Listing] = {}
+        """What is met next and was asked for."""
 
     def page(self, after: Mark | None) -> Page:
         as_of = moment_of(self._sources)
         names_no_job = bool(self._question.job or self._question.job_code) and not self._jobs
         if not self._ways or names_no_job:
             return Page((), None, as_of, too_wide=not self._ways and not names_no_job)
-        self._seen = set() if after is None else None
-        met = Walker[Found](self._connection, self._sources, self._ways, self._most).page(after, self._look)
+        self._is_first_page, self._ways = after is None, narrowest(self._connection, self._ways, after)
+        met = Walker[Found](self._connection, self._sources, self._ways, self._most).page(after, self)
         return Page(met.hits, met.more, as_of)
 
-    def _look(self, number: int, key: str, row: FactRow) -> Found | None:
+    def ahead(self, met: list[tuple[str, FactRow]]) -> None:
+        """Read those that were not looked at yet; leave out what was not asked for, or is said better elsewhere."""
+        rows = {row.number: row for _, row in met if row.kind == Kind.LISTING and row.number not in self._seen}
+        read = ((row, listing_of(row.text)) for row in rows.values())
+        fitting = [(row, listing) for row, listing in read if fits(self._question, self._jobs, listing)]
+        better = said_better(self._connection, self._sources, [(row, listing.address) for row, listing in fitting])
+        self._fitting = {row.number: listing for row, listing in fitting if row.number not in better}
+
+    def look(self, number: int, key: str, row: FactRow) -> Found | None:
         """The listing, unless it was not asked for, or is shown elsewhere: once in an answer is enough."""
-        if row.kind != Kind.LISTING:
-            return None
-        listing = listing_of(row.text)
-        if not fits(self._question, self._jobs, listing):
-            return None
-        if self._was_shown(number, key, row):
-            return None
-        if said_better(self._connection, self._sources, row.source, listing):
-            return None
-        return Found(row.number, listing, self._verified[row.source])
-
-    def _was_shown(self, number: int, key: str, row: FactRow) -> bool:
-        """Whether a walk before this one, or a key before this one on it, has led here. A first page remembers; a later
-        one asks the listing for all of its keys, which costs most of what a page costs."""
-        if self._seen is None:
-            return not is_first(self._ways, number, key, keys_of(listing_of(row.text)))
         if row.number in self._seen:
-            return True
+            return None
+        listing = self._fitting.get(row.number)
+        if listing is not None and not self._is_first_page and not is_first(self._ways, number, key, keys_of(listing)):
+            return None
         self._seen.add(row.number)
-        return False
+        return None if listing is None else Found(row.number, listing, self._verified[row.source])
 
 
-def _listings_about(connection: Connection, sources: Sources, subject: str) -> tuple[Found, ...]:
-    for source in sorted(sources.values(), key=lambda one: -one.source):
-        rows = directory.facts_about(connection, *numbers_about(source.source, Kind.LISTING, subject))
-        read = [row for row in rows if row.is_read(source.current)]
-        if read:  # perhaps only that nobody is shown there
-            told = ((row.number, listing_of(row.text)) for row in read if row.kind == Kind.LISTING)
-            return tuple(Found(number, listing, verified_by(source)) for number, listing in told if listing.address)
-    return ()
+def _listings_about(connection: Connection, sources: Sources, addresses: Sequence[str]) -> dict[str, tuple[Found, ...]]:
+    """What the source says of each that is believed most, of those that speak of it."""
+    about = {
+        (source, address): numbers_about(source, Kind.LISTING, address.lower())[0]
+        for address in addresses
+        for source in sorted(sources, reverse=True)
+    }
+    said: dict[int, list[FactRow]] = {}
+    for row in directory.facts_of(connection, sorted(set(about.values())), 1 << CONTENT_BITS):
+        if is_read(sources, row):
+            said.setdefault(row.number >> CONTENT_BITS << CONTENT_BITS, []).append(row)
+    found: dict[str, tuple[Found, ...]] = {}
+    for (source, address), first in about.items():
+        if address not in found and first in said:  # perhaps only that nobody is shown there
+            verified = verified_by(sources[source])
+            told = ((row.number, listing_of(row.text)) for row in said[first] if row.kind == Kind.LISTING)
+            found[address] = tuple(Found(number, listing, verified) for number, listing in told if listing.address)
+    return {address: found.get(address, ()) for address in addresses}
 
 
 def _believed(connection: Connection, sources: Sources, kind: Kind, subject: str) -> tuple[FactRow, Verified] | None:
@@ -199,12 +212,12 @@ def _page_of_found(connection: Connection, source: int, after: int) -> list[tupl
     """Facts behind a number, as listings where they are ones that are shown."""
     sources = directory.sources(connection)
     current = sources[source]
-    found: list[tuple[int, Found | None]] = []
-    for row in directory.page_of_facts(connection, source, after, EXPORT_ROWS):
-        one = None
-        if row.kind == Kind.LISTING and row.is_read(current.current):
-            listing = listing_of(row.text)
-            if listing.address and not said_better(connection, sources, row.source, listing):
-                one = Found(row.number, listing, verified_by(current))
-        found.append((row.number, one))
-    return found
+    rows = directory.page_of_facts(connection, source, after, EXPORT_ROWS)
+    read = ((row, listing_of(row.text)) for row in rows if row.kind == Kind.LISTING and row.is_read(current.current))
+    listed = {row.number: (row, listing) for row, listing in read if listing.address}
+    better = said_better(connection, sources, [(row, listing.address) for row, listing in listed.values()])
+    shown, verified = listed.keys() - better, verified_by(current)
+    return [
+        (row.number, Found(row.number, listed[row.number][1], verified) if row.number in shown else None)
+        for row in rows
+    ]

@@ -201,6 +201,9 @@ class Staging:
             joined.unlink()
 
 
+_KINDS = {f"{kind:d}": kind for kind in Kind}
+
+
 def _staged(line: str) -> Staged:
     number, at, kind, text = line.split("\t", 3)
-    return Staged(int(number), int(at), Kind(int(kind)), text)
+    return Staged(int(number), int(at), _KINDS[kind], text)

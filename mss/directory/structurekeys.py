@@ -20,20 +20,25 @@ from mss.directory.keys import (
     fits_words,
     keys_of,
     place_of,
+    walk_by_words,
 )
 from mss.directory.words import fold, words
-from mss.model.directory import Place, Structure
+from mss.model.directory import Listing, Place, Structure
 
 
 def keys_of_fact(kind: Kind, text: str) -> set[str]:
     """Every key under which a stored fact is found; none for a person, who is found by what is listed under her."""
     if kind is Kind.LISTING:
-        listing = listing_of(text)
-        found = keys_of(listing)
-        if not listing.family and not listing.idnst:  # a structure without a number is known by its mailboxes only
-            found |= {key[:KEY_CHARS_MAX] for key in keys_of_name(listing.structure, listing.place)}
-        return found
+        return keys_of_listing(listing_of(text))
     return keys_of_structure(structure_of(text)) if kind is Kind.STRUCTURE else set()
+
+
+def keys_of_listing(listing: Listing) -> set[str]:
+    """Its own, and those of a structure without a number, which is known by its mailboxes only."""
+    found = keys_of(listing)
+    if not listing.family and not listing.idnst:
+        found |= {key[:KEY_CHARS_MAX] for key in keys_of_name(listing.structure, listing.place)}
+    return found
 
 
 def keys_of_structure(structure: Structure) -> set[str]:
@@ -64,17 +69,14 @@ def structure_walks(question: Question) -> list[Walk]:
     city, department = place_of(question.place)
     named = [one for one in _asked(question, Field.STRUCTURE) if one.how is not How.CONTAINS]
     for texts in ((question.structure,), *(one.texts for one in named)):
-        longest = [_longest_word(text) for text in texts]
-        if all(len(word) >= NAME_LETTERS_MIN for word in longest):
-            return [Walk(f"y/{city}/{word}" if city else f"z/{word}") for word in dict.fromkeys(longest)]
+        found = [walk_by_words(f"y/{city}" if city else "z", text) for text in texts]
+        ways = [way for way in found if way is not None]
+        if len(ways) == len(found):
+            return ways if len(ways) == 1 else list(dict.fromkeys(Walk(way.start) for way in ways))
     if city or department:
         return [Walk(f"x/{city}/" if city else f"w/{department}/")]
     within = [text for one in _asked(question, Field.STRUCTURE) for text in one.texts]
     return [Walk("z/")] if within and all(letters(text) >= NAME_LETTERS_MIN for text in within) else []
-
-
-def _longest_word(text: str) -> str:
-    return max((word for word in words(text) if word not in DULL), key=len, default="")
 
 
 def _asked(question: Question, field: Field) -> list[Condition]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from mss.directory.facts import Kind, numbers_about
+from mss.directory.facts import CONTENT_BITS, Kind, numbers_about
 from mss.directory.keys import KEY_CHARS_MAX, Question, Walk, jobs_meant
 from mss.model.clock import from_ms
-from mss.model.directory import IMPORTED, Listing, Source, Verified
+from mss.model.directory import IMPORTED, Source, Verified
 from mss.model.errors import BadValue
 from mss.store import directory
 from mss.store.directory import FactRow, SourceRow
@@ -25,11 +25,14 @@ from mss.store.sql import Connection
 KEYS_LOOKED_AT_MAX = 1_000
 """Of one page: a second word that excludes almost everybody costs as much as this, and no more."""
 KEYS_AT_ONCE = 150
+KEYS_COUNTED_MAX = 500
+"""To tell a rare word from a common one: some 50 µs for each."""
 CHECKED_AGAIN = timedelta(days=31)
 """A source that has not spoken for so long has to be asked again: the public files come daily."""
 MARK_CHARS_MAX = 600
 Sources = dict[int, SourceRow]
 Hit = TypeVar("Hit")
+Seen = TypeVar("Seen", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,31 @@ class Met(Generic[Hit]):
     more: Mark | None
 
 
+def narrowest(connection: Connection, ways: list[Walk], after: Mark | None) -> list[Walk]:
+    """Each walk along the beginning that has the fewest keys, of those that lead to the same answers. A page that goes
+    on stays on the way of its mark, whatever was written meanwhile."""
+    return [_narrowest(connection, way, after if after and after.walk == at else None) for at, way in enumerate(ways)]
+
+
+def _narrowest(connection: Connection, way: Walk, after: Mark | None) -> Walk:
+    if not way.instead:
+        return way
+    starts = (way.start, *way.instead)
+    if after is not None:
+        return Walk(next((start for start in starts if after.key.startswith(start)), way.start))
+    return Walk(min(starts, key=lambda start: directory.keys_behind(connection, start, KEYS_COUNTED_MAX)))
+
+
+class Looker(Protocol[Seen]):
+    """Says what becomes of the facts that a walk meets."""
+
+    def ahead(self, met: list[tuple[str, FactRow]]) -> None:
+        """What is met next, with its keys: what has to be asked of the database for it is asked at once."""
+
+    def look(self, number: int, key: str, row: FactRow) -> Seen | None:
+        """What a fact is that was met on a walk (its number) at a key; None when it is no answer."""
+
+
 class Walker(Generic[Hit]):
     """Goes along the walks of one question in one snapshot."""
 
@@ -101,15 +129,15 @@ class Walker(Generic[Hit]):
         self._most = most
         self._looked_at = 0
 
-    def page(self, after: Mark | None, look: Callable[[int, str, FactRow], Hit | None]) -> Met[Hit]:
-        """`look`: what becomes of a fact met on a walk (its number) at a key. Raises BadValue for a foreign mark."""
+    def page(self, after: Mark | None, looker: Looker[Hit]) -> Met[Hit]:
+        """Go on behind a mark until the page is full. Raises BadValue for a foreign mark."""
         ways = self._ways
         if after is not None and (after.walk >= len(ways) or not after.key.startswith(ways[after.walk].start)):
             raise BadValue("this mark belongs to another question")
         hits: list[Hit] = []
         for number in range(after.walk if after else 0, len(ways)):
             since = (after.key, after.number) if after is not None and after.walk == number else None
-            if (mark := self._walk(number, since, look, hits)) is not None:
+            if (mark := self._walk(number, since, looker, hits)) is not None:
                 return Met(tuple(hits), mark)
         return Met(tuple(hits), None)
 
@@ -117,7 +145,7 @@ class Walker(Generic[Hit]):
         self,
         number: int,
         since: tuple[str, int] | None,
-        look: Callable[[int, str, FactRow], Hit | None],
+        looker: Looker[Hit],
         hits: list[Hit],
     ) -> Mark | None:
         """Go along one walk; where it had to stop, or None at its end."""
@@ -125,16 +153,17 @@ class Walker(Generic[Hit]):
         # First no more than the page has room for: on a common name all of them are hits.
         at_once = min(KEYS_AT_ONCE, self._most - len(hits) + 1)
         while rows := directory.walk(self._connection, start, since, at_once):
+            looker.ahead([met for met in rows if is_read(self._sources, met[1])])
             for key, row in rows:
                 if len(hits) >= self._most or self._looked_at >= KEYS_LOOKED_AT_MAX:
                     return Mark(number, *(since or (start, -1)))
                 since = (key, row.number)
                 self._looked_at += 1
-                if is_read(self._sources, row) and (hit := look(number, key, row)) is not None:
+                if is_read(self._sources, row) and (hit := looker.look(number, key, row)) is not None:
                     hits.append(hit)
             if len(rows) < at_once:
                 return None
-            at_once = KEYS_AT_ONCE
+            at_once = min(KEYS_AT_ONCE, 2 * at_once)
         return None
 
 
@@ -157,15 +186,19 @@ def jobs_asked(connection: Connection, question: Question) -> tuple[str, ...]:
     return jobs_meant(question.job, directory.jobs(connection)) if question.job else ()
 
 
-def said_better(connection: Connection, sources: Sources, source: int, listing: Listing) -> bool:
-    """Whether a source that is believed more speaks of the same address."""
-    for other in sources.values():
-        if other.source <= source or not listing.address:
-            continue
-        rows = directory.facts_about(connection, *numbers_about(other.source, Kind.LISTING, listing.address))
-        if any(row.is_read(other.current) for row in rows):
-            return True
-    return False
+def said_better(connection: Connection, sources: Sources, about: Iterable[tuple[FactRow, str]]) -> set[int]:
+    """The numbers of those facts of whose subject (given beside each, "" for none) a source speaks that is believed
+    more."""
+    asked: dict[int, list[int]] = {}
+    for row, subject in about:
+        for other in sources if subject else ():
+            if other > row.source:
+                first, _ = numbers_about(other, Kind(row.kind), subject)
+                asked.setdefault(first, []).append(row.number)
+    said = directory.facts_of(connection, list(asked), 1 << CONTENT_BITS) if asked else []
+    return {
+        number for row in said if is_read(sources, row) for number in asked[row.number >> CONTENT_BITS << CONTENT_BITS]
+    }
 
 
 def verified_by(row: SourceRow) -> Verified:

@@ -65,12 +65,11 @@ class Book:
             for _ in range(PAGES_MAX):
                 page = await self._directory.find(question, page_max=PAGE_MAX, after=mark)
                 narrow += not page.too_wide
-                for address in dict.fromkeys(one.listing.address.lower() for one in page.found):
-                    if address in seen:
-                        continue
-                    seen.add(address)
-                    entry = await self.at(address)
-                    if entry is None or not holds(asked, entry):
+                met = dict.fromkeys(one.listing.address.lower() for one in page.found)
+                new = [address for address in met if address not in seen]
+                seen.update(new)
+                for entry in await self._all_at(new):
+                    if not holds(asked, entry):
                         continue
                     if len(found) >= most:
                         return Problem.MORE_THAN_SIZE
@@ -85,8 +84,15 @@ class Book:
 
     async def at(self, address: str) -> Entry | None:
         """The entry of exactly this address; None when it is not listed."""
-        listings = await self._directory.at(address)
-        if not listings:
-            return None
-        extra = (await self._extras.of([address])).get(address, NOTHING_KNOWN)
-        return entry_of(listings, self._tree, extra)
+        return next(iter(await self._all_at([address])), None)
+
+    async def _all_at(self, addresses: list[str]) -> list[Entry]:
+        """Entries of those that are listed, in this order."""
+        if not addresses:
+            return []
+        listed, extras = await self._directory.at_all(addresses), await self._extras.of(addresses)
+        return [
+            entry_of(listings, self._tree, extras.get(address, NOTHING_KNOWN))
+            for address, listings in listed.items()
+            if listings
+        ]

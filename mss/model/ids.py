@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
-from stdnum import luhn
-
 from mss.model.errors import BadValue
 
 OwnerId = NewType("OwnerId", int)
@@ -151,6 +149,20 @@ class Ins:
         return self.matricule.key_is_right
 
 
+_TWICE = dict(zip("0123456789", (0, 2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True))
+
+
+def luhn_sum(digits: str) -> int:
+    """Of (ASCII) digits; a multiple of ten when the last of them is their key (ISO/IEC 7812-1). An import asks it
+    millions of times; python-stdnum's answer is the same and takes ten times as long."""
+    return sum(map(int, digits[::-2])) + sum(map(_TWICE.__getitem__, digits[-2::-2]))
+
+
+def has_luhn_key(digits: str) -> bool:
+    """Whether the last digit is the key of those before."""
+    return luhn_sum(digits) % 10 == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rpps:
     """Numéro RPPS: 11 digits, the last a Luhn key."""
@@ -158,7 +170,7 @@ class Rpps:
     value: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9]{11}", self.value, re.ASCII) or not luhn.is_valid(self.value):
+        if not re.fullmatch(r"[0-9]{11}", self.value, re.ASCII) or not has_luhn_key(self.value):
             raise BadValue("not an RPPS number")
 
     @property
@@ -176,7 +188,7 @@ class Finess:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9](?:[0-9]|[AB])[0-9]{7}", self.value, re.ASCII):
             raise BadValue("not a FINESS number")
-        if self.value.isdigit() and not luhn.is_valid(self.value):
+        if self.value.isdigit() and not has_luhn_key(self.value):
             raise BadValue("wrong key of a FINESS number")
 
 

@@ -8,13 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from mss.store import directoryschema as schema
 from mss.store import schema as tables
 from mss.store.directoryschema import STILL
-from mss.store.sql import insert_ignoring
+from mss.store.sql import Hot, as_each, each_of, insert_ignoring, pour
 
 S = schema.directory_source
 I = schema.directory_import  # noqa: E741 — as the other repositories call their tables
@@ -39,8 +55,9 @@ class SourceRow:
     before_digest: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class FactRow:
+class FactRow(NamedTuple):
+    """A fact as it is stored; a tuple, since a page reads a hundred of them and an import millions."""
+
     number: int
     source: int
     kind: int
@@ -65,16 +82,26 @@ class ImportRow:
     counts: str = "{}"
 
 
-_SOURCES = select(S.c.source, S.c.current, S.c.before, S.c.as_of_ms, S.c.before_as_of_ms, S.c.digest, S.c.before_digest)
+_SOURCES = Hot(
+    select(S.c.source, S.c.current, S.c.before, S.c.as_of_ms, S.c.before_as_of_ms, S.c.digest, S.c.before_digest)
+)
 _FACTS = select(F.c.number, F.c.source, F.c.kind, F.c.text, F.c.since, F.c.until)
-_ABOUT = _FACTS.where(F.c.number >= bindparam("first"), F.c.number <= bindparam("last")).order_by(F.c.number)
-_WALK = (
+_ABOUT = Hot(_FACTS.where(F.c.number >= bindparam("first"), F.c.number <= bindparam("last")).order_by(F.c.number))
+_WALK = Hot(
     select(K.c.key, F.c.number, F.c.source, F.c.kind, F.c.text, F.c.since, F.c.until)
     .join_from(K, F, F.c.number == K.c.number)
-    .where(K.c.key >= bindparam("from_key"), K.c.key < bindparam("end_key"))
-    .where(or_(K.c.key > bindparam("from_key"), K.c.number > bindparam("from_number")))
+    .where(tuple_(K.c.key, K.c.number) > tuple_(bindparam("from_key"), bindparam("from_number")))
+    .where(K.c.key < bindparam("end_key"))
     .order_by(K.c.key, K.c.number)
     .limit(bindparam("rows_max"))
+)
+_BEHIND = Hot(
+    select(func.count()).select_from(
+        select(K.c.key)
+        .where(K.c.key >= bindparam("from_key"), K.c.key < bindparam("end_key"))
+        .limit(bindparam("most"))
+        .subquery()
+    )
 )
 _PAGE = (
     _FACTS.where(F.c.number > bindparam("after"), F.c.source == bindparam("of"))
@@ -82,15 +109,23 @@ _PAGE = (
     .limit(bindparam("rows_max"))
 )
 
+_JOBS = Hot(select(J.c.job).distinct())
+_LOOSE = (
+    _FACTS.where(F.c.number > bindparam("after"), F.c.source == bindparam("of"))
+    .where(or_(F.c.since > bindparam("current"), F.c.until != STILL))
+    .order_by(F.c.number)
+    .limit(bindparam("rows_max"))
+)
+
 
 def sources(connection: Connection) -> dict[int, SourceRow]:
     """What is read of each source that was ever imported."""
-    return {row.source: SourceRow(*row) for row in connection.execute(_SOURCES)}
+    return {row[0]: SourceRow(*row) for row in _SOURCES.all(connection, {})}
 
 
 def facts_about(connection: Connection, first: int, last: int) -> list[FactRow]:
     """Facts with a number in a range: those of one subject, read or not."""
-    return [FactRow(*row) for row in connection.execute(_ABOUT, {"first": first, "last": last})]
+    return [FactRow(*row) for row in _ABOUT.all(connection, {"first": first, "last": last})]
 
 
 def page_of_facts(connection: Connection, source: int, after: int, rows_max: int) -> list[FactRow]:
@@ -99,16 +134,68 @@ def page_of_facts(connection: Connection, source: int, after: int, rows_max: int
     return [FactRow(*row) for row in rows]
 
 
+def page_of_loose(connection: Connection, source: int, current: int, after: int, rows_max: int) -> list[FactRow]:
+    """The same of those alone that are newer than a generation, or were taken back."""
+    values = {"after": after, "of": source, "current": current, "rows_max": rows_max}
+    return [FactRow(*row) for row in connection.execute(_LOOSE, values)]
+
+
 def walk(connection: Connection, start: str, after: tuple[str, int] | None, rows_max: int) -> list[tuple[str, FactRow]]:
     """Keys that begin with `start`, each with its fact, behind `after`; read or not."""
     key, number = after or (start, -1)
     values = {"from_key": key, "from_number": number, "end_key": start + READ_KEY_MAX, "rows_max": rows_max}
-    return [(found, FactRow(*fact)) for found, *fact in connection.execute(_WALK, values)]
+    return [(row[0], FactRow(*row[1:])) for row in _WALK.all(connection, values)]
+
+
+def keys_behind(connection: Connection, start: str, most: int) -> int:
+    """How many keys begin with `start`, counted no further than `most`."""
+    return int(_BEHIND.all(connection, {"from_key": start, "end_key": start + READ_KEY_MAX, "most": most})[0][0])
+
+
+def walk_each(connection: Connection, starts: Sequence[str], rows_max: int) -> list[tuple[str, FactRow]]:
+    """Facts behind keys that begin with any of `starts`, each beside that start, in one statement."""
+    if not starts:
+        return []
+    values = {"starts": as_each(connection, starts), "end": READ_KEY_MAX, "rows_max": rows_max}
+    rows = connection.execute(_walk_each(connection.dialect.name), values)
+    return [(row[0], FactRow(*row[1:])) for row in rows]
+
+
+@cache
+def _walk_each(dialect: str) -> Select[Any]:
+    starts = each_of(dialect, "starts", Text())
+    end = starts.c.value.concat(bindparam("end", type_=Text()))
+    behind = and_(K.c.key >= starts.c.value, K.c.key < end)
+    return (
+        select(starts.c.value, F.c.number, F.c.source, F.c.kind, F.c.text, F.c.since, F.c.until)
+        .select_from(starts.join(K, behind).join(F, F.c.number == K.c.number))
+        .order_by(K.c.key, K.c.number)
+        .limit(bindparam("rows_max"))
+    )
+
+
+def facts_of(connection: Connection, firsts: Sequence[int], width: int) -> list[FactRow]:
+    """Facts of many subjects in one statement: with numbers of `width` from each of `firsts` on; read or not."""
+    if not firsts:
+        return []
+    values = {"firsts": as_each(connection, firsts), "width": width}
+    return [FactRow(*row) for row in connection.execute(_facts_of(connection.dialect.name), values)]
+
+
+@cache
+def _facts_of(dialect: str) -> Select[Any]:
+    firsts = each_of(dialect, "firsts", BigInteger())
+    within = and_(F.c.number >= firsts.c.value, F.c.number < firsts.c.value + bindparam("width", type_=BigInteger()))
+    return (
+        select(F.c.number, F.c.source, F.c.kind, F.c.text, F.c.since, F.c.until)
+        .select_from(firsts.join(F, within))
+        .order_by(F.c.number)
+    )
 
 
 def jobs(connection: Connection) -> tuple[str, ...]:
     """Professions and specialties that are named, folded."""
-    return tuple(connection.execute(select(J.c.job).distinct()).scalars())
+    return tuple(job for (job,) in _JOBS.all(connection, {}))
 
 
 def jobs_with_code(connection: Connection, code: str) -> tuple[str, ...]:
@@ -171,28 +258,12 @@ def next_generation(connection: Connection) -> int:
 
 def add_facts(connection: Connection, rows: Sequence[FactRow]) -> None:
     """Put facts beside those that are read. Safe to repeat."""
-    if rows:
-        insert_ignoring(
-            connection,
-            F,
-            [
-                {
-                    "number": row.number,
-                    "source": row.source,
-                    "kind": row.kind,
-                    "text": row.text,
-                    "since": row.since,
-                    "until": row.until,
-                }
-                for row in rows
-            ],
-        )
+    pour(connection, F, rows)
 
 
 def add_keys(connection: Connection, rows: Sequence[tuple[str, int]]) -> None:
     """Put keys of listings into the index. Safe to repeat."""
-    if rows:
-        insert_ignoring(connection, K, [{"key": key, "number": number} for key, number in rows])
+    pour(connection, K, rows)
 
 
 def add_jobs(connection: Connection, jobs: Sequence[tuple[str, str]]) -> None:

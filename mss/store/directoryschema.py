@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text
 
-from mss.store.columns import Bytes, Id, Word, col, key, metadata
+from mss.store.columns import Bytes, Id, Word, col, metadata
 
 STILL = 2**31 - 1
 """`until` of a fact that nobody has taken back."""
@@ -17,6 +17,10 @@ CODE_CHARS_MAX = 60
 """Of a national code; the longest known has five."""
 Key = String(120).with_variant(String(120, collation="C"), "postgresql")
 """Compared byte by byte on both engines: a walk along keys is a range."""
+
+Number = BigInteger().with_variant(Integer, "sqlite")
+"""On SQLite the rowid itself: the pages on the way to a row hold numbers alone, so that of the way to one among
+millions only the last page is not at hand."""
 
 directory_source = Table(
     "directory_source",
@@ -50,13 +54,12 @@ directory_import = Table(
 directory_fact = Table(
     "directory_fact",
     metadata,
-    key("number"),
+    Column("number", Number, primary_key=True, autoincrement=False),
     col("source", SmallInteger),
     col("kind", SmallInteger),
     col("text", Text),
     col("since", Integer),
     col("until", Integer, STILL),
-    sqlite_with_rowid=False,
 )
 """A professional, a structure or a listing as one source says it. Number: subject, then content
 (directory/facts.py). Read while since <= the source's generation < until."""

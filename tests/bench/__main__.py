@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import imap, intake, listing, peers, postfix, strain
+from tests.bench import directory, imap, intake, listing, peers, postfix, strain
 from tests.bench.processes import STARTED, cpu_of, cpu_s, memory_of, pids_of, start_up_cpu
 from tests.kit.demo import Demo
 
@@ -111,5 +111,7 @@ def row(name: str, figure: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["imap"]:
         imap.main(row, sys.argv[2:])
+    elif sys.argv[1:2] == ["directory"]:
+        directory.main(int(sys.argv[2]) if sys.argv[2:] else directory.LARGE, *map(Path, sys.argv[3:4]))
     else:
         main()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from stdnum import luhn
+from mss.model.ids import luhn_sum
 
 _FAMILIES = (
     "MARTIN BERNARD THOMAS PETIT ROBERT RICHARD DURAND DUBOIS MOREAU LAURENT SIMON MICHEL LEFEBVRE LEROY ROUX DAVID "
@@ -62,7 +62,7 @@ PEOPLE_A_STRUCTURE = 12
 
 def keyed(stem: str) -> str:
     """A number with its Luhn key behind it."""
-    return stem + str(luhn.calc_check_digit(stem))
+    return stem + str(-luhn_sum(stem + "0") % 10)
 
 
 def rpps(number: int) -> str:
