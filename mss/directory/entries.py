@@ -33,7 +33,6 @@ from mss.directory.wholes import (
     asks_for_mailbox,
     matches,
     number_as_id,
-    number_of_person,
     numbers_behind,
     organization_id,
     person_id,
@@ -41,6 +40,8 @@ from mss.directory.wholes import (
     place_on,
     role_id,
     role_mark,
+    start_of_person,
+    start_of_teams,
 )
 from mss.model.clock import from_ms
 from mss.model.directory import Found, Listing, Structure
@@ -136,16 +137,6 @@ def _page(connection: Connection, source: int, after: int) -> tuple[int | None, 
     return (rows[-1].number if rows else None), entries
 
 
-def _start_of_person(name: str) -> str:
-    """Of the keys of everything that is listed under the person with this id."""
-    return f"h/{number_of_person(name).lower()}/"
-
-
-def _start_of_teams(idnst: str) -> str:
-    """Of the keys of mailboxes of a structure that name nobody."""
-    return f"t/{idnst.lower()}/0/"
-
-
 def _known(entry: Entry | None) -> Entry:
     assert entry is not None, "a structure that is said is there"
     return entry
@@ -166,7 +157,7 @@ class _Asking:
         self._moments: dict[int, datetime] = {}
         self._is_first_page = True
         self._seen: set[str] = set()
-        """Ids of people, roles and structures that this page shows, by what is listed of them."""
+        """Ids of wholes that this page shows."""
         self._next: dict[int, str] = {}
         """What is met next and was asked for: numbers of facts, each with the id of its whole."""
         self._read: dict[int, Found] = {}
@@ -224,14 +215,14 @@ class _Asking:
     def _start_beside(self, row: FactRow) -> str:
         """Behind which keys stands what belongs to the whole of this fact? Empty: it is alone, or found by numbers."""
         if row.kind == Kind.STRUCTURE:
-            return _start_of_teams(structure_of(row.text).idnst)
+            return start_of_teams(structure_of(row.text).idnst)
         if self._of_structures:
             return ""  # a team whose structure has no number
         found = self._found(row)
         if self._unit is Unit.ORGANIZATION:
-            return _start_of_teams(found.listing.idnst) if found.listing.idnst else ""
+            return start_of_teams(found.listing.idnst) if found.listing.idnst else ""
         name = person_id(found)
-        return "" if numbers_behind(name) else _start_of_person(name)
+        return "" if numbers_behind(name) else start_of_person(name)
 
     def look(self, number: int, key: str, row: FactRow) -> Entry | None:
         """The whole that a fact belongs to, where it is met first."""
@@ -310,18 +301,12 @@ class _Asking:
     def told_at(self, row: FactRow) -> Iterable[Entry]:
         """What is told where this fact stands in the order of numbers: a person and her roles at what is said of her, a
         structure likewise; who has no number at the first of her listings."""
-        if not is_read(self._sources, row):
+        if not is_read(self._sources, row) or self._is_said_better(row):
             return ()
         if row.kind == Kind.PROFESSIONAL:
-            idnps = professional_of(row.text).idnps
-            if self._is_said_better(row):
-                return ()
-            return self._person_and_roles(self._person(number_as_id(idnps)))
+            return self._person_and_roles(self._person(number_as_id(professional_of(row.text).idnps)))
         if row.kind == Kind.STRUCTURE:
-            structure = structure_of(row.text)
-            return () if self._is_said_better(row) else [_known(self._organization(structure.idnst))]
-        if self._is_said_better(row):
-            return ()
+            return [_known(self._organization(structure_of(row.text).idnst))]
         found = self._found(row)
         listing = found.listing
         if listing.idnps or (not listing.family and listing.idnst):
@@ -356,10 +341,10 @@ class _Asking:
     def _person(self, name: str) -> tuple[Rows, bool]:
         if (behind := numbers_behind(name)) is not None:
             return [one for one in self._shown(*behind) if one[1].listing.family], False
-        return self._along(_start_of_person(name), LISTINGS_OF_PERSON_MAX)
+        return self._along(start_of_person(name), LISTINGS_OF_PERSON_MAX)
 
     def _teams(self, idnst: str) -> tuple[Rows, bool]:
-        return self._along(_start_of_teams(idnst), MAILBOXES_OF_STRUCTURE_MAX)
+        return self._along(start_of_teams(idnst), MAILBOXES_OF_STRUCTURE_MAX)
 
     def _along(self, start: str, most: int) -> tuple[Rows, bool]:
         """What is shown of the listings behind keys that begin so; whether there were more."""

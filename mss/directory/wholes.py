@@ -138,6 +138,16 @@ def number_of_person(text: str) -> str:
     return _ESCAPED.sub(lambda one: chr(int(one[1], 16)), text)
 
 
+def start_of_person(name: str) -> str:
+    """Of the keys of everything that is listed under the person with this id."""
+    return f"h/{number_of_person(name).lower()}/"
+
+
+def start_of_teams(idnst: str) -> str:
+    """Of the keys of mailboxes of a structure that name nobody."""
+    return f"t/{idnst.lower()}/0/"
+
+
 def numbers_behind(text: str) -> tuple[int, int] | None:
     """The range of listings behind an id made of an address's number; None for every other id."""
     found = _BY_NUMBER.match(text)
