@@ -7,7 +7,6 @@ that fits is met, which follows from its own listings: no page has to remember a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -29,6 +28,7 @@ from mss.directory.walking import (
 )
 from mss.directory.wholes import (
     Entry,
+    EntryPage,
     Unit,
     asks_for_mailbox,
     matches,
@@ -59,18 +59,6 @@ ROWS_BESIDE_MAX = 2_000
 """Read at once for what a page met; where there are more, each whole asks for its own."""
 MAILBOXES_OF_STRUCTURE_MAX = 300
 """Of a large hospital some hundreds: what is cut is said (`Entry.is_cut`), and found by address."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """A part of an answer."""
-
-    entries: tuple[Entry, ...]
-    more: Mark | None
-    as_of: datetime | None
-    generations: dict[int, int]
-    """Of each source, to be given again for the next page."""
-    too_wide: bool = False
 
 
 class Entries:
@@ -301,7 +289,7 @@ class _Asking:
     def told_at(self, row: FactRow) -> Iterable[Entry]:
         """What is told where this fact stands in the order of numbers: a person and her roles at what is said of her, a
         structure likewise; who has no number at the first of her listings."""
-        if not is_read(self._sources, row) or self._is_said_better(row):
+        if not is_read(self._sources, row) or row.kind == Kind.NOTHING or self._is_said_better(row):
             return ()
         if row.kind == Kind.PROFESSIONAL:
             return self._person_and_roles(self._person(number_as_id(professional_of(row.text).idnps)))

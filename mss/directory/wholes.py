@@ -16,6 +16,7 @@ from enum import StrEnum
 from mss.directory.conditions import Field
 from mss.directory.facts import CONTENT_BITS, SUBJECT_BITS
 from mss.directory.keys import Question, Walk, fits
+from mss.directory.walking import Mark
 from mss.model.directory import Found, Listing, Structure
 from mss.model.mailbox import MailboxKind
 
@@ -47,6 +48,18 @@ class Entry:
     structure: Structure | None = None
     is_cut: bool = False
     """There are more mailboxes than are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """A part of an answer."""
+
+    entries: tuple[Entry, ...]
+    more: Mark | None
+    as_of: datetime | None
+    generations: dict[int, int]
+    """Of each source, to be given again for the next page."""
+    too_wide: bool = False
 
 
 def carrier(listing: Listing) -> Unit:

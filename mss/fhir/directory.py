@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from mss.directory.entries import Entries, EntryPage
+from mss.directory.entries import Entries
 from mss.directory.walking import Gone
-from mss.directory.wholes import ID_CHARS_MAX, Entry, Unit, person_id
+from mss.directory.wholes import ID_CHARS_MAX, Entry, EntryPage, Unit, person_id
 from mss.fhir.asking import Asked, understand
 from mss.fhir.cursor import Cursor, Cursors
 from mss.fhir.outcome import Refused, Resource, outcome, unknown, wrong

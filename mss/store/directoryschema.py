@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text
 
-from mss.store.columns import Bytes, Id, Word, col, metadata
+from mss.store.columns import Bytes, Id, Word, col, key, metadata
 
 STILL = 2**31 - 1
 """`until` of a fact that nobody has taken back."""
