@@ -99,7 +99,7 @@ class Hot:
         try:
             driver.executemany(self._text, rows).close()
         except sqlite3.Error as problem:
-            raise self._told(problem) from problem
+            raise told(self._text, problem) from problem
 
     def _run(self, connection: Connection, *rows: Mapping[str, Any]) -> sqlite3.Cursor:
         if not connection.in_transaction():
