@@ -20,6 +20,7 @@ from mss.model.mailbox import RetentionRule as Rule
 from mss.store import audit, changes, folders, messages, owners, retention, unanswered
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
+from mss.store.messages import MessageState
 from mss.store.retention import NONE, Old, RoundRow
 from mss.store.sql import Connection
 
@@ -125,7 +126,8 @@ class Purging:
     async def stands(self, owner: OwnerId, message_id: str) -> bool:
         """Whether a warning is durably in the mailbox."""
         hashed = self._lookup.message_id(message_id)
-        return bool(await self._store.read(lambda c: messages.by_message_id(c, owner, hashed)))
+        found = await self._store.read(lambda c: messages.by_message_id(c, owner, hashed))
+        return any(one.state == MessageState.VISIBLE for one in found)
 
     async def _write(self, owner: OwnerId, running: Round | None, act: audit.Act | None = None) -> None:
         def work(connection: Connection) -> None:
