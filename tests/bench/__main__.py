@@ -12,13 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import directory, imap, intake, listing, peers, postfix, strain
+from tests.bench import directory, imap, intake, listing, peers, postfix, strain, visible
 from tests.bench.processes import STARTED, cpu_of, cpu_s, memory_of, pids_of, start_up_cpu
 from tests.kit.demo import Demo
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SIZES = ((2_000, 3_000), (50_000, 600))
 """Octets of a mail, mails sent."""
+STEADY_MAILS = 200
 
 
 def main() -> None:
@@ -53,6 +54,7 @@ def through_the_doors(demo: Demo) -> None:
     waits = intake.filing_s(demo)
     row("from 250 to filed, median", f"{waits[len(waits) // 2]:.3f} s")
     row("from 250 to filed, slowest", f"{waits[-1]:.3f} s")
+    row(f"from 250 to visible, {visible.PER_S} mails a second", str(visible.measure(demo, STEADY_MAILS)))
     for octets, mails in SIZES:
         got = intake.measure(demo, octets, mails)
         size = f"{octets // 1000} kB"
