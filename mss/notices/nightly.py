@@ -59,6 +59,10 @@ def words(sender: MailAddress, day: date, lines: list[dict[str, Any]]) -> str:
     )
 
 
+class _ToldMeanwhile(MssError):
+    """Another process has sent that day's table: this one does not leave."""
+
+
 class NightlyTables:
     """Lives in works. `readers`: sending mailbox → where its table goes."""
 
@@ -130,7 +134,8 @@ class NightlyTables:
         written = opening.to_bytes() + b"Auto-Submitted: auto-generated\r\n" + mail.as_bytes()
 
         def also(connection: Connection) -> None:
-            outcomes.told(connection, hashed, number)
+            if not outcomes.told(connection, hashed, number):
+                raise _ToldMeanwhile
 
         await self._mail.send(NOBODY, None, (reader,), written, also=also)
         log.info("nightly.sent", day=number, lines=len(lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from mss.store import outcomeschema
 from mss.store.sql import insert_ignoring
@@ -59,6 +59,9 @@ def was_told(connection: Connection, sender_hmac: bytes, day: int) -> bool:
     return connection.execute(query).one_or_none() is not None
 
 
-def told(connection: Connection, sender_hmac: bytes, day: int) -> None:
-    """In the transaction that sends. Raises IntegrityError when another has."""
-    connection.execute(insert(N).values(sender_hmac=sender_hmac, day=day))
+def told(connection: Connection, sender_hmac: bytes, day: int) -> bool:
+    """In the transaction that sends. False when another has told."""
+    if was_told(connection, sender_hmac, day):
+        return False
+    insert_ignoring(connection, N, [{"sender_hmac": sender_hmac, "day": day}])
+    return True
