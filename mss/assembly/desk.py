@@ -142,6 +142,7 @@ async def _web(process: Process, sandbox: Sandbox, keys: PrivateKeys, opener: Op
         gone=Departures(store, lookup).gone,
         extras=Extras(store, clock).of,
         verified_names=lambda addresses: people.names(addresses, clock.now()),
+        known_names=people.titles,
         desk=staff_desk(ground, keys, opener, sandbox),
         surgery=_surgery(ground, keys, sessions, passwords),
     )

@@ -35,6 +35,7 @@ __all__ = ["Mark", "Page", "Search", "verified_by"]
 PAGE_MAX = 100
 """Listings of one answer, whatever is asked for."""
 EXPORT_ROWS = 2_000
+TITLES_MAX = 3
 NAMES_MAX = 500
 """Addresses of one page of a conversation; those behind it keep the name that they bring."""
 
@@ -98,6 +99,19 @@ class Search:
                 if len(titles) == 1:
                     names[address] = titles.pop()
             return names
+
+        return await self._store.read(ask)
+
+    async def titles(self, addresses: Collection[str]) -> dict[str, str]:
+        """How the directory calls whoever is behind each address that it knows, also where nobody has checked in time
+        or there are several: a stranger's word for himself is worth less."""
+        asked = list(addresses)[:NAMES_MAX]
+
+        def ask(connection: Connection) -> dict[str, str]:
+            sources = directory.sources(connection)
+            found = {one: _listings_about(connection, sources, one.lower()) for one in asked} if sources else {}
+            titles = {one: sorted({each.listing.title for each in several}) for one, several in found.items()}
+            return {one: ", ".join(several[:TITLES_MAX]) for one, several in titles.items() if several}
 
         return await self._store.read(ask)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -60,7 +60,7 @@ class AttachmentLine:
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """A message as the page shows it. `name` is verified, or what the sender calls himself."""
+    """A message as the page shows it. `name` is the directory's, or what the sender calls himself."""
 
     view: MessageView
     name: str
@@ -79,13 +79,26 @@ class MessageLine:
         return any(document.status is DocumentStatus.SUPERSEDED for document in self.documents)
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How the directory calls whoever is behind some addresses. `verified`: those whom somebody vouches for now."""
+
+    called: Mapping[str, str]
+    verified: Collection[str]
+
+
+async def _names(visit: Visit, addresses: Collection[str]) -> Names:
+    verified = await visit.rooms.verified_names(addresses)
+    return Names({**await visit.rooms.known_names(addresses), **verified}, verified.keys())
+
+
 async def show(visit: Visit) -> web.StreamResponse:
     """Conversations, newest first."""
     keys = await visit.keys()
     before_ms = visit.query_number("before", FOR_EVER_MS)
     lines = await visit.rooms.inbox.conversations(keys, before_ms=before_ms, limit=PAGE_LINES + 1)
     older = to_ms(lines[PAGE_LINES - 1].last_at) if len(lines) > PAGE_LINES else 0
-    names = await visit.rooms.verified_names({line.contact_address for line in lines[:PAGE_LINES]})
+    names = (await _names(visit, {line.contact_address for line in lines[:PAGE_LINES]})).called
     named = [(line, names.get(line.contact_address, "")) for line in lines[:PAGE_LINES]]
     return await visit.page("inbox.html", lines=named, older=older, is_first=before_ms == FOR_EVER_MS)
 
@@ -108,7 +121,7 @@ async def _conversation_page(
     withdrawn = [number for message in detail.messages for number in message.withdrawn]
     changes = await visit.rooms.records.changes(await visit.keys(), withdrawn, EventKind.WITHDRAWN)
     addresses = {detail.view.contact_address, *(message.sender_address for message in detail.messages)}
-    names = await visit.rooms.verified_names(addresses)
+    names = await _names(visit, addresses)
     lines = [
         await _message(visit, detail.view.number, message, documents, changes, names) for message in detail.messages
     ]
@@ -121,7 +134,7 @@ async def _conversation_page(
         is_gone=detail.view.contact_address in gone,
         extra=extras.get(detail.view.contact_address, NOTHING_KNOWN),
         lines=lines,
-        contact=names.get(detail.view.contact_address, ""),
+        contact=names.called.get(detail.view.contact_address, ""),
         errors=errors,
         draft=draft,
         once=visit.rooms.chance.token(ONCE_BYTES).hex(),
@@ -136,16 +149,16 @@ async def _message(
     view: MessageView,
     documents: dict[int, DocumentView],
     withdrawals: dict[int, Change],
-    names: Mapping[str, str],
+    names: Names,
 ) -> MessageLine:
-    verified = "" if view.outgoing else names.get(view.sender_address, "")
+    called = "" if view.outgoing else names.called.get(view.sender_address, "")
     brought = tuple(documents[number] for number in view.documents if number in documents)
     text, quotation = texts.split_quotation(texts.body(await _readable(visit, view)))
     return MessageLine(
         view=view,
-        name=texts.name(verified or view.sender_name),
-        written_name=verified or view.sender_name,
-        is_verified=bool(verified),
+        name=texts.name(called or view.sender_name),
+        written_name=called or view.sender_name,
+        is_verified=not view.outgoing and view.sender_address in names.verified,
         text=text,
         quotation=quotation,
         attachments=_attachments(conversation, view, brought),
@@ -219,8 +232,8 @@ async def keep(visit: Visit) -> web.StreamResponse:
         raise NotFound("file that may be kept")
     if media_type not in loose.TYPES or not await _opens(visit, media_type, data):
         return await _give_back(visit, 422, visit.words.gettext(_NOT_KEPT))
-    names = await visit.rooms.verified_names({view.sender_address})
-    sender = names.get(view.sender_address) or view.sender_name
+    names = await _names(visit, {view.sender_address})
+    sender = names.called.get(view.sender_address) or view.sender_name
     file = LooseFile(message, path, texts.file_name(name), media_type, data, sender, view.at)
     await visit.rooms.records.keep(keys, file, await visit.viewer())
     return visit.redirect(f"/inbox/{number}", kept="1")

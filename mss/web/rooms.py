@@ -119,6 +119,9 @@ class Rooms:
     chance: Chance
     site_name: str
     verified_names: Callable[[Collection[str]], Awaitable[Mapping[str, str]]] = nobody_is_known
+    known_names: Callable[[Collection[str]], Awaitable[Mapping[str, str]]] = nobody_is_known
+    """How the directory calls whoever is behind these addresses, also what was not verified in time: a From field names
+    nobody whom the directory knows."""
     gone: Callable[[Collection[str]], Awaitable[frozenset[str]]] = nobody_has_left
     """Addresses of ours whose holders can no longer answer."""
     extras: Callable[[Collection[str]], Awaitable[Mapping[str, Extra]]] = nothing_is_known

@@ -33,6 +33,20 @@ def test_a_colleague_is_found_by_the_beginning_of_her_name(demo: Demo) -> None:
         assert entry["mail"] == ["ines.roussel@labo.mssante.example"]
         assert entry["o"] == ["Laboratoire des Tilleuls"]
     assert ask("(sn=roussel)", "aaaa-bbbb", implicit=True).returncode == 49
+    assert ask("(sn=roussel)", doctor["web"]["password"], implicit=True).returncode == 49
     for patient in demo.told["patients"]:
         found = ask(f"(|(sn={patient['birth_name']})(mail={patient['address']}))", doctor["password"], implicit=True)
         assert (found.returncode, entries_of(found.stdout)) == (0, [])
+
+
+def test_the_same_colleague_is_found_on_the_doctors_own_pages(demo: Demo) -> None:
+    """With the password and codes of connection.json; her application password opens no page."""
+    doctor, code = demo.told["professionals"][0], demo.authenticator.code
+    way_in, visitor = doctor["web"], demo.visitor()
+    form = visitor.get("/login")
+    refused = visitor.post("/login", {"csrf": form.csrf, "login": way_in["login"], "password": doctor["password"]})
+    assert refused.status == 401
+    visitor.sign_in(way_in["login"], way_in["password"], lambda: code(way_in["totp_secret"]))
+    page = visitor.get("/pro?name=roussel")
+    assert "ines.roussel@labo.mssante.example" in page.text
+    assert visitor.get("/inbox").status == 404

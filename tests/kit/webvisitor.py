@@ -76,11 +76,11 @@ class WebVisitor:
         return self._follow("POST", path, body, {"Content-Type": kind})
 
     def sign_in(self, login: str, password: str, code: Callable[[], str]) -> Page:
-        """Both steps. The last page is the inbox, or the desk of whoever has one."""
+        """Both steps. The last page is the inbox, the desk, or the directory of professionals."""
         form = self.get("/login")
         second = self.post("/login", {"csrf": form.csrf, "login": login, "password": password})
         inbox = self.post("/login", {"csrf": second.csrf, "code": code()})
-        assert inbox.path in ("/inbox", "/desk"), f"not signed in: {inbox.text[:300]}"
+        assert inbox.path in ("/inbox", "/desk", "/pro"), f"not signed in: {inbox.text[:300]}"
         return inbox
 
     def _follow(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Page:

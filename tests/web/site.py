@@ -97,6 +97,7 @@ class Site:
             chance=chance,
             site_name="Santé Ville",
             verified_names=self._verified_names,
+            known_names=Search(store).titles,
             gone=Departures(store, lookup).gone,
             extras=Extras(store, clock).of,
             surgery=Surgery(

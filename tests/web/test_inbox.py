@@ -293,6 +293,19 @@ async def test_a_name_in_disguise_is_told_and_never_read_as_the_doctor_s(site: S
     assert "Nom douteux" not in honest.shown
 
 
+async def test_a_from_field_names_nobody_whom_the_directory_knows(site: Site, tmp_path: Path) -> None:
+    """Also where nobody has checked in time: then the directory's name stands there without its mark."""
+    await fill(site, tmp_path, FILE)
+    person = await site.house.enrol()
+    await site.receive(person, "Votre sortie", sender=("Le Président", "a1@ville.mssante.example"))
+    browser = await site.signed_in(person)
+    inbox = await browser.get("/inbox")
+    for page in (inbox, await browser.get(inbox.links["Votre sortie"])):
+        assert "Camille LEFÈVRE" in page.shown
+        assert "Président" not in page.text
+        assert "Nom vérifié" not in page.shown
+
+
 async def test_before_she_writes_she_reads_what_is_known_of_the_address(site: Site, tmp_path: Path) -> None:
     """Its purpose, who stands in, and that it may no longer answer, beside the form."""
     await fill(site, tmp_path, FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,8 +11,10 @@ import pytest
 from playwright.async_api import async_playwright
 
 from mss.directory.search import Search
+from mss.model.clock import ManualClock, SeededChance
 from mss.model.directory import Source
 from mss.model.mailbox import MailboxKind
+from mss.sandbox.pool import Sandbox
 from mss.store import standings
 from mss.store.standings import ContestedRow
 from tests.directory.test_search import FILE
@@ -20,15 +23,21 @@ from tests.kit.frenchpeople import rpps
 from tests.kit.people import PASSWORD
 from tests.web.site import Browser, Page
 from tests.web.test_browser import CONTRASTS, DESK, PHONE, SMALL_TARGETS, context_of, keep
-from tests.web.test_desk import Counter, counter
+from tests.web.test_desk import Counter, counter_at
 from tests.web.test_directory import fill
 
-__all__ = ["counter"]
 pytestmark = pytest.mark.timeout(120)
 
 CARDIO = "cardio@chu.mssante.example"
 WHERE = f"/desk/directory/mailbox?address={quote(CARDIO)}"
 FORM = "/desk/directory/mailbox"
+
+
+@pytest.fixture
+async def counter(tmp_path: Path, clock: ManualClock, chance: SeededChance, sandbox: Sandbox) -> AsyncIterator[Counter]:
+    """On one engine: what is said is tried on both in tests/directory/test_ours.py."""
+    async with counter_at(f"sqlite:///{tmp_path}/mss.db", tmp_path, clock, chance, sandbox) as opened:
+        yield opened
 
 
 async def at_mailbox(counter: Counter, folder: Path, domain: str = "") -> tuple[Browser, Page]:
