@@ -25,8 +25,8 @@ from mss.store.sql import Connection
 KEYS_LOOKED_AT_MAX = 1_000
 """Of one page: a second word that excludes almost everybody costs as much as this, and no more."""
 KEYS_AT_ONCE = 150
-KEYS_COUNTED_MAX = 500
-"""To tell a rare word from a common one: some 50 µs for each."""
+KEYS_COUNTED_MAX = 5_000
+"""To tell a rare word from a common one: half a millisecond, where walking a common one looks at a thousand facts."""
 CHECKED_AGAIN = timedelta(days=31)
 """A source that has not spoken for so long has to be asked again: the public files come daily."""
 MARK_CHARS_MAX = 600

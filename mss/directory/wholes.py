@@ -114,6 +114,8 @@ def person_id(found: Found) -> str:
 
 def number_as_id(idnps: str) -> str:
     """A national number with the signs escaped that an id may not have."""
+    if idnps.isascii() and idnps.isalnum():
+        return idnps  # an RPPS, as nearly all of them
     return "".join(one if _PLAIN.match(one) else f"-{ord(one):02X}" for one in idnps)
 
 
