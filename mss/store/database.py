@@ -8,7 +8,6 @@ PostgreSQL on the loop through `run_sync`. Nothing else opens a connection.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from mss.model.errors import BadValue
-from mss.store.sql import told
+from mss.store.sql import to_driver
 from mss.store.writer import CHECKPOINT_PAGES, LaneWriter, SqliteWriter, Work, as_ours
 
 if TYPE_CHECKING:
@@ -53,7 +52,8 @@ class Store:
             if not parsed.database:
                 raise BadValue("database_url: an SQLite store needs a file, sqlite:///PATH")
             path = Path(parsed.database).resolve()
-            return cls(url, SqliteWriter(sqlite_engine(path, write=True), path), sqlite_engine(path, write=False))
+            writing = sqlite_engine(path, write=True, begins=False)
+            return cls(url, SqliteWriter(writing, path), sqlite_engine(path, write=False))
         if parsed.drivername != "postgresql+asyncpg":
             raise BadValue("database_url: use sqlite:///PATH or postgresql+asyncpg://USER@HOST/DATABASE")
         from sqlalchemy.ext.asyncio import (
@@ -133,7 +133,7 @@ def _ask(engine: Engine, question: Callable[[Connection], T]) -> T:
 
 def sqlite_engine(path: Path, *, write: bool, begins: bool = True) -> Engine:
     """An engine on an SQLite file: explicit BEGIN so that a snapshot is one, WAL, full sync, no mmap. Without `begins`
-    each statement is a snapshot of its own, and none is left open between them."""
+    each statement is a snapshot of its own, and none is left open between them, unless its user says BEGIN himself."""
     mode = "rwc" if write else "ro"
     engine = create_engine(
         f"sqlite:///file:{path}?mode={mode}&uri=true",
@@ -158,13 +158,7 @@ def sqlite_engine(path: Path, *, write: bool, begins: bool = True) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if not begins:
-            return
-        words = "BEGIN IMMEDIATE" if write else "BEGIN"
-        driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
-        try:
-            driver.execute(words)  # as a statement of SQLAlchemy's it would cost as much as a look-up
-        except sqlite3.Error as problem:
-            raise told(words, problem) from problem
+        if begins:
+            to_driver(connection, "BEGIN")  # as a statement of SQLAlchemy's it would cost as much as a look-up
 
     return engine

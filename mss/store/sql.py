@@ -115,9 +115,18 @@ class Hot:
             raise told(self._text, problem) from problem
 
 
-def told(words: str, problem: sqlite3.Error) -> BaseException:
-    """What the driver raises as SQLAlchemy tells it, without the values."""
-    return DBAPIError.instance(words, None, problem, sqlite3.Error, hide_parameters=True)
+def told(statement: str, problem: sqlite3.Error) -> BaseException:
+    """As SQLAlchemy tells it, without the values."""
+    return DBAPIError.instance(statement, None, problem, sqlite3.Error, hide_parameters=True)
+
+
+def to_driver(connection: Connection, words: str) -> None:
+    """A few words to SQLite past SQLAlchemy (BEGIN IMMEDIATE, COMMIT, a pragma). Raises what SQLAlchemy raises."""
+    driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    try:
+        driver.execute(words).close()
+    except sqlite3.Error as problem:
+        raise told(words, problem) from problem
 
 
 def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:

@@ -29,6 +29,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from mss.model.errors import StorageUnavailable
+from mss.store.sql import to_driver
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -52,6 +53,8 @@ WAL_BYTES_MAX = 64 * 1024 * 1024
 """Folding back waits for no reader, so readers that overlap without end could make the log grow; from here on it does
 wait, and the file is cut."""
 _DISK_FULL = ("database or disk is full", "No space left")
+BEGIN, COMMIT = "BEGIN IMMEDIATE", "COMMIT"
+"""Said to SQLite by the writer itself; to SQLAlchemy its connection is in one transaction for ever."""
 
 
 @dataclass(slots=True)
@@ -131,18 +134,26 @@ class SqliteWriter:
         self._waiting: deque[Work] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._told_soon: asyncio.AbstractEventLoop | None = None
         self._lazy_now = False
         self._connection: Connection | None = None  # kept between batches
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     async def submit(self, work: Work) -> Any:
-        with self._wake:
-            if self.failed or self._closing:
-                raise StorageUnavailable("the writer has stopped")
-            self._waiting.append(work)
-            self._wake.notify()
+        if self.failed or self._closing:
+            raise StorageUnavailable("the writer has stopped")
+        self._waiting.append(work)
+        loop = work.future.get_loop()
+        if self._told_soon is not loop:  # whoever else is about to write in this turn of the loop comes along
+            self._told_soon = loop
+            loop.call_soon(self._tell)
         return await work.future  # cancelled, it is passed over when the act is done: the act stands
+
+    def _tell(self) -> None:
+        self._told_soon = None
+        with self._wake:
+            self._wake.notify()
 
     async def close(self) -> None:
         with self._wake:
@@ -203,8 +214,9 @@ class SqliteWriter:
             raise StorageUnavailable("the writer has stopped")
         connection = self._at_hand()
         try:
+            to_driver(connection, BEGIN)
             outcomes = _run_batch(connection, batch)
-            connection.commit()
+            to_driver(connection, COMMIT)
         except BaseException:
             self._put_away()  # which rolls back
             raise
@@ -222,9 +234,7 @@ class SqliteWriter:
 
     def _pragma(self, words: str) -> None:
         """Outside of any transaction."""
-        cursor = self._at_hand().connection.cursor()
-        cursor.execute(f"PRAGMA {words}")
-        cursor.close()
+        to_driver(self._at_hand(), f"PRAGMA {words}")
 
     def _judge_failure(self, problem: BaseException) -> BaseException:
         if isinstance(problem, OperationalError) and "disk I/O error" in str(problem.orig):

@@ -15,6 +15,7 @@ from mss.store import schema
 from mss.store.create import create_or_upgrade, versions
 from mss.store.database import Store
 from mss.store.sql import Connection
+from mss.store.writer import Outcome, SqliteWriter, Work
 from tests.kit.people import Cellar
 
 H = schema.house
@@ -38,6 +39,26 @@ async def test_many_writers_share_commits_and_each_gets_his_own_answer(house: Ce
     answers = await asyncio.gather(*(house.store.write(n % 7, put(f"n{n}")) for n in range(300)))
     assert answers == [f"n{n}" for n in range(300)]
     assert {f"n{n}" for n in range(300)} <= await names(house)
+
+
+async def test_who_writes_in_one_turn_of_the_loop_is_in_one_commit(
+    house: Cellar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first wakes nobody before the others have come: a sync for each of ten mails would be ten."""
+    if house.store.dialect != "sqlite":
+        pytest.skip("PostgreSQL has a transaction for each lane")
+    sizes: list[int] = []
+    honest = SqliteWriter._commit
+
+    def counted(self: SqliteWriter, batch: list[Work]) -> list[Outcome]:
+        sizes.append(len(batch))
+        return honest(self, batch)
+
+    monkeypatch.setattr(SqliteWriter, "_commit", counted)
+    await asyncio.gather(*(house.store.write(n, put(f"turn{n}")) for n in range(10)))
+    assert sizes == [10]
+    await house.store.write(0, put("alone"))
+    assert sizes == [10, 1]
 
 
 async def test_writes_one_after_the_other_keep_their_connection(house: Cellar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ SYNC_S_MORE = 0.005
 if "mss.assembly" in sys.orig_argv:
     from sqlalchemy import Connection
 
+    from mss.store import writer
+
     @cache
     def is_edge(pid: int) -> bool:
         return Path(f"/proc/{pid}/comm").read_text() == "mss-edge\n"
@@ -29,6 +31,11 @@ if "mss.assembly" in sys.orig_argv:
 
         return synced
 
+    def to_driver(connection: Connection, words: str) -> None:
+        honestly(connection, words)
+        if words == writer.COMMIT and is_edge(os.getpid()):
+            time.sleep(SYNC_S_MORE)
+
     os.fdatasync = slowly(os.fdatasync)  # type: ignore[assignment]
     os.fsync = slowly(os.fsync)  # type: ignore[assignment]
-    Connection.commit = slowly(Connection.commit)  # type: ignore[method-assign, assignment]
+    honestly, writer.to_driver = writer.to_driver, to_driver  # type: ignore[attr-defined]
