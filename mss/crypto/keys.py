@@ -60,6 +60,8 @@ class Lookup:
 
     def __init__(self, key: bytes) -> None:
         self._mac = seal.Mac(key)
+        self.fingerprint_key = seal.derive(key, b"fingerprint of a message")
+        """For `seal.fingerprint` of what may be sent to us again."""
 
     def of(self, label: str, text: str) -> bytes:
         """The keyed hash of `text` for one use; 160 bits."""

@@ -15,6 +15,7 @@ from io import BytesIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mss.model.clock import Chance
@@ -75,6 +76,22 @@ class Mac:
         inner.update(octets)
         outer.update(inner.digest())
         return outer.digest()
+
+
+def fingerprint(key: bytes, octets: bytes) -> bytes:
+    """By which octets are known again by whoever has `key`: GMAC (SP 800-38D) under one nonce, a twentieth of what
+    SHA-256 costs. Two messages chosen without the key share one with a chance of 2^-100. Whoever sees fingerprints
+    could learn the key, so they are hashed with something else before they are kept."""
+    return AESGCM(key).encrypt(_ZERO_NONCE, b"", octets)
+
+
+def fingerprint_of(key: bytes, pieces: Iterable[bytes]) -> bytes:
+    """The same of octets that come piece by piece."""
+    cipher = Cipher(algorithms.AES(key), modes.GCM(_ZERO_NONCE)).encryptor()
+    for piece in pieces:
+        cipher.authenticate_additional_data(piece)
+    cipher.finalize()
+    return cipher.tag
 
 
 def seal_to(public: bytes, secret: bytes, context: bytes, chance: Chance) -> bytes:
@@ -140,6 +157,8 @@ def encrypt_object(key: bytes, where: bytes, plain: bytes) -> bytes:
     associated data, which makes truncation visible.
     """
     cipher = AESGCM(derive(key, b"object", where))
+    if len(plain) <= FRAME_BYTES:
+        return cipher.encrypt(_ZERO_NONCE, plain, _frame_context(where, 0, 0))
     frames = BytesIO()  # joining 35 MiB in the end would hold the interpreter for the whole of it
     last = max(0, (len(plain) - 1) // FRAME_BYTES)
     view = memoryview(plain)

@@ -6,13 +6,13 @@ Who needs a large one whole gets it at the spool's desk, where one is read at a 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Concatenate, ParamSpec, TypeVar
 
+from mss.crypto import seal
 from mss.store.spool import PIECE_OCTETS, Spool
 
 P = ParamSpec("P")
@@ -85,14 +85,11 @@ class Contents:
         changed = await aside(len(head), without_fields, head, *names, before=before)
         return Contents(changed, self.spool, start, self.lines_are_whole)
 
-    def fingerprint(self) -> bytes:
-        """SHA-256 of all of it; known already of a spool as it came."""
-        if self.spool is not None and not self.head and not self.start:
-            return self.spool.digest()
-        digest = hashlib.sha256()
-        for piece in self.pieces():
-            digest.update(piece)
-        return digest.digest()
+    def fingerprint(self, key: bytes) -> bytes:
+        """Of all of it (`crypto.seal.fingerprint`). Raises StorageUnavailable."""
+        if self.spool is None:
+            return seal.fingerprint(key, self.head)
+        return seal.fingerprint_of(key, self.pieces())
 
 
 Octets = bytes | Contents
@@ -106,6 +103,8 @@ def without_fields(raw: bytes, *names: str, before: bytes = b"") -> bytes:
     unwanted = tuple(name.lower().encode() for name in names)
     lowered = header.lower()
     if not any(name in lowered for name in unwanted):  # as nearly always
+        if len(raw) <= LARGE_OCTETS:
+            return before + raw
         header, rest = b"", memoryview(raw)
     kept = BytesIO()
     kept.write(before)

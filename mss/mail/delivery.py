@@ -16,6 +16,7 @@ from dataclasses import replace
 from mss.crypto import seal
 from mss.crypto.keys import PublicKeys
 from mss.mail.answers import task_context
+from mss.mail.contents import aside
 from mss.mail.holding import Held, Holder, PreparedHold
 from mss.mail.labels import keyword_bits
 from mss.mail.parcels import Letter, Parcel, Placing, Put
@@ -215,7 +216,8 @@ class Delivery:
                 number = new_id(self._clock, self._chance)
                 duties.append(self._duty(kind, number, letter, letter.sender, told, within))
         about = "receipts " + " ".join(sorted(address for address, _ in delivered + passed_on))
-        digested = received.digest(letter.peer_name, str(letter.sender), about, letter.fingerprint)
+        known_by = letter.fingerprint(self._public.lookup.fingerprint_key)
+        digested = received.digest(letter.peer_name, str(letter.sender), about, known_by)
         owner, now_ms = parcels[0].owner, to_ms(self._clock.now())
 
         def owe(connection: Connection) -> None:
@@ -267,7 +269,8 @@ class Delivery:
             received_ms=to_ms(self._clock.now()),
             conversation=placing.conversation,
         )
-        digested = received.digest(letter.peer_name, str(letter.sender or ""), addressed_to, letter.fingerprint)
+        known_by = await aside(octets, letter.fingerprint, self._public.lookup.fingerprint_key)
+        digested = received.digest(letter.peer_name, str(letter.sender or ""), addressed_to, known_by)
         reseals = None
         if duty is None and not key.kept:
             due_ms = new.received_ms + RESEAL_AFTER_MS

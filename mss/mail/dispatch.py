@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mss.crypto.keys import Lookup
+from mss.mail.contents import aside
 from mss.mail.delivery import Delivery
 from mss.mail.holding import Doubt, Held, Holder
 from mss.mail.parcels import Letter, Parcel
@@ -111,6 +112,7 @@ class Dispatch:
         envelope = OutgoingEnvelope(letter.sender, tuple(recipients), letter.message_id, letter.wish)
         # RFC 5321 §4.4: Return-Path is the last hop's to write
         raw = await letter.contents.without_fields("Return-Path")
+        await aside(len(raw), letter.fingerprint, self._lookup.fingerprint_key)  # not while the writer waits
         return await self._putter.prepare(origin, domain, envelope, raw)
 
     def _originate(
@@ -128,7 +130,8 @@ class Dispatch:
         message_id_hmac = self._lookup.message_id(letter.message_id)
         for mail in queued:
             sender = str(letter.sender or "")
-            digested = received.digest(letter.peer_name, sender, f"queue {mail.addressed_to}", letter.fingerprint)
+            known_by = letter.fingerprint(self._lookup.fingerprint_key)
+            digested = received.digest(letter.peer_name, sender, f"queue {mail.addressed_to}", known_by)
             if received.remember(connection, origin, digested, mail.mail.id, to_ms(now)) != mail.mail.id:
                 continue  # queued by an earlier attempt
             mail.put(connection)

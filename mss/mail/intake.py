@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mss.mail import letters, policy
-from mss.mail.contents import Contents, Octets, aside
+from mss.mail.contents import Contents, Octets
 from mss.mail.delivery import Delivery
 from mss.mail.parcels import Letter
 from mss.mail.peers import TrustGate
@@ -78,9 +78,7 @@ class Intake:
         if not isinstance(verdict, Accept):
             return Receipt(verdict)
         doubt = await self._screening.doubt(raw)
-        letter = await aside(
-            len(raw), Letter, traced, summary, envelope.sender, peer.name, raw, envelope.wish, doubt=doubt
-        )
+        letter = Letter(traced, summary, envelope.sender, peer.name, raw, envelope.wish, doubt=doubt)
         to = envelope.recipients if self._test_mailbox is None else self._test_mailbox.others(envelope.recipients)
         tested = 0
         if self._test_mailbox is not None and len(to) < len(envelope.recipients):

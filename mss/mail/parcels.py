@@ -28,19 +28,24 @@ class Letter:
     summary: Summary
     sender: MailAddress | None
     peer_name: str
-    digest_source: InitVar[Octets]
+    digest_source: Octets
     """What a retry would repeat: the bytes before our trace fields."""
     wish: DsnWish = NOTHING_WISHED
     """What the sender asked of delivery reports."""
-    fingerprint: bytes = field(init=False)
-    """Of those, once for all recipients."""
     doubt: Doubt | None = None
     """What keeps it from being seen: it is put, and held."""
     contents: Contents = field(init=False)
+    _fingerprints: dict[bytes, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def __post_init__(self, raw: Octets, digest_source: Octets) -> None:
+    def __post_init__(self, raw: Octets) -> None:
         object.__setattr__(self, "contents", Contents.of(raw))
-        object.__setattr__(self, "fingerprint", Contents.of(digest_source).fingerprint())
+
+    def fingerprint(self, key: bytes) -> bytes:
+        """Of the digest source, once for all recipients. Of a large one it takes a while. Raises StorageUnavailable."""
+        found = self._fingerprints.get(key)
+        if found is None:
+            found = self._fingerprints[key] = Contents.of(self.digest_source).fingerprint(key)
+        return found
 
     @property
     def message_id(self) -> str:

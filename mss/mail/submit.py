@@ -14,7 +14,7 @@ from mss.formats import mime
 from mss.formats.parts import Structure
 from mss.formats.summary import summarise
 from mss.mail import letters, policy, sentmark, unanswered
-from mss.mail.contents import Contents, Octets, aside
+from mss.mail.contents import Contents, Octets
 from mss.mail.dispatch import Also, Dispatch, nothing_more
 from mss.mail.letters import PARIS
 from mss.mail.parcels import Letter
@@ -107,9 +107,7 @@ class Submission:
                 return Receipt(verdict)
             _, summary = await finished.look(letters.study)
             doubt = await self._screening.doubt(raw)
-            letter = await aside(
-                len(raw), Letter, finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt
-            )
+            letter = Letter(finished, summary, envelope.sender, peer.name, repeated, envelope.wish, doubt=doubt)
             copy = None
             if self._sent_copies is not None:
                 named = [one for one in gone if one not in NOT_SENT_ON]

@@ -21,6 +21,7 @@ from mss.formats import headers
 from mss.formats.parts import Structure
 from mss.mail import letters
 from mss.mail.answers import task_context
+from mss.mail.contents import aside
 from mss.mail.parcels import Letter
 from mss.mail.reception import Peer
 from mss.mail.recipients import NOBODY
@@ -102,7 +103,8 @@ class TestMailbox:
         """A mail to it was judged and accepted: owe its answer, if there is to be one. The same bytes again change
         nothing. Answers a number; raises StorageUnavailable (a repeat is safe)."""
         number, now = new_id(self._clock, self._chance), self._clock.now()
-        digested = received.digest(letter.peer_name, str(letter.sender or ""), "test", letter.fingerprint)
+        known_by = await aside(len(letter.contents), letter.fingerprint, self._public.lookup.fingerprint_key)
+        digested = received.digest(letter.peer_name, str(letter.sender or ""), "test", known_by)
         hashed = self._public.lookup.message_id(letter.message_id)
         trial = self._trial_answered(structure)
         is_to_be_answered = not trial and self._is_to_be_answered(letter, structure)

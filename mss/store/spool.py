@@ -8,7 +8,6 @@ desk at which large messages are read whole: one at a time, so that many cost no
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -68,7 +67,6 @@ class Spool:
         self._file = file
         self._key = key
         self._sealer = seal.FrameSealer(key, _WHERE)
-        self._digest = hashlib.sha256()
         self._busy = Lock()  # a descriptor that is closed while a thread uses it may be somebody else's file by then
 
     async def write(self, plain: bytes) -> None:
@@ -78,10 +76,6 @@ class Spool:
     async def finish(self) -> None:
         """That was all: it can be read now. Raises StorageUnavailable."""
         await asyncio.to_thread(self._finish)
-
-    def digest(self) -> bytes:
-        """SHA-256 of what was written."""
-        return self._digest.digest()
 
     def read(self, start: int, length: int) -> bytes:
         """A part of it, shorter at its end. Raises StorageUnavailable, SealBroken."""
@@ -121,7 +115,6 @@ class Spool:
             if not self.room.resize(len(plain)):
                 raise StorageUnavailable("too many large messages at once")
             self.size += len(plain)
-            self._digest.update(plain)
             for at in range(0, len(plain), PIECE_OCTETS):
                 self._append(self._sealer.add(plain[at : at + PIECE_OCTETS]))
 
