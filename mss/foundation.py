@@ -97,7 +97,7 @@ async def lay(config: Config, name: str, *, hears: bool = True) -> Foundation:
     if hears:
         await bus.start()
     house = house_of(config)
-    recipients = Recipients(store, public.lookup, house)
+    recipients = Recipients(store, public.lookup, house, clock)
     sealer = Sealer(clock, chance)
     delivery = Delivery(store, bodies, public, sealer, bus, clock, chance)
     putter = QueuePutter(bodies, public, clock, chance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from mss.crypto.keys import Lookup
 from mss.formats.parts import Structure
 from mss.mail import letters
 from mss.mail.policy import RecipientFacts, SizeFacts
+from mss.model.clock import Clock
 from mss.model.ids import MailAddress, Matricule, OwnerId, matricule_of
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.model.rights import SEND_AS_TEAM, letters_of
@@ -27,6 +29,12 @@ SMALL_OCTETS = 1024 * 1024
 """Every operator takes this much; nothing is looked up for it."""
 NOBODY = OwnerId(0)
 """A number that no owner has."""
+NAMED_S = 1.0
+"""What was known of a mailbox at RCPT counts so long: as if the message had come a second sooner. (Of a patient's
+nothing is looked at then.)"""
+NAMED_MAX = 1000
+"""As many connections as a door has; a forgotten one is looked up again."""
+_NEVER: tuple[float, None] = (0.0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +81,13 @@ class Pens:
 class Recipients:
     """Looks recipients up, with the lookup key only."""
 
-    def __init__(self, store: Store, lookup: Lookup, house: House) -> None:
+    def __init__(self, store: Store, lookup: Lookup, house: House, clock: Clock | None = None) -> None:
+        """With a `clock`, what was found when a recipient was named serves once more when the message has come."""
         self._store = store
         self._lookup = lookup
         self._house = house
+        self._clock = clock
+        self._named: OrderedDict[str, tuple[float, MailboxRow]] = OrderedDict()
 
     async def facts(self, recipient: MailAddress, *, may_relay: bool, is_trusted: bool) -> RecipientFacts:
         """What the judge wants to know. A patient's existence is not looked at."""
@@ -92,6 +103,10 @@ class Recipients:
                 accepts_test_identities=self._house.accepts_test_identities,
             )
         box = await self.mailbox(recipient)
+        if box is not None and self._clock is not None:
+            self._named[recipient.key] = self._clock.monotonic_s(), box
+            if len(self._named) > NAMED_MAX:
+                self._named.popitem(last=False)
         is_test = self._house.test_mailbox is not None and recipient.key == self._house.test_mailbox.key
         return RecipientFacts(
             domain_is_ours=True,
@@ -111,7 +126,9 @@ class Recipients:
 
     async def reachable(self, recipient: MailAddress) -> MailboxRow | None:
         """The mailbox, when mail may be put into it: a closed or suspended patient looks like nobody."""
-        box = await self.mailbox(recipient)
+        seen_at_s, box = self._named.pop(recipient.key, _NEVER)
+        if box is None or self._clock is None or self._clock.monotonic_s() - seen_at_s > NAMED_S:
+            box = await self.mailbox(recipient)
         if box is None or box.state in (AccountState.CLOSED, AccountState.READ_ONLY, AccountState.SUSPENDED):
             return None
         return box

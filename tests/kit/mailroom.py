@@ -116,7 +116,7 @@ class MailRoom:
         """The processes end and start again: what memory held is gone."""
         below, store, clock, chance = self.cellar, self.store, self.clock, self.chance
         public = below.public
-        self.recipients = Recipients(store, public.lookup, HOUSE)
+        self.recipients = Recipients(store, public.lookup, HOUSE, clock)
         self.delivery = Delivery(store, below.bodies, public, Sealer(clock, chance), self.bus, clock, chance)
         self.putter = QueuePutter(below.bodies, public, clock, chance)
         self.rung: list[Alarm] = []

@@ -15,11 +15,13 @@ from sqlalchemy import Engine, event
 
 from mss.crypto import seal
 from mss.mail.delivery import TASK_UNREACHABLE
+from mss.mail.recipients import NAMED_S, Recipients
 from mss.model.errors import SealBroken
 from mss.model.ids import MailAddress
 from mss.model.mailbox import AccountState
 from mss.model.verdict import Accept, Later, Reason, Refuse
-from tests.kit.mailroom import ABSENT, LARGE, PATIENTS, MailRoom, mail
+from mss.store.owners import MailboxRow
+from tests.kit.mailroom import ABSENT, LARGE, PATIENTS, MailRoom, address, mail
 
 
 async def test_a_professional_box_says_what_it_is(room: MailRoom) -> None:
@@ -38,6 +40,37 @@ async def test_a_professional_box_says_what_it_is(room: MailRoom) -> None:
     await room.set_quota(doctor, 1)
     await room.receive(mail(), "dr.house")
     assert await room.may_send_to("dr.house") == Later(Reason.MAILBOX_OVER_QUOTA)
+
+
+async def test_what_rcpt_found_of_a_mailbox_serves_once_and_for_a_second(
+    room: MailRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look for a mail. A patient's row is not looked at before the message has come, nor remembered."""
+    doctor, claire = await room.professional("dr.house"), await room.patient()
+    looks: list[MailAddress] = []
+    honest = Recipients.mailbox
+
+    async def counted(self: Recipients, recipient: MailAddress) -> MailboxRow | None:
+        looks.append(recipient)
+        return await honest(self, recipient)
+
+    monkeypatch.setattr(Recipients, "mailbox", counted)
+    house, hers = address("dr.house"), MailAddress.parse(claire.address)
+    assert await room.may_send_to(house) == Accept()
+    assert await room.recipients.reachable(house) is not None
+    assert looks == [house]
+    assert await room.recipients.reachable(house) is not None
+    assert looks == [house] * 2, "it serves once"
+    assert await room.may_send_to(house) == Accept()
+    await room.cellar.accounts.set_state(doctor, AccountState.CLOSED)
+    room.clock.forward(NAMED_S + 0.1)
+    assert await room.recipients.reachable(house) is None, "too old: looked at again"
+    looks.clear()
+    assert await room.may_send_to(hers) == Accept()
+    assert looks == []
+    for _ in range(2):
+        assert await room.recipients.reachable(hers) is not None
+    assert looks == [hers] * 2
 
 
 async def test_every_patient_address_is_welcome(room: MailRoom) -> None:
