@@ -237,6 +237,7 @@ class _WatchedTls(ssl.SSLObject):
     _failure: ssl.SSLError | None = None
     _on_refused: OnRefused | None = None
     _sends_alert_first = False
+    _quiet: ssl.SSLContext | None = None
 
     def do_handshake(self) -> None:
         if self._failure is not None:
@@ -255,6 +256,8 @@ class _WatchedTls(ssl.SSLObject):
                 raise ssl.SSLWantReadError from failure
             raise
         self.presented = None
+        if self._quiet is not None:  # nothing more is to be seen: a connection is asked about each record else
+            self.context = self._quiet
 
 
 def _watched(context: ssl.SSLContext, on_refused: OnRefused | None, *, sends_alert_first: bool) -> type[ssl.SSLObject]:
@@ -264,7 +267,9 @@ def _watched(context: ssl.SSLContext, on_refused: OnRefused | None, *, sends_ale
     the wrapper of the ssl module, which would turn every number into an enum for each record.
     """
     hook = staticmethod(on_refused) if on_refused else None
-    watched = type("WatchedTls", (_WatchedTls,), {"_on_refused": hook, "_sends_alert_first": sends_alert_first})
+    quiet = None if on_refused is None else ssl.SSLContext(context.protocol)
+    told = {"_on_refused": hook, "_sends_alert_first": sends_alert_first, "_quiet": quiet}
+    watched = type("WatchedTls", (_WatchedTls,), told)
     if on_refused is not None:
         super(ssl.SSLContext, ssl.SSLContext)._msg_callback.__set__(context, _see_message)  # type: ignore[misc]
     return watched

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
+from mss.crypto import tls
 from mss.crypto.authority import Authority, Fault, Issued, write_file
 from mss.crypto.tls import (
     OPENSSL_CONF,
@@ -102,6 +103,41 @@ async def test_an_operator_with_a_good_certificate_gets_through(pki: Pki, versio
     assert meeting.shown == pki.lab.der
     assert meeting.version == version.name.replace("_", ".")
     assert not meeting.refused
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_only_the_handshake_is_watched(
+    pki: Pki, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a mail in a kept connection no record is shown to us: that would cost as much as opening it."""
+    seen: list[bytes] = []
+    honest = tls._see_message
+
+    def watched(connection: object, direction: str, version: int, kind: int, message: int, octets: bytes) -> None:
+        seen.append(octets)
+        honest(connection, direction, version, kind, message, octets)
+
+    monkeypatch.setattr(tls, "_see_message", watched)
+    shown: list[int] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        shown.append(len(seen))
+        for _ in range(20):
+            writer.write(await reader.readline())
+        await writer.drain()
+        shown.append(len(seen))
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=relay(pki)(lambda _: None))
+    async with server, asyncio.timeout(DEADLINE_S):
+        client = caller(pki, pki.lab, version)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), ssl=client)
+        for number in range(20):
+            writer.write(b"%d\r\n" % number)
+            assert await reader.readline() == b"%d\r\n" % number
+        await reader.read()
+        writer.close()
+    assert 0 < shown[0] == shown[1]
 
 
 async def test_a_peer_without_a_certificate_gets_through_to_be_told(pki: Pki) -> None:
