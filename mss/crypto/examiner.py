@@ -67,6 +67,11 @@ class Examiner:
             _keep(self._concluded, (der, purpose), _Concluded(examination, now, until, revocations))
         return examination
 
+    def holds_until(self, der: bytes, purpose: Purpose) -> datetime | None:
+        """Until when the last examination stays what it is, if the same lists are known; None when nobody can say."""
+        known = self._concluded.get((der, purpose))
+        return None if known is None else known.until
+
     def _examine(self, der: bytes, purpose: Purpose, now: datetime, revocations: Revocations | None) -> Examination:
         try:
             certificate, links = self._remembered(der)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 import structlog
@@ -45,11 +46,16 @@ def told_of_responder(url: str, why: str) -> None:
     log.warning("ocsp.no-answer", responder=url, why=why)
 
 
-class _Known(NamedTuple):
-    """By what a yes was said; it holds for these very objects only."""
+_Question = TypeVar("_Question")
 
-    view: TrustView | None
-    examination: Examination | None
+
+class _Known(NamedTuple):
+    """By what a yes was said: it holds for these very lists only, from one moment to another."""
+
+    view: TrustView
+    revocations: Revocations | None
+    since: datetime
+    until: datetime
     peer: Peer | None = None
 
 
@@ -89,11 +95,11 @@ class TrustGate:
         """The peer behind a certificate, as the list has it now."""
         if certificate_der is not None:
             await self.inquire(certificate_der)
+        known = self._peers.get((certificate_der or b"", remote_address))
+        if known is not None and self._still_holds(known):
+            return known.peer, Accept()
         listing = self._feed.facts
         examination = None if certificate_der is None else self._examine(certificate_der, Purpose.CLIENT)
-        known = self._peers.get((certificate_der or b"", remote_address))
-        if known is not None and _still_holds(known, listing, examination):
-            return known.peer, Accept()
         verdict = trust.judge_sender(trust.SenderFacts(listing, True, examination))
         if not isinstance(verdict, Accept) or examination is None or listing.view is None:
             return None, verdict
@@ -107,7 +113,7 @@ class TrustGate:
             remote_address=remote_address,
             certificate_der=certificate_der or b"",
         )
-        _remember(self._peers, (peer.certificate_der, remote_address), _Known(listing.view, examination, peer))
+        self._remember(self._peers, (peer.certificate_der, remote_address), listing, peer.certificate_der, peer)
         return peer, verdict
 
     def speaks(self, peer: Peer, sender: MailAddress | None, shown: MailAddress | None = None) -> Verdict:
@@ -116,15 +122,37 @@ class TrustGate:
             None if sender is None else sender.domain,
             None if shown is None else shown.domain,
         )
-        listing, examination = self._feed.facts, self._examine(peer.certificate_der, Purpose.CLIENT)
         question = peer.certificate_der, sender_domain, header_domain
         known = self._yes.get(question)
-        if known is not None and _still_holds(known, listing, examination):
+        if known is not None and self._still_holds(known):
             return Accept()
+        listing, examination = self._feed.facts, self._examine(peer.certificate_der, Purpose.CLIENT)
         verdict = trust.judge_sender(trust.SenderFacts(listing, True, examination, sender_domain, header_domain))
         if isinstance(verdict, Accept):
-            _remember(self._yes, question, _Known(listing.view, examination))
+            self._remember(self._yes, question, listing, peer.certificate_der)
         return verdict
+
+    def _still_holds(self, known: _Known) -> bool:
+        """The lists are the very same, and no date has passed that it depends on."""
+        is_same = known.view is self._feed.view and known.revocations is self.revocations
+        return is_same and known.since <= self._clock.now() < known.until
+
+    def _remember(
+        self,
+        cache: dict[_Question, _Known],
+        question: _Question,
+        listing: ListFacts,
+        der: bytes,
+        peer: Peer | None = None,
+    ) -> None:
+        """A yes of this moment."""
+        until = self._examiner.holds_until(der, Purpose.CLIENT)
+        if until is None or listing.view is None:  # with responders each question is a new one
+            return
+        too_old_at = listing.view.generated_at + timedelta(seconds=listing.age_s_max)
+        if len(cache) >= ANSWERS_CACHED_MAX:
+            cache.clear()
+        cache[question] = _Known(listing.view, self.revocations, self._clock.now(), min(until, too_old_at), peer)
 
     async def inquire(self, certificate_der: bytes) -> None:
         """Ask its authority's responder about a certificate, where that is wanted; waits for a first answer."""
@@ -210,17 +238,3 @@ class TrustGate:
         while True:
             await asyncio.to_thread(self.refresh)
             await asyncio.sleep(REFRESH_EVERY_S)
-
-
-def _still_holds(known: _Known, listing: ListFacts, examination: Examination | None) -> bool:
-    """Everything but the moment is what it was, and the list is not too old at this one."""
-    return known.view is listing.view and known.examination is examination and trust.is_fresh(listing)
-
-
-_Question = TypeVar("_Question")
-
-
-def _remember(cache: dict[_Question, _Known], question: _Question, known: _Known) -> None:
-    if len(cache) >= ANSWERS_CACHED_MAX:
-        cache.clear()
-    cache[question] = known
