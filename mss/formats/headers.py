@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ MESSAGE_IDS_MAX = 100
 """Of References the last ones, nearest to the message, are kept."""
 MESSAGE_ID_OCTETS_MAX = 998  # a message id is never folded (RFC 5322 §2.1.1)
 DATE_CHARACTERS_MAX = 200
+FIELDS_REMEMBERED = 4
+"""ENVELOPE, summary and policy ask for the same fields one after the other; nothing of a message is to stay long."""
 TOKENS_MAX = 500
 """Words and signs in one address; a long name with a comment has perhaps thirty."""
 
@@ -171,7 +174,7 @@ def _place(raw: RawAddress) -> tuple[str, str]:
 def parse_address_list(value: bytes, limit: int = ADDRESSES_MAX) -> list[RawAddress]:
     """The addresses as sent, names still encoded, groups marked. Raises Malformed beyond `limit`."""
     if (plain_ones := _plain_addresses(value)) and len(plain_ones) <= limit:
-        return plain_ones
+        return [*plain_ones]
     found: list[RawAddress] = []
     tokens: list[_Token] = []
     in_group = in_angle = in_spec = False
@@ -203,16 +206,17 @@ def parse_address_list(value: bytes, limit: int = ADDRESSES_MAX) -> list[RawAddr
     return found
 
 
-def _plain_addresses(value: bytes) -> list[RawAddress]:
+@lru_cache(maxsize=FIELDS_REMEMBERED)
+def _plain_addresses(value: bytes) -> tuple[RawAddress, ...]:
     """What nearly every field holds: mailboxes written plainly. Empty when there is anything else."""
     found = []
     for item in value.split(b",") if _LISTED.match(value) else (value,):
         simple = _SIMPLE.match(item)
         if simple is None:
-            return []
+            return ()
         name = simple[1] or b" ".join((simple[2] or b"").split())
         found.append(RawAddress(name or None, None, simple[3] or simple[5], simple[4] or simple[6]))
-    return found
+    return tuple(found)
 
 
 def _tokens(value: bytes) -> Iterator[_Token]:

@@ -73,7 +73,7 @@ class MessageReader:
         begun = self._begun
         cut = begun.rfind(_CRLF, max(0, seen - 1)) + len(_CRLF)
         if cut != 1:  # rfind answered other than -1
-            self._take(bytes(begun[:cut]), has_dots)
+            self._take(_beginning(begun, cut), has_dots)
             del begun[:cut]
         if len(begun) > self._line_octets_max + 1:  # the CR of its end may be there already
             self.spoil(Reason.LINE_TOO_LONG)
@@ -121,13 +121,19 @@ class BlockReader(MessageReader):
                 end = found + len(_CRLF)
             if end >= 0:
                 self.rest = bytes(begun[end + len(_DOT_LINE) :])
-                self._take(bytes(begun[:end]), has_dots=dot < end)
+                self._take(_beginning(begun, end), has_dots=dot < end)
                 begun.clear()
                 return True
         self._keep_lines(seen, has_dots=dot >= 0)
         if self.problem is not None and len(begun) > len(_END):
             begun[:-1] = b"-"  # of a line that is not kept only matters that it began, and whether it ends in CR
         return False
+
+
+def _beginning(octets: bytearray, end: int) -> bytes:
+    """Copied once; a slice of a bytearray is a copy too."""
+    with memoryview(octets) as view:
+        return bytes(view[:end])
 
 
 def _first_dot(octets: bytearray, start: int) -> int:

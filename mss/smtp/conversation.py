@@ -307,8 +307,9 @@ class Conversation(Wire):
     # --- patience ---
 
     def _begin_anew(self) -> None:
-        """Forget the transaction, and what of its message is in memory."""
-        self.envelope = Transaction()
+        """Forget the transaction, if one has begun, and what of its message is in memory."""
+        if self.envelope.is_begun:
+            self.envelope = Transaction()
         self._arrival.forget()
 
     def _object(self, reply: Reply) -> None:

@@ -199,7 +199,7 @@ def append_by_use(
     """Number messages in the folders of several owners, named by (owner, special use). Raises NoResultFound."""
     rows: list[dict[str, int]] = []
     for (owner, use), entries in sorted(wanted.items()):  # rows are always locked in this order
-        change = own_parameters(owner) | {"use": use} | _growth(entries)
+        change = own_parameters(owner) | {"use": str(use)} | _growth(entries)
         folder, uidnext, modseq, _ = _advanced(_ADVANCE_BY_USE.of(connection, change))
         rows += _entry_rows(owner, folder, entries, uidnext - len(entries), modseq, savedate_ms)
     _INSERT_ENTRY.each(connection, rows)

@@ -12,7 +12,8 @@ _RANDOM_BITS = 22
 
 def new_id(clock: Clock, chance: Chance) -> int:
     """A row number: 41 bits of milliseconds, 22 bits of chance."""
-    return (to_ms(clock.now()) - _EPOCH_MS) << _RANDOM_BITS | chance.below(1 << _RANDOM_BITS)
+    random = int.from_bytes(chance.token(3)) >> (24 - _RANDOM_BITS)  # three octets cost a third of `below`
+    return (to_ms(clock.now()) - _EPOCH_MS) << _RANDOM_BITS | random
 
 
 def new_owner(chance: Chance) -> OwnerId:

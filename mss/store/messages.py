@@ -123,7 +123,7 @@ def insert_messages(connection: Connection, owned: Sequence[tuple[int, NewMessag
             "summary_sealed": new.summary_sealed,
             "message_id_hmac": new.message_id_hmac,
             "blob": new.blob,
-            "state": new.state,
+            "state": new.state.value,  # a plain str: the driver looks long at what only derives from one
             "direction": new.direction,
             "conversation": new.conversation,
             "received_ms": new.received_ms,

@@ -100,6 +100,7 @@ class Queued:
     """1 once its sender was told that it is late."""
 
 
+_WAITING = RowState.WAITING.value
 _INSERT_TASK = Hot(insert(T), ("lane", "owner", "id", "kind", "payload", "due_ms", "state"))
 
 
@@ -111,7 +112,7 @@ def add_tasks(connection: Connection, owned: Sequence[tuple[int, NewTask]]) -> N
     """Duties of (owner, duty) pairs."""
     rows = [
         own(owner)
-        | {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms, "state": RowState.WAITING}
+        | {"id": task.id, "kind": task.kind, "payload": task.payload, "due_ms": task.due_ms, "state": _WAITING}
         for owner, task in owned
     ]
     _INSERT_TASK.each(connection, rows)
