@@ -108,8 +108,7 @@ class Search:
         asked = list(addresses)[:NAMES_MAX]
 
         def ask(connection: Connection) -> dict[str, str]:
-            sources = directory.sources(connection)
-            found = {one: _listings_about(connection, sources, one.lower()) for one in asked} if sources else {}
+            found = _listings_about(connection, directory.sources(connection), asked)
             titles = {one: sorted({each.listing.title for each in several}) for one, several in found.items()}
             return {one: ", ".join(several[:TITLES_MAX]) for one, several in titles.items() if several}
 
