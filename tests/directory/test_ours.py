@@ -20,10 +20,12 @@ from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
 from mss.store import audit, directory
-from tests.kit.fhirdoor import PEOPLE, entry
+from tests.fhir.conftest import filled
+from tests.kit.fhirdoor import PEOPLE, copied, entry
 from tests.kit.ownhouse import CAMILLE, CARDIO, HOSPITAL, OwnHouse, own_house, team
 
 STAFF = "staff:7"
+__all__ = ["filled"]
 
 
 @pytest.fixture
@@ -35,9 +37,9 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[OwnHouse]:
 
 
 @pytest.fixture
-async def quick(tmp_path: Path) -> AsyncIterator[OwnHouse]:
+async def quick(filled: Path, tmp_path: Path) -> AsyncIterator[OwnHouse]:
     """On SQLite."""
-    async with own_house(f"sqlite:///{tmp_path}/mss.db", tmp_path) as opened:
+    async with own_house(copied(filled, tmp_path), tmp_path, ()) as opened:
         await opened.begin(team())
         yield opened
 
@@ -59,27 +61,27 @@ async def test_a_change_is_read_at_once_and_the_rest_stays_as_the_file_says(hous
     assert found.verified.source is Source.OURS
 
 
-async def test_a_list_that_is_being_turned_stays_of_one_moment(house: OwnHouse) -> None:
+async def test_a_list_that_is_being_turned_stays_of_one_moment(quick: OwnHouse) -> None:
     """Three changes later the old moment is still read; after two tidied days it is gone."""
-    sources = await house.store.read(directory.sources)
-    await house.ours.say(CARDIO, Wish(description="un"), STAFF)
-    page = await Entries(house.store).search(Unit.ORGANIZATION, Question(structure="rennes"), page_max=1)
+    sources = await quick.store.read(directory.sources)
+    await quick.ours.say(CARDIO, Wish(description="un"), STAFF)
+    page = await Entries(quick.store).search(Unit.ORGANIZATION, Question(structure="rennes"), page_max=1)
     for text in ("deux", "trois", "quatre"):
-        await house.ours.say(CARDIO, Wish(description=text), STAFF)
+        await quick.ours.say(CARDIO, Wish(description=text), STAFF)
 
     async def read_then() -> list[str]:
-        found = await Entries(house.store).search(
+        found = await Entries(quick.store).search(
             Unit.ORGANIZATION, Question(structure="rennes"), page_max=1, generations=page.generations
         )
         return [one.listing.description for one in found.entries[0].listings if one.listing.address == str(CARDIO)]
 
     assert await read_then() == ["un"]
-    await house.ours.tidy()
-    await house.ours.tidy()
+    await quick.ours.tidy()
+    await quick.ours.tidy()
     with pytest.raises(Gone):
         await read_then()
     assert Source.OURS not in sources or sources[Source.OURS].current == 0
-    (now,) = await house.at(CARDIO)
+    (now,) = await quick.at(CARDIO)
     assert now.description == "quatre"
 
 
@@ -144,20 +146,20 @@ def _facts_of_ours(connection: object) -> object:
     return directory.page_of_facts(connection, Source.OURS, -1, 1_000)  # type: ignore[arg-type]
 
 
-async def test_a_file_that_contradicts_us_changes_nothing_and_is_told(house: OwnHouse) -> None:
+async def test_a_file_that_contradicts_us_changes_nothing_and_is_told(quick: OwnHouse) -> None:
     """Another holder behind an address of ours: ours stands, and the difference has a line."""
     other = entry("ORG", str(CARDIO), structure=(1, "Cabinet du Rhône"), service="Autre")
     wrong = [other if "cardio@" in line else line for line in PEOPLE]
-    await house.take(wrong, "20251215")
-    assert await house.ours.refresh() == 1
-    (found,) = await house.at(CARDIO)
+    await quick.take(wrong, "20251215")
+    assert await quick.ours.refresh() == 1
+    (found,) = await quick.at(CARDIO)
     assert (found.idnst, found.structure) == (HOSPITAL, "CHU de Rennes")
-    (difference,) = await house.ours.differences()
+    (difference,) = await quick.ours.differences()
     assert "another holder" in difference.what
-    assert "Autre" not in repr(await Entries(house.store).one(Unit.ORGANIZATION, HOSPITAL))
-    await house.take(PEOPLE, "20251220")
-    await house.ours.refresh()
-    assert await house.ours.differences() == []
+    assert "Autre" not in repr(await Entries(quick.store).one(Unit.ORGANIZATION, HOSPITAL))
+    await quick.take(PEOPLE, "20251220")
+    await quick.ours.refresh()
+    assert await quick.ours.differences() == []
 
 
 async def test_a_new_name_of_its_holder_reaches_what_we_say(quick: OwnHouse) -> None:

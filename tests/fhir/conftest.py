@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.kit.fhirdoor import Door, open_door
+from tests.kit.fhirdoor import Door, copied, open_door
 from tests.kit.pki import pki
 
 __all__ = ["pki"]
@@ -31,9 +30,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def door(filled: Path, tmp_path: Path) -> AsyncIterator[Door]:
     """On SQLite."""
-    for file in filled.glob("mss.db*"):
-        shutil.copy(file, tmp_path)
-    async with open_door(f"sqlite:///{tmp_path}/mss.db", tmp_path, ()) as opened:
+    async with open_door(copied(filled, tmp_path), tmp_path, ()) as opened:
         yield opened
 
 

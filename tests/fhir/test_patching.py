@@ -153,7 +153,7 @@ _JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(_JSON, st.integers(0, 3))
 def test_garbage_is_refused_and_nothing_else(junk: Any, place: int) -> None:
     """Anywhere in a patch that would be good."""

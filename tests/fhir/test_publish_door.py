@@ -18,7 +18,7 @@ from mss.fhir.callers import Client
 from mss.fhir.capability import CONDITIONAL_PATCH
 from mss.model.ids import MailAddress
 from mss.store import audit
-from tests.kit.fhirdoor import LOOKUP, PEOPLE, Door, Reply, addresses, open_door
+from tests.kit.fhirdoor import LOOKUP, PEOPLE, Door, Reply, addresses, copied, open_door
 from tests.kit.frenchpeople import finess, rpps
 from tests.kit.ownhouse import team
 from tests.kit.patches import attribute, delete, insert, operation, patch, point, replace, where
@@ -39,10 +39,10 @@ async def any_publisher(database_url: str, tmp_path: Path) -> AsyncIterator[Door
 
 
 @pytest.fixture
-async def publisher(tmp_path: Path) -> AsyncIterator[Door]:
+async def publisher(filled: Path, tmp_path: Path) -> AsyncIterator[Door]:
     """The same on SQLite; `ville` is a domain of this house, where a mailbox must exist."""
-    url, both = f"sqlite:///{tmp_path}/mss.db", frozenset((CHU, VILLE))
-    async with open_door(url, tmp_path, publishes=both, own_domains=frozenset((VILLE,))) as opened:
+    url, both = copied(filled, tmp_path), frozenset((CHU, VILLE))
+    async with open_door(url, tmp_path, (), publishes=both, own_domains=frozenset((VILLE,))) as opened:
         yield opened
 
 
