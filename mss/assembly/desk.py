@@ -42,6 +42,7 @@ async def build(process: Process) -> None:
 
 
 async def _imap(process: Process, opener: Opener) -> None:
+    from mss.accounts.knocks import Knocks
     from mss.accounts.software import SoftwareLogin
     from mss.accounts.teams import Teams
     from mss.imap.mailacts import CellarMailStore
@@ -55,7 +56,9 @@ async def _imap(process: Process, opener: Opener) -> None:
         ground.store, opener, ground.bodies, ground.bus, ground.public.lookup, ground.clock, ground.chance
     )
     software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
-    login = MailLogin(software, ground.store, opener, ground.clock, ground.chance, shown=process.shown)
+    login = MailLogin(
+        software, ground.store, opener, ground.clock, ground.chance, Knocks(ground.clock), shown=process.shown
+    )
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     desk = TeamDesk(Teams(ground.store, ground.bus, ground.clock), ground.store, opener, ground.public.lookup)
     server = ImapServer(

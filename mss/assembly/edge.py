@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from mss.accounts.knocks import Knocks
 from mss.accounts.shown import Shown, still_opens
 from mss.accounts.software import SoftwareLogin
 from mss.assembly.process import Process, files_of
@@ -108,6 +109,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
     )
     holder = process.service_tls(section.tls, section.more_tls, section.client_authorities)
     shown = shown_certificates(process.config, ground.clock, lambda: gate.lists)
+    authenticate = _mail_login(ground, shown)  # one for both ports: they count failures together
     meter, disk = _meter(process, section.caps), _disk(process)
     for listen, is_implicit in ((section.starttls, False), (section.implicit_tls, True)):
         if listen is None:
@@ -115,7 +117,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
         server = SubmissionServer(
             hostname=process.config.host,
             tls=lambda: holder.current,
-            authenticate=_mail_login(ground, shown),
+            authenticate=authenticate,
             still_opens=_still_opens(ground, shown),
             reception=CountedReception(submission, tally),
             clock=ground.clock,
@@ -152,8 +154,10 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
     """How a login of the submission door becomes a peer."""
 
     login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
+    knocks = Knocks(ground.clock)
 
     async def authenticate(attempt: Attempt) -> Peer | None:
+        await knocks.wait(attempt.username, attempt.remote_address)
         address, proof, certificate = None, b"", b""
         if attempt.mechanism == EXTERNAL:
             if attempt.certificate_der is None:
@@ -171,6 +175,7 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
             address = None if owner is None else MailAddress.parse(attempt.username.strip())
         if owner is None:
             return None
+        knocks.was_right(attempt.username, attempt.remote_address)
         # From where it comes, the door knows.
         return Peer(f"login:{owner}", account=owner, proof=proof, address=address, certificate_der=certificate)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mss.accounts.knocks import Knocks
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.accounts.shown import Shown, still_opens, subject_of
 from mss.accounts.software import SoftwareLogin, who_comes_in, who_may_stay
@@ -69,10 +70,12 @@ class MailLogin:
         opener: Opener,
         clock: Clock,
         chance: Chance,
+        knocks: Knocks,
         tokens: TokenChecker | None = None,
         shown: Shown = subject_of,
     ) -> None:
         """`tokens` judges bearer tokens; None: nobody comes in with one. `shown` judges certificates."""
+        self._knocks = knocks
         self._login = login
         self._shown = shown
         self._tokens = tokens
@@ -83,15 +86,21 @@ class MailLogin:
     async def authenticate(self, mechanism: str, username: str, secret: bytes, peer: str) -> Account | None:
         """See mss/imap/backend.py: Authenticate."""
         if mechanism in TOKEN_MECHANISMS:
-            return await self._by_token(username, secret)
+            await self._knocks.wait(username, peer)
+            account = await self._by_token(username, secret)
+            if account is not None:
+                self._knocks.was_right(username, peer)
+            return account
         digest = self._verified.digest((mechanism.encode(), username.encode("utf-8", "replace"), secret))
         known = self._verified.find(digest)
         if known is not None and (account := await self._again(known)) is not None:
             return account
         self._verified.forget(digest)
+        await self._knocks.wait(username, peer)
         found = await (self._by_certificate if mechanism == "EXTERNAL" else self._by_password)(username, secret)
         if found is None:
             return None
+        self._knocks.was_right(username, peer)
         self._verified.keep(digest, found)
         return found.account
 

@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 from cryptography import x509
 
+from mss.accounts.knocks import Knocks
 from mss.accounts.shown import ShownCertificates, still_opens, subject_of
 from mss.accounts.software import SoftwareLogin
 from mss.crypto.authority import Authority, Issued, KeyKind, Subject
@@ -121,7 +122,7 @@ async def login(
         owner = await below.professional(BOX, MailboxKind.APPLICATION)
         known = SoftwareLogin(below.store, below.public.lookup, clock, chance)
         await known.allow_certificate(owner, subject_of(software.der))
-        yield MailLogin(known, below.store, below.opener, clock, chance, shown=judge.judge.subject)
+        yield MailLogin(known, below.store, below.opener, clock, chance, Knocks(clock), shown=judge.judge.subject)
 
 
 async def test_a_session_does_not_outlive_its_certificate(login: MailLogin, judge: Judge, software: Issued) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mss.accounts.knocks import Knocks
 from mss.accounts.software import SoftwareLogin, make_application_password
 from mss.accounts.verified import KEPT_S
 from mss.imap.backend import Account
@@ -71,7 +72,7 @@ async def desk(database_url: str, tmp_path: Path, clock: ManualClock, chance: Se
         await below.accounts.add_member(team, anne, "member")
         opener = CountingOpener(below.store, below.bodies, below.private.wrapper, clock, chance)
         software = SoftwareLogin(below.store, below.public.lookup, clock, chance)
-        login = MailLogin(software, below.store, opener, clock, chance)
+        login = MailLogin(software, below.store, opener, clock, chance, Knocks(clock))
         yield Desk(below, opener, login, anne, team, await _secrets(below, anne))
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from mss.accounts.knocks import Knocks
 from mss.accounts.lifecycle import LifeEvent
 from mss.accounts.software import SoftwareLogin, verifier_of
 from mss.accounts.teams import Teams
@@ -201,7 +202,7 @@ async def cellar_keeper(
             await below.accounts.add_member(owners[TEAM], owners[address], LEVEL[address])
         await login.allow_certificate(owners[SOFTWARE], str(software(pki).subject))
         store = CellarMailStore(below.store, below.opener, below.bodies, bus, lookup, clock, chance)
-        people = MailLogin(login, below.store, below.opener, clock, chance, Tokens(owners))
+        people = MailLogin(login, below.store, below.opener, clock, chance, Knocks(clock), Tokens(owners))
         boxes = {address: Box(owner, owner, address) for address, owner in owners.items()}
         desk = TeamDesk(Teams(below.store, bus, clock), below.store, below.opener, lookup)
 
