@@ -10,9 +10,11 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import async_playwright
 
+from mss.directory.ours import OwnMailboxes
 from mss.directory.search import Search
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.directory import Source
+from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
 from mss.sandbox.pool import Sandbox
 from mss.store import standings
@@ -61,6 +63,11 @@ async def test_what_staff_say_is_read_at_once_and_stands_in_the_history(counter:
     (listing,) = await Search(counter.house.store).at(CARDIO)
     assert (listing.listing.responsible, listing.listing.rank) == ("Dr Anne PETIT", 2)
     assert (listing.listing.paperless, listing.listing.service) == (False, "Secrétariat de cardiologie")
+    below = counter.house.cellar
+    ours = OwnMailboxes(below.store, below.public.lookup, below.public.tasks, below.clock, below.chance)
+    own = (await ours.of(MailAddress.parse(CARDIO))).own  # type: ignore[union-attr]
+    assert own is not None
+    assert (own.service, own.description) == (None, None), "what nobody touched became our own word"
     shown = (await browser.get("/desk/directory?number=cardio@")).shown
     for words in ("Lettres de sortie", "Ne répond pas aux patients", "Accepte IHE_XDM", "Jusqu’à 30,0 Mo"):
         assert words in shown, shown
