@@ -8,6 +8,7 @@ the beginning of a word.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mss.directory.keys import NAME_LETTERS_MIN, Question
@@ -34,7 +35,7 @@ def questions(asked: Filter) -> Plan:
     """The questions of a filter."""
     match asked:
         case All(parts):
-            return _narrowest([questions(part) for part in parts])
+            return _narrowest(_plans(parts))
         case Any(parts):
             return _joined([questions(part) for part in parts])
         case Equal() | Like():
@@ -43,6 +44,29 @@ def questions(asked: Filter) -> Plan:
             return None if _is_known(name) else ()
         case Unknowable():
             return ()
+    return None
+
+
+def _plans(parts: Iterable[Filter]) -> list[Plan]:
+    """The questions of each part that must hold. A family name beside a given name is one question about both: a tenth
+    of the country is called Marie, and who walks them all does not come to the end."""
+    named = {part.name: part for part in parts if isinstance(part, Equal | Like)}
+    family = next((part for name, part in named.items() if name in _FAMILY), None)
+    given = next((part for name, part in named.items() if name in _GIVEN), None)
+    if family is None or given is None:
+        return [questions(part) for part in parts]
+    rest = [questions(part) for part in parts if part is not family and part is not given]
+    both = _both_names(family, given)
+    return [*rest, *((both,) if both is not None else (questions(family), questions(given)))]
+
+
+def _both_names(family: Equal | Like, given: Equal | Like) -> Plan:
+    """One of the two is whole, the other may be a beginning: it comes last, as somebody types."""
+    for first, last in ((family, given), (given, family)):
+        begun = last.value if isinstance(last, Equal) else last.first if last.pieces == (last.first,) else ""
+        if isinstance(first, Equal) and begun and len(fold(first.value + begun)) >= NAME_LETTERS_MIN:
+            alike = first.sounds_alike or (isinstance(last, Equal) and last.sounds_alike)
+            return (Question(name=f"{first.value} {begun}", sounds_alike=alike),)
     return None
 
 
