@@ -93,7 +93,7 @@ async def test_a_change_of_status_is_for_a_human(house: House, kind: str, status
     link = Association(kind, an_uuid(0), an_uuid(1), status)
     await house.send_documents(zoe, archive=packed(other, associations=(link,)))
     assert [view.status for view in await house.documents(zoe)] == [DocumentStatus.APPROVED]
-    assert await held(house) == [("version-wrong", 900)]
+    assert await held(house) == [("status-change-asked", 900)]
 
 
 async def test_a_replacement_named_by_the_entry_id_of_the_archive_before(house: House) -> None:
