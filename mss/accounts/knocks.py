@@ -36,9 +36,11 @@ class Knocks:
     async def wait(self, name: str, place: str) -> None:
         """Before a login is looked at; it counts as wrong until `was_right`."""
         key = _key(name)
-        self._of_name.count(key)
         self._of_place.count(place)
-        wait_s = max(self._of_name.wait_s(key), self._of_place.wait_s(place))
+        wait_s = self._of_place.wait_s(place)
+        if key:  # a certificate or a token may come without: they are not all of one name
+            self._of_name.count(key)
+            wait_s = max(wait_s, self._of_name.wait_s(key))
         if wait_s > 0:
             await self._sleep(wait_s)
 

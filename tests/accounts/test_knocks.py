@@ -74,6 +74,12 @@ async def test_a_right_login_clears_the_name_and_not_the_place(door: Door) -> No
     assert last > 0
 
 
+async def test_certificates_that_name_nobody_share_no_name(door: Door) -> None:
+    """One software whose certificate opens nothing keeps no other waiting, wherever that is."""
+    await door.tries("", HERE, OF_NAME_FREE + 10)
+    assert await door.tries(" ", THERE) == 0
+
+
 async def test_many_at_once_are_many(clock: ManualClock) -> None:
     """A hundred guesses in one moment are counted before any is looked at."""
     waits: list[float] = []
