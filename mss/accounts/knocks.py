@@ -10,19 +10,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from mss.accounts.slowdown import Slowdown
+from mss.accounts.slowdown import Budget, Slowdown
 from mss.model.clock import Clock
 
 NAME_CHARS_MAX = 320
 """Of what somebody says is a name, so many tell it from others."""
 OF_NAME_FREE = 5
+FIRST_S = 0.5
 OF_PLACE_FREE = 30
 """A ward's computers may all have the old password of one team."""
-FIRST_S = 0.5
+OF_PLACE_EVERY_S = 10.0
+"""Then one wrong login each: a telephone with an old password that tries each minute keeps nobody waiting."""
 OF_NAME_S_MAX = 15.0
 OF_PLACE_S_MAX = 5.0
 """Others behind that address come in with this delay at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A login that waits to be looked at, and counts as wrong."""
+
+    name: str
+    place: str
+    is_counted: bool
+    """Whether the place had one left."""
 
 
 class Knocks:
@@ -31,23 +44,24 @@ class Knocks:
     def __init__(self, clock: Clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._sleep = sleep
         self._of_name = Slowdown(clock, free=OF_NAME_FREE, first_s=FIRST_S, max_s=OF_NAME_S_MAX)
-        self._of_place = Slowdown(clock, free=OF_PLACE_FREE, first_s=FIRST_S, max_s=OF_PLACE_S_MAX)
+        self._of_place = Budget(clock, burst=OF_PLACE_FREE, interval_s=OF_PLACE_EVERY_S)
 
-    async def wait(self, name: str, place: str) -> None:
+    async def wait(self, name: str, place: str) -> Knock:
         """Before a login is looked at; it counts as wrong until `was_right`."""
-        key = _key(name)
-        self._of_place.count(place)
-        wait_s = self._of_place.wait_s(place)
-        if key:  # a certificate or a token may come without: they are not all of one name
-            self._of_name.count(key)
-            wait_s = max(wait_s, self._of_name.wait_s(key))
+        knock = Knock(_key(name), place, is_counted=(missing_s := self._of_place.take(place)) <= 0)
+        wait_s = min(missing_s, OF_PLACE_S_MAX)
+        if knock.name:  # a certificate or a token may come without: they are not all of one name
+            self._of_name.count(knock.name)
+            wait_s = max(wait_s, self._of_name.wait_s(knock.name))
         if wait_s > 0:
             await self._sleep(wait_s)
+        return knock
 
-    def was_right(self, name: str, place: str) -> None:
+    def was_right(self, knock: Knock) -> None:
         """The name's failures are forgotten; of the place only this one: a guesser's own login frees nobody."""
-        self._of_name.forgive(_key(name))
-        self._of_place.uncount(place)
+        self._of_name.forgive(knock.name)
+        if knock.is_counted:
+            self._of_place.give_back(knock.place)
 
 
 def _key(name: str) -> str:

@@ -157,7 +157,7 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
     knocks = Knocks(ground.clock)
 
     async def authenticate(attempt: Attempt) -> Peer | None:
-        await knocks.wait(attempt.username, attempt.remote_address)
+        knock = await knocks.wait(attempt.username, attempt.remote_address)
         address, proof, certificate = None, b"", b""
         if attempt.mechanism == EXTERNAL:
             if attempt.certificate_der is None:
@@ -175,7 +175,7 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
             address = None if owner is None else MailAddress.parse(attempt.username.strip())
         if owner is None:
             return None
-        knocks.was_right(attempt.username, attempt.remote_address)
+        knocks.was_right(knock)
         # From where it comes, the door knows.
         return Peer(f"login:{owner}", account=owner, proof=proof, address=address, certificate_der=certificate)
 

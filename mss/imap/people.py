@@ -86,21 +86,21 @@ class MailLogin:
     async def authenticate(self, mechanism: str, username: str, secret: bytes, peer: str) -> Account | None:
         """See mss/imap/backend.py: Authenticate."""
         if mechanism in TOKEN_MECHANISMS:
-            await self._knocks.wait(username, peer)
+            knock = await self._knocks.wait(username, peer)
             account = await self._by_token(username, secret)
             if account is not None:
-                self._knocks.was_right(username, peer)
+                self._knocks.was_right(knock)
             return account
         digest = self._verified.digest((mechanism.encode(), username.encode("utf-8", "replace"), secret))
         known = self._verified.find(digest)
         if known is not None and (account := await self._again(known)) is not None:
             return account
         self._verified.forget(digest)
-        await self._knocks.wait(username, peer)
+        knock = await self._knocks.wait(username, peer)
         found = await (self._by_certificate if mechanism == "EXTERNAL" else self._by_password)(username, secret)
         if found is None:
             return None
-        self._knocks.was_right(username, peer)
+        self._knocks.was_right(knock)
         self._verified.keep(digest, found)
         return found.account
 

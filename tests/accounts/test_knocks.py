@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mss.accounts.knocks import OF_NAME_FREE, OF_NAME_S_MAX, OF_PLACE_FREE, OF_PLACE_S_MAX, Knocks
+from mss.accounts.knocks import OF_NAME_FREE, OF_NAME_S_MAX, OF_PLACE_EVERY_S, OF_PLACE_FREE, OF_PLACE_S_MAX, Knocks
 from mss.model.clock import ManualClock
 
 ANNE, HERE, THERE = "anne@ville.mssante.example", "192.0.2.1", "192.0.2.2"
@@ -15,19 +15,21 @@ class Door:
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
-        self.slept: list[float] = []
+        self.slept = 0.0
         self.knocks = Knocks(clock, self._sleep)
 
     async def _sleep(self, wait_s: float) -> None:
-        self.slept.append(wait_s)
+        self.slept += wait_s
         self.clock.forward(wait_s)
 
-    async def tries(self, name: str, place: str, times: int = 1) -> float:
-        """So many wrong logins; how long the last one waited."""
+    async def tries(self, name: str, place: str, times: int = 1, *, is_right: bool = False) -> float:
+        """So many logins, wrong unless said otherwise; how long the last one waited."""
         for _ in range(times):
-            self.slept.clear()
-            await self.knocks.wait(name, place)
-        return sum(self.slept)
+            self.slept = 0.0
+            knock = await self.knocks.wait(name, place)
+            if is_right:
+                self.knocks.was_right(knock)
+        return self.slept
 
 
 @pytest.fixture
@@ -54,24 +56,37 @@ async def test_a_name_that_nobody_has_waits_as_long(door: Door) -> None:
 
 async def test_others_behind_the_address_wait_little(door: Door) -> None:
     """A guesser who changes the name each time slows his place down, his neighbours by seconds at most, others not at
-    all."""
+    all; and the place is free again a while after he has gone."""
+    began_s = door.clock.monotonic_s()
     for number in range(OF_PLACE_FREE + 20):
         await door.tries(f"x{number}@ville.mssante.example", HERE)
-    assert 0 < await door.tries(ANNE, HERE) <= OF_PLACE_S_MAX <= 15
+    assert door.clock.monotonic_s() - began_s >= 20 * OF_PLACE_S_MAX / 2
+    assert await door.tries(ANNE, HERE, is_right=True) <= OF_PLACE_S_MAX <= 15
     assert await door.tries("samir@chu.mssante.example", THERE) == 0
+    door.clock.forward(OF_PLACE_EVERY_S)
+    assert await door.tries(ANNE, HERE) == 0
+
+
+async def test_a_telephone_with_an_old_password_keeps_nobody_else_waiting(door: Door) -> None:
+    """It tries each minute for a day; her colleague behind the same address comes in at once, and she after seconds."""
+    for _ in range(24 * 60):
+        await door.tries(ANNE, HERE)
+        door.clock.forward(60)
+    assert await door.tries("samir@chu.mssante.example", HERE, is_right=True) == 0
+    assert await door.tries(ANNE, HERE, is_right=True) <= OF_NAME_S_MAX
+    assert await door.tries(ANNE, HERE, is_right=True) == 0
 
 
 async def test_a_right_login_clears_the_name_and_not_the_place(door: Door) -> None:
     """Whoever has one good login guesses no faster with it."""
     assert await door.tries(ANNE, HERE, OF_NAME_FREE + 3) > 0
-    door.knocks.was_right(ANNE, HERE)
+    await door.tries(ANNE, THERE, is_right=True)
     assert await door.tries(ANNE, THERE) == 0
-    door.knocks.was_right(ANNE, THERE)
-    for number in range(OF_PLACE_FREE):
+    began_s = door.clock.monotonic_s()
+    for number in range(OF_PLACE_FREE + 20):
         await door.tries(f"x{number}@ville.mssante.example", HERE)
-        last = await door.tries(ANNE, HERE)
-        door.knocks.was_right(ANNE, HERE)
-    assert last > 0
+        await door.tries(ANNE, HERE, is_right=True)
+    assert door.clock.monotonic_s() - began_s >= 20 * OF_PLACE_S_MAX / 2
 
 
 async def test_certificates_that_name_nobody_share_no_name(door: Door) -> None:
