@@ -51,7 +51,8 @@ async def _measure(demo: Demo, mails: int, per_s: float) -> list[float]:
     acknowledged: dict[bytes, float] = {}
     seen: dict[bytes, float] = {}
     owner = onlooker.owner(hers)
-    watching = asyncio.create_task(_watch(onlooker, owner, seen, mails))
+    wanted = {onlooker.lookup.message_id(message_id) for message_id, _ in letters}
+    watching = asyncio.create_task(_watch(onlooker, owner, seen, wanted))
     clients = [LoadClient(_target(demo)) for _ in range(CONNECTIONS)]
     free: asyncio.Queue[LoadClient] = asyncio.Queue()
     for client in clients:
@@ -76,15 +77,16 @@ async def _measure(demo: Demo, mails: int, per_s: float) -> list[float]:
     return [max(0.0, seen[hashed] - at) for hashed, at in acknowledged.items()]
 
 
-async def _watch(onlooker: Onlooker, owner: int, seen: dict[bytes, float], mails: int) -> None:
-    """Note when each new message of hers has a number in a folder."""
+async def _watch(onlooker: Onlooker, owner: int, seen: dict[bytes, float], wanted: set[bytes]) -> None:
+    """Note when each new message of hers has a number in a folder, until all that are wanted have: she may get others
+    meanwhile."""
     question = (
         "SELECT e.uid, m.message_id_hmac FROM entry e JOIN message m ON m.lane = e.lane AND m.owner = e.owner"
         " AND m.message = e.message WHERE e.lane = ? AND e.owner = ? AND e.uid > ?"
     )
     ((lane, last),) = onlooker.rows("SELECT lane, max(uid) FROM entry WHERE owner = ?", [owner])
     with closing(sqlite3.connect(f"file:{onlooker.store}?mode=ro", uri=True, timeout=30)) as connection:
-        while len(seen) < mails:
+        while not wanted <= seen.keys():
             for uid, hashed in connection.execute(question, (lane, owner, last)).fetchall():
                 last = max(last, uid)
                 seen.setdefault(bytes(hashed), time.monotonic())
