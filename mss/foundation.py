@@ -6,7 +6,7 @@ by calling `private` or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ssl import SSLContext
@@ -206,16 +206,24 @@ def software_authorities(config: Config) -> tuple[x509.Certificate, ...]:
 
 def shown_certificates(config: Config, clock: Clock, lists: Callable[[], RevocationLists | None]) -> Shown:
     """The judge of certificates that software signs in with. Raises BadValue."""
-    return ShownCertificates(Examiner(software_authorities(config)), lists, clock).subject
+    authorities = software_authorities(config)
+    responders = responders_of(config, clock, lambda: lists() or RevocationLists(), told_of_responder, authorities)
+    return ShownCertificates(Examiner(authorities), lists, clock, responders).subject
 
 
 def responders_of(
-    config: Config, clock: Clock, lists: Callable[[], RevocationLists], tell: Tell = to_nobody
+    config: Config,
+    clock: Clock,
+    lists: Callable[[], RevocationLists],
+    tell: Tell = to_nobody,
+    others: Sequence[x509.Certificate] = (),
 ) -> Responders | None:
-    """Who is asked about certificates; None where nobody is. Raises BadValue without authorities."""
+    """Who is asked about certificates, of `others` too where they name somebody; None where nobody is. Raises BadValue
+    without authorities."""
     if not config.relay.ocsp:
         return None
-    return Responders(health_authorities(config), clock, url=config.relay.ocsp_responder, lists=lists, tell=tell)
+    url = config.relay.ocsp_responder
+    return Responders(health_authorities(config), clock, url=url, others=others, lists=lists, tell=tell)
 
 
 @dataclass(frozen=True, slots=True)

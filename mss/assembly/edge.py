@@ -130,6 +130,7 @@ async def _submission(process: Process, spools: SpoolRoom) -> None:
         )
         await server.start(listen.host, listen.port)
         ground.bus.on_account(server.look_again)
+        process.keep(server.keep_looking())
         process.stack.push_async_callback(server.stop)
 
 
@@ -163,7 +164,7 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
             if attempt.certificate_der is None:
                 return None
             try:
-                name = shown(attempt.certificate_der)
+                name = await shown(attempt.certificate_der)
             except BadValue:
                 return None
             owner = await login.certificate(name)
@@ -188,7 +189,7 @@ def _still_opens(ground: Foundation, shown: Shown) -> StillOpens:
     login = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
 
     async def goes_on(peer: Peer) -> bool:
-        if peer.account is None or not still_opens(shown, peer.certificate_der):
+        if peer.account is None or not await still_opens(shown, peer.certificate_der):
             return False
         return await login.still_opens(peer.account, peer.proof)
 

@@ -54,13 +54,16 @@ class Responders:
         clock: Clock,
         *,
         url: str = "",
+        others: Sequence[x509.Certificate] = (),
         lists: Callable[[], RevocationLists] = RevocationLists,
         tell: Tell = to_nobody,
         answer_s_max: float = ANSWER_S_MAX,
     ) -> None:
-        """`url`: asked instead of what certificates name. `lists`: a responder that they name speaks for nobody.
-        `tell` hears of an address that gave no answer that counts, and why."""
-        self._authorities = {authority_id(known): known for known in authorities}
+        """`url`: asked instead of what certificates of `authorities` name; it speaks for none of `others`. `lists`: a
+        responder that they name speaks for nobody. `tell` hears of an address that gave no answer that counts, and
+        why."""
+        self._set_for = frozenset(authority_id(known) for known in authorities) if url else frozenset()
+        self._authorities = {authority_id(known): known for known in (*authorities, *others)}
         self._clock = clock
         self._url = url
         self._lists = lists
@@ -94,14 +97,21 @@ class Responders:
     def _asked(self, named: tuple[bytes, int], _task: asyncio.Task[None]) -> None:
         self._asking.pop(named, None)
 
+    def speak_for(self, path: Sequence[Link]) -> bool:
+        """Whether anybody is asked about any step of it."""
+        return any(self._has_responder(link) for link in path)
+
+    def _has_responder(self, link: Link) -> bool:
+        return bool(self._address(link)) and link.authority in self._authorities
+
     def _is_due(self, link: Link) -> bool:
-        if not self._address(link) or link.authority not in self._authorities:
+        if not self._has_responder(link):
             return False
         now_s, never = self._clock.monotonic_s(), float("-inf")
         return self._next_s.get(link.named, never) <= now_s and self._resting.get(self._address(link), never) <= now_s
 
     def _address(self, link: Link) -> str:
-        return self._url or link.responder
+        return self._url if link.authority in self._set_for else link.responder
 
     async def _ask(self, link: Link) -> None:
         url, why, pause_s = self._address(link), "", REST_S

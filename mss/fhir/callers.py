@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from mss.accounts.shown import Shown, subject_of
+from mss.accounts.shown import Shown, taken_at_its_word
 from mss.accounts.software import SoftwareLogin
 from mss.crypto.tls import peer_certificate
 from mss.formats.dn import DistinguishedName
@@ -62,13 +62,13 @@ class Callers:
 
     clients: Sequence[Client]
     software: SoftwareLogin | None = None
-    shown: Shown = subject_of
+    shown: Shown = taken_at_its_word
     _tokens: dict[str, _Token] = field(default_factory=dict)
 
     async def who(self, request: web.Request) -> Caller | None:
         """The caller of a request, or None. Raises StorageUnavailable."""
         header = request.headers.get("Authorization", "")
-        subject = self._subject(_certificate(request))
+        subject = await self._subject(_certificate(request))
         if not header:
             return await self._by_certificate(subject)
         scheme, _, token = header.partition(" ")
@@ -88,9 +88,9 @@ class Callers:
         owner = await self.software.certificate(str(subject)) if self.software is not None else None
         return None if owner is None else Caller(f"mailbox-{owner}")
 
-    def _subject(self, der: bytes | None) -> DistinguishedName | None:
+    async def _subject(self, der: bytes | None) -> DistinguishedName | None:
         try:
-            return None if der is None else DistinguishedName.parse(self.shown(der))
+            return None if der is None else DistinguishedName.parse(await self.shown(der))
         except BadValue:
             return None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from mss.accounts.knocks import Knocks
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
-from mss.accounts.shown import Shown, still_opens, subject_of
+from mss.accounts.shown import Shown, still_opens, taken_at_its_word
 from mss.accounts.software import SoftwareLogin, who_comes_in, who_may_stay
 from mss.accounts.teams import TEAMS, Teams
 from mss.accounts.tokens import TOKEN_CHARS_MAX, TokenChecker
@@ -72,7 +72,7 @@ class MailLogin:
         chance: Chance,
         knocks: Knocks,
         tokens: TokenChecker | None = None,
-        shown: Shown = subject_of,
+        shown: Shown = taken_at_its_word,
     ) -> None:
         """`tokens` judges bearer tokens; None: nobody comes in with one. `shown` judges certificates."""
         self._knocks = knocks
@@ -108,7 +108,7 @@ class MailLogin:
         """What somebody may open who was right not long ago; None when something is not as it was then. Her name and
         her secret are looked up anew, only what was opened of her mailbox is not opened again."""
         account = known.account
-        if not still_opens(self._shown, account.certificate):
+        if not await still_opens(self._shown, account.certificate):
             return None
 
         def ask(connection: Connection) -> _Now | None:
@@ -130,7 +130,7 @@ class MailLogin:
 
     async def _by_certificate(self, username: str, secret: bytes) -> _Known | None:
         try:
-            proof = self._login.proof_of_certificate(self._shown(secret))
+            proof = self._login.proof_of_certificate(await self._shown(secret))
         except BadValue:
             return None
         known = await self._let_in(proof, proof)
@@ -158,7 +158,7 @@ class MailLogin:
 
     async def review(self, account: Account) -> Account | None:
         """See mss/imap/backend.py: Review."""
-        if not still_opens(self._shown, account.certificate):
+        if not await still_opens(self._shown, account.certificate):
             return None
         now = await self._ask(account.owner, account.proof)
         if now is None or now.is_as_told(account):

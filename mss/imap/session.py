@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
@@ -95,8 +96,7 @@ async def _next(session: Session, deadline_s: float) -> None:
     if event is None:
         left_s = deadline_s - session.clock.monotonic_s()
         if left_s > 0:
-            if await session.wire.wait(left_s) and session.is_in_doubt:
-                await session.check_rights()
+            await _wait(session, left_s)
         else:
             session.wire.write(responses.bye("Nothing heard for too long"))
             session.leaving = True
@@ -111,6 +111,15 @@ async def _next(session: Session, deadline_s: float) -> None:
         await _serve(session, event)
         await session.wire.drain()
         session.heard_s = session.clock.monotonic_s()
+
+
+async def _wait(session: Session, left_s: float) -> None:
+    """Until something comes, or whether the session may stand at all is to be asked."""
+    by_certificate = session.account is not None and bool(session.account.certificate)
+    heard = await session.wire.wait(min(left_s, session.settings.poll_s) if by_certificate else left_s)
+    if session.is_in_doubt or (by_certificate and not heard):
+        with suppress(StorageUnavailable):  # nobody can tell now: asked again before anything else
+            await session.check_rights()
 
 
 def _refuse(session: Session, refused: Refused) -> None:
@@ -194,8 +203,9 @@ async def _idle(session: Session) -> Answer:
         if session.clock.monotonic_s() > give_up_s:
             wire.write(responses.bye("Nothing heard for too long"))
             raise Disconnected("idle for too long")
-        await session.check_rights()
-        await session.tell_news(may_expunge=True, ask=not heard)
+        with suppress(StorageUnavailable):  # nothing is told while nobody can tell; the next look asks again
+            await session.check_rights()
+            await session.tell_news(may_expunge=True, ask=not heard)
         if session.leaving:
             return None
         await wire.drain()

@@ -23,7 +23,7 @@ from mss.imap.sets import ranges_of
 from mss.imap.snapshot import Marks, Snapshot
 from mss.imap.view import NOTHING, News, View
 from mss.model.clock import Clock
-from mss.model.errors import NotFound
+from mss.model.errors import NotFound, StorageUnavailable
 
 SHARED_PREFIX = "Boîtes partagées"
 """Under which name people find team mailboxes; it is French like the names of folders they are born with."""
@@ -100,7 +100,8 @@ class Settings:
     idle_s: float = 30 * 60.0
     """RFC 9051 §5.4: at least 30 minutes; IDLE is asked again before that."""
     poll_s: float = 30.0
-    """A hint of change may be lost: how often IDLE reads all the same."""
+    """A hint of change may be lost: how often IDLE reads all the same. And how often the certificate of a session that
+    only waits is looked at: nobody tells us when one is taken back."""
     review_s: float = 10.0
     """How old what we know of an account may be; a member of a team is looked at before each command."""
 
@@ -178,7 +179,8 @@ class Session:
 
     async def check_rights(self) -> None:
         """Ask again what this account may open: who is removed from a team, or suspended, reads nothing more. Ends the
-        session when the account may not sign in any more, or may not read the selected folder."""
+        session when the account may not sign in any more, or may not read the selected folder. Raises
+        StorageUnavailable while nobody can tell."""
         now_s = self.clock.monotonic_s()
         if self.account is None or self.review is None:
             return
@@ -186,7 +188,11 @@ class Session:
         if not self.account.shared and is_fresh and not self.is_in_doubt:
             return
         self.is_in_doubt = False
-        account = await self.review(self.account)
+        try:
+            account = await self.review(self.account)
+        except StorageUnavailable:
+            self.is_in_doubt = True
+            raise
         self.reviewed_s = now_s
         if account is None:
             self._end("This account is closed for now")

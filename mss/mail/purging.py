@@ -60,6 +60,10 @@ class Purging:
         kinds = [kind for kind in MailboxKind if self._rules.of(kind)]
         return [owner for owner, _ in await self._store.read(lambda c: retention.mailboxes(c, kinds))]
 
+    async def ending(self, until: datetime, most: int) -> tuple[int, list[OwnerId]]:
+        """How many mailboxes have a round that ends by then, and so many of them, the first day first."""
+        return await self._store.read(lambda c: retention.ending(c, to_ms(until), most))
+
     async def look(self, owner: OwnerId) -> Look:
         """What is to be done about a mailbox now."""
         return await self._store.read(lambda connection: self._look(connection, owner))

@@ -29,6 +29,9 @@ from mss.store.spool import SpoolRoom
 
 PLAIN = "PLAIN"
 EXTERNAL = "EXTERNAL"
+LOOK_EVERY_S = 20.0
+"""How often the certificates of connections that only wait are looked at: with the 5 s after which a new list is read,
+one that was taken back is out within the minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,7 @@ class SubmissionServer(MailServer):
         is_tls_from_start: bool = False,
         spools: SpoolRoom | None = None,
         still_opens: StillOpens = for_ever,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         """`tls` gives the current `crypto.tls.service_server_context`, with client roots when EXTERNAL is wanted;
         `meter` may be that of the other port."""
@@ -201,6 +205,7 @@ class SubmissionServer(MailServer):
         self.authenticate = authenticate
         self._still_opens = still_opens
         self._looking: set[asyncio.Task[None]] = set()
+        self._look_every_s = look_every_s
 
     def look_again(self, owner: int) -> None:
         """An account's access has changed: its connections that may not go on are ended now."""
@@ -210,6 +215,16 @@ class SubmissionServer(MailServer):
                 looking = asyncio.get_running_loop().create_task(self._look_at(wire, known))
                 self._looking.add(looking)
                 looking.add_done_callback(self._looking.discard)
+
+    async def keep_looking(self) -> None:
+        """For as long as the process lives: end connections whose certificate was taken back since, also those that
+        only wait. Nobody tells us of it; the others are told of (`look_again`)."""
+        while True:
+            await asyncio.sleep(self._look_every_s)
+            for wire in list(self._open):
+                known = wire.session.known
+                if known is not None and known.certificate_der:
+                    await self._look_at(wire, known)
 
     async def _look_at(self, wire: Wire, known: Peer) -> None:
         with suppress(StorageUnavailable):  # its next message asks again

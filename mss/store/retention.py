@@ -92,6 +92,15 @@ def mailboxes(connection: Connection, kinds: Collection[MailboxKind]) -> list[tu
     return [(OwnerId(owner), MailboxKind(kind)) for owner, kind in connection.execute(query.order_by(B.c.owner))]
 
 
+def ending(connection: Connection, until_ms: int, most: int) -> tuple[int, list[OwnerId]]:
+    """How many mailboxes have a round whose day comes by then, and so many of them, the first day first."""
+    joined = R.join(B, and_(B.c.lane == R.c.lane, B.c.owner == R.c.owner))
+    is_ending = and_(R.c.due_ms > 0, R.c.due_ms <= until_ms, B.c.state == AccountState.ACTIVE)
+    total = connection.execute(select(func.count()).select_from(joined).where(is_ending)).scalar_one()
+    first = select(R.c.owner).select_from(joined).where(is_ending).order_by(R.c.due_ms, R.c.owner).limit(most)
+    return total, [OwnerId(owner) for owner in connection.execute(first).scalars()]
+
+
 def count(connection: Connection, owner: int, until_ms: Mapping[RetentionRule, int]) -> dict[str, int]:
     """How many messages are meant, by special use of their folder."""
     query = _meant(select(F.c.special_use, func.count()), until_ms).group_by(F.c.special_use)

@@ -18,6 +18,7 @@ from mss.accounts.software import SoftwareLogin
 from mss.crypto.authority import Authority, Issued, KeyKind, Subject
 from mss.crypto.examiner import Examiner
 from mss.crypto.revocation import RevocationLists, read_list
+from mss.directory.responders import Responders
 from mss.imap.people import MailLogin
 from mss.mail.reception import Peer
 from mss.model.clock import ManualClock, SeededChance
@@ -67,50 +68,66 @@ def judge() -> Judge:
     return made
 
 
-def test_a_good_certificate_is_its_subject(judge: Judge, software: Issued) -> None:
+async def test_a_good_certificate_is_its_subject(judge: Judge, software: Issued) -> None:
     """With lists and without."""
-    assert judge.judge.subject(software.der) == subject_of(software.der)
+    assert await judge.judge.subject(software.der) == subject_of(software.der)
     judge.lists = None
-    assert judge.judge.subject(software.der) == subject_of(software.der)
+    assert await judge.judge.subject(software.der) == subject_of(software.der)
 
 
-def test_one_that_was_taken_back_opens_nothing(judge: Judge, software: Issued) -> None:
+async def test_one_that_was_taken_back_opens_nothing(judge: Judge, software: Issued) -> None:
     """At once with the new list, and also by one that is over since."""
     judge.publish(software.certificate)
     with pytest.raises(BadValue, match="revoked"):
-        judge.judge.subject(software.der)
+        await judge.judge.subject(software.der)
     judge.clock.forward(30 * 86_400)
     with pytest.raises(BadValue, match="revoked"):
-        judge.judge.subject(software.der)
+        await judge.judge.subject(software.der)
 
 
-def test_where_the_list_is_over_nobody_can_tell(judge: Judge, software: Issued) -> None:
+async def test_where_the_list_is_over_nobody_can_tell(judge: Judge, software: Issued) -> None:
     """Later, neither yes nor no: the software comes again."""
     judge.clock.forward(8 * 86_400)
     with pytest.raises(StorageUnavailable):
-        judge.judge.subject(software.der)
+        await judge.judge.subject(software.der)
     with pytest.raises(StorageUnavailable):
-        still_opens(judge.judge.subject, software.der)
+        await still_opens(judge.judge.subject, software.der)
 
 
-def test_an_authority_without_lists_is_not_asked(judge: Judge) -> None:
+async def test_an_authority_without_lists_is_not_asked(judge: Judge) -> None:
     """A house's own authority for its software publishes none; the lists of others do not speak of it."""
     own = Authority.create("MAISON", now=judge.pki.now - timedelta(days=30))
     issued = own.issue_client(SOFTWARE, now=judge.pki.now, mail=BOX)
     knows_both = Examiner((*judge.pki.authority.certificates, *own.certificates))
     shown = ShownCertificates(knows_both, lambda: judge.lists, judge.clock)
-    assert shown.subject(issued.der) == subject_of(issued.der)
+    assert await shown.subject(issued.der) == subject_of(issued.der)
 
 
-def test_weak_late_and_unreadable_ones_open_nothing(judge: Judge, software: Issued) -> None:
+async def test_a_responder_that_is_set_speaks_for_its_own_authorities_only(judge: Judge, software: Issued) -> None:
+    """The health PKI's, which is away, keeps nobody out whom a house's own authority let in; and lets nobody in of whom
+    it alone could tell."""
+    own = Authority.create("MAISON", now=judge.pki.now - timedelta(days=30))
+    health = judge.pki.authority.certificates
+    away = Responders(health, judge.clock, url="http://127.0.0.1:1/", others=own.certificates)
+    examiner = Examiner((*health, *own.certificates))
+    shown = ShownCertificates(examiner, lambda: None, judge.clock, away)
+    issued = own.issue_client(SOFTWARE, now=judge.pki.now, mail=BOX)
+    assert await shown.subject(issued.der) == subject_of(issued.der)
+    with pytest.raises(StorageUnavailable):
+        await shown.subject(software.der)
+    with_lists = ShownCertificates(examiner, lambda: judge.lists, judge.clock, away)
+    assert await with_lists.subject(software.der) == subject_of(software.der)
+
+
+async def test_weak_late_and_unreadable_ones_open_nothing(judge: Judge, software: Issued) -> None:
     """TLS of another strength may have let them by."""
     pki = judge.pki
     weak = pki.authority.issue_client(SOFTWARE, now=pki.now, mail=BOX, key=KeyKind.RSA_1024)
     late = pki.authority.issue(SOFTWARE, now=pki.now - timedelta(days=400), days=365)
     for octets in (weak.der, late.der, software.der[:-9], b"\x00"):
         with pytest.raises(BadValue):
-            judge.judge.subject(octets)
-        assert not still_opens(judge.judge.subject, octets)
+            await judge.judge.subject(octets)
+        assert not await still_opens(judge.judge.subject, octets)
 
 
 @pytest.fixture
@@ -141,7 +158,7 @@ async def test_submission_says_later_while_nobody_can_tell(judge: Judge, softwar
     """A session that stands: its next mail is put off while the list is over, and the line ends once it is revoked."""
 
     async def goes_on(peer: Peer) -> bool:
-        return still_opens(judge.judge.subject, peer.certificate_der)
+        return await still_opens(judge.judge.subject, peer.certificate_der)
 
     handler = SubmissionHandler(FakeReception(), judge.clock, goes_on)
     visit = cast(Visit, SimpleNamespace(known=Peer(BOX, account=OwnerId(1), certificate_der=software.der)))

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from mss.accounts.knocks import Knocks
+from mss.accounts.software import SoftwareLogin, verifier_of
+from mss.accounts.teams import Teams
+from mss.cli.checkretention import told
 from mss.formats.headers import decode_words
 from mss.formats.mime import decode_text, scan
+from mss.imap.mailacts import CellarMailStore
+from mss.imap.people import MailLogin, TeamDesk
 from mss.mail.purging import Purging
 from mss.mail.retention import Rules
-from mss.model.clock import to_ms
+from mss.model.clock import SystemClock, to_ms
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.mailbox import AccountState, MailboxKind, SpecialUse
 from mss.notices.compose import House as Writer
 from mss.notices.retention import RetentionWatch
 from mss.store import folders, messages, owners, schema, states, unanswered
+from mss.store.accounts import CredentialKind
 from mss.store.sql import Connection
 from mss.store.unanswered import Waiting
+from tests.imap.picture import PictureClient
 from tests.kit.documents import make_cda
 from tests.kit.house import HOSPITAL, LABORATORY, PATIENTS, House
+from tests.kit.imap_house import PASSWORD, Keeper, imap_house
+from tests.kit.pki import session_pki
 
 ADDRESS = f"dr.ancien@{HOSPITAL}"
 DAY_S = 24 * 3600.0
@@ -104,6 +117,25 @@ class Scene:
         return found
 
 
+@asynccontextmanager
+async def mail_clients(house: House, owner: OwnerId, directory: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Connects mail clients to the doctor's mailbox, by TLS."""
+    below, clock = house.cellar, SystemClock()  # the days that pass are not the lines' own
+    lookup, opener, chance = below.public.lookup, below.opener, below.chance
+    await below.accounts.add_credential(owner, CredentialKind.APPLICATION_PASSWORD, verifier_of(lookup, PASSWORD))
+    login = SoftwareLogin(house.store, lookup, clock, chance)
+    people = MailLogin(login, house.store, opener, clock, chance, Knocks(clock))
+    mail = CellarMailStore(house.store, opener, below.bodies, house.bus, lookup, clock, chance)
+    nobody = TeamDesk(Teams(house.store, house.bus, clock), house.store, opener, lookup)
+    keeper = Keeper(mail, people.authenticate, {}, people.review, nobody, suspend=_never)
+    async with imap_house(keeper, session_pki(), directory, clock) as doors:
+        yield lambda: PictureClient.connect(doors, ADDRESS)
+
+
+async def _never(_address: str) -> None:
+    raise AssertionError
+
+
 async def scene_of(house: House, rules: Rules) -> Scene:
     return Scene(house, await house.professional(ADDRESS), rules)
 
@@ -143,6 +175,67 @@ async def test_the_trash_is_emptied_after_two_warnings_and_open_sessions_are_tol
     assert gone[1] == [(1, 3)]
     assert await scene.acts("retention.deleted") == ["trash 1", "trash 2", "trash 3"]
     assert len(await scene.acts("retention.told")) == len(await scene.acts("retention.reminded")) == 1
+
+
+async def _hear(client: PictureClient, line: bytes) -> None:
+    while await client._line() != line:
+        pass
+
+
+async def test_a_mail_client_that_waits_hears_of_warning_and_deletion(house: House, tmp_path: Path) -> None:
+    """In IDLE in the inbox: the warning arrives. In IDLE in the trash: what the warning was about goes, by number for
+    one and by uid for the other, who knows QRESYNC; and its body is not to be had any more."""
+    scene = await scene_of(house, Rules(trash=SIXTY))
+    async with mail_clients(house, scene.owner, tmp_path) as connect:
+        await scene.letters(3)
+        await scene.move(SpecialUse.TRASH)
+        inbox, trash, resyncing = [await connect() for _ in range(3)]
+        await inbox.select()
+        await trash.select("Corbeille")
+        await resyncing.command("ENABLE QRESYNC")
+        await resyncing.select("Corbeille")
+        for client in (inbox, trash, resyncing):
+            client.writer.write(b"i IDLE\r\n")
+            assert (await client.reader.readline()).startswith(b"+ idling")
+        await scene.days(30)
+        await _hear(inbox, b"* 1 EXISTS\r\n")
+        await scene.days(22)
+        await _hear(inbox, b"* 2 EXISTS\r\n")
+        await scene.letters(1)
+        await scene.days(8)
+        assert [await trash._line() for _ in range(3)] == [b"* %d EXPUNGE\r\n" % number for number in (3, 2, 1)]
+        assert await resyncing._line() == b"* VANISHED 1:3\r\n"
+        trash.writer.write(b"DONE\r\n")
+        assert (await trash._line()).startswith(b"i OK")
+        trash.messages = []
+        await trash.command("UID FETCH 1:* BODY[]")
+        assert trash.messages == []
+
+
+async def test_the_doctor_counts_the_first_and_tells_how_many_more(house: House) -> None:
+    """Of three mailboxes whose day comes, two are looked at: the earliest. Suspended ones, and those with another
+    month, are not among them."""
+    scenes = []
+    for number in range(4):
+        address = f"dr.numero{number}@{HOSPITAL}"
+        scene = Scene(house, await house.professional(address), Rules(mailbox={MailboxKind.PERSONAL: SIXTY}))
+        await scene.letters(1, address)
+        house.clock.forward(DAY_S)
+        scenes.append(scene)
+    for _ in range(30):
+        house.clock.forward(DAY_S)
+        await scene.watch.look()
+    until = house.clock.now() + timedelta(days=60)
+    ending, first = await scene.purging.ending(until, 2)
+    assert (ending, first) == (4, [scenes[0].owner, scenes[1].owner])
+    await scenes[0].set_state(AccountState.SUSPENDED)
+    ending, first = await scene.purging.ending(until, 2)
+    assert (ending, first) == (3, [scenes[1].owner, scenes[2].owner])
+    assert await scene.purging.ending(house.clock.now(), 2) == (0, [])
+    looks = [await scene.purging.look(owner) for owner in first]
+    assert "2 messages of 2 mailboxes are deleted within 30 days" in told(looks, 1)
+    assert "and more of 1 others" in told(looks, 1)
+    assert "others" not in told(looks, 0)
 
 
 async def test_nothing_ever_goes_where_the_operator_has_set_nothing(house: House) -> None:
