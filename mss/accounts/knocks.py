@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mss.accounts.slowdown import Budget, Slowdown
+from mss.accounts.slowdown import Budget, Slowdown, neighbourhood
 from mss.model.clock import Clock
 
 NAME_CHARS_MAX = 320
@@ -48,6 +48,7 @@ class Knocks:
 
     async def wait(self, name: str, place: str) -> Knock:
         """Before a login is looked at; it counts as wrong until `was_right`."""
+        place = neighbourhood(place)
         knock = Knock(_key(name), place, is_counted=(missing_s := self._of_place.take(place)) <= 0)
         wait_s = min(missing_s, OF_PLACE_S_MAX)
         if knock.name:  # a certificate or a token may come without: they are not all of one name
@@ -65,4 +66,4 @@ class Knocks:
 
 
 def _key(name: str) -> str:
-    return name[:NAME_CHARS_MAX].strip().casefold()
+    return name.strip()[:NAME_CHARS_MAX].casefold()  # stripped first, as the look does: blanks hide no name

@@ -9,7 +9,6 @@ ten thousand; tries of a sign-in that ends well are given back.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 from dataclasses import dataclass, replace
 
@@ -21,7 +20,7 @@ from mss.accounts.lifecycle import Wish
 from mss.accounts.passwords import Busy, Passwords
 from mss.accounts.service import totp_context
 from mss.accounts.sessions import Level, Session, Sessions
-from mss.accounts.slowdown import Budget, Slowdown
+from mss.accounts.slowdown import Budget, Slowdown, neighbourhood
 from mss.crypto.keys import KeyWrapper, Lookup
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.ids import OwnerId, lane_of
@@ -253,17 +252,6 @@ class Login:
             audit.write(connection, [audit.Act(now, f"login:{owner}", "login.out-everywhere", owner)])
 
         await self._store.write(lane_of(owner), act)
-
-
-def neighbourhood(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 that one IPv6 customer gets."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 def _gather(connection: Connection, name: bytes) -> _Account:

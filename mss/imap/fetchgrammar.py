@@ -25,6 +25,9 @@ _PLAIN: dict[bytes, FetchItem] = {
     b"RFC822": Section(b"RFC822", peek=False),
     b"RFC822.HEADER": Section(b"RFC822.HEADER", piece=Piece.HEADER),
     b"RFC822.TEXT": Section(b"RFC822.TEXT", piece=Piece.TEXT, peek=False),
+    # RFC 1730 §6.4.5, gone since RFC 2060; Outlook still asks so for a whole message.
+    b"RFC822.PEEK": Section(b"RFC822"),
+    b"RFC822.TEXT.PEEK": Section(b"RFC822.TEXT", piece=Piece.TEXT),
 }
 _PLAIN_LIST = re.compile(rb"\(([A-Za-z0-9.]+(?: [A-Za-z0-9.]+)*)\)\Z")
 _ITEM = re.compile(rb"[A-Za-z0-9.]+")

@@ -32,7 +32,9 @@ def tag_of(line: bytes) -> str:
 
 
 def parse(line: bytes, literals: tuple[bytes, ...] = (), *, utf8: bool = False) -> c.Tagged:
-    """Read a command. Raises Bad; the caller answers it under `tag_of(line)`."""
+    """Read a command; blanks at its end are some clients' habit. Raises Bad; the caller answers it under
+    `tag_of(line)`."""
+    line = line.rstrip(b" ")
     start = _START.match(line)
     if start is None:
         raise Bad("Not a command")

@@ -18,6 +18,7 @@ CRLF = b"\r\n"
 NIL = b"NIL"
 GO_AHEAD = b"+ OK\r\n"
 IDLING = b"+ idling\r\n"
+STILL_HERE = b"* OK Still here\r\n"
 SYSTEM_FLAGS = tuple((bit, name.encode()) for bit, name in FLAG_NAMES.items())
 
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+\Z')

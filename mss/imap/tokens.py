@@ -103,16 +103,25 @@ class Cursor:
         if self.line[self.at : end].upper() != word + b" ":
             return False
         self.at = end
+        self.spaces()
         return True
 
     def space(self) -> None:
+        """One, or as many as a client sends: those that were tried with other servers send two, or pad parentheses."""
         if not self.skip(b" "):
             self.fail("Space expected" if self.at < len(self.line) else "Something is missing at the end")
+        self.spaces()
+
+    def spaces(self) -> None:
+        """Those that are too many."""
+        while self.skip(b" "):
+            pass
 
     def open(self) -> None:
         if not self.skip(b"("):
             self.fail("( expected")
         self.enter()
+        self.spaces()
 
     def enter(self) -> None:
         """One level deeper; parentheses and other nesting count alike."""
@@ -125,10 +134,13 @@ class Cursor:
 
     def close(self) -> bool:
         """True past the closing parenthesis; False when another item follows its space."""
+        before = self.at
+        self.spaces()
         if self.skip(b")"):
             self.leave()
             return True
-        self.space()
+        if self.at == before:
+            self.space()  # says what is missing
         return False
 
     # --- words

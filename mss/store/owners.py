@@ -128,7 +128,9 @@ def all_mailboxes(connection: Connection) -> Iterator[MailboxRow]:
 
 
 def insert_mailbox(connection: Connection, box: MailboxRow, created_ms: int) -> None:
-    """Raises IntegrityError when the owner's number is taken."""
+    """UIDVALIDITY is counted from this moment on (RFC 9051 §2.3.1.1), not from 1: who moves here from a server that
+    gave small numbers, behind the same host name, takes nothing of its cache for ours. Raises IntegrityError when the
+    owner's number is taken."""
     row = own(box.owner) | {
         "kind": box.kind,
         "state": box.state,
@@ -138,6 +140,7 @@ def insert_mailbox(connection: Connection, box: MailboxRow, created_ms: int) -> 
         "private_key_wrapped": box.private_key_wrapped,
         "quota_bytes": box.quota_bytes,
         "created_ms": created_ms,
+        "next_uidvalidity": max(1, created_ms // 1000),
     }
     connection.execute(insert(B), row)
 

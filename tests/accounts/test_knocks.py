@@ -95,6 +95,16 @@ async def test_certificates_that_name_nobody_share_no_name(door: Door) -> None:
     assert await door.tries(" ", THERE) == 0
 
 
+async def test_blanks_hide_no_name_and_a_network_is_one_place(door: Door) -> None:
+    """However many stand before it; and who has a /64 has no new place for each guess."""
+    for number in range(OF_NAME_FREE):
+        await door.tries(" " * (number * 100) + ANNE, f"{THERE} {number}")
+    assert await door.tries(" " * 400 + ANNE, HERE) > 0
+    for number in range(OF_PLACE_FREE):
+        assert await door.tries(f"y{number}@ville.mssante.example", f"2001:db8::{number:x}") == 0
+    assert await door.tries("z@ville.mssante.example", "2001:db8::ffff") > 0
+
+
 async def test_many_at_once_are_many(clock: ManualClock) -> None:
     """A hundred guesses in one moment are counted before any is looked at."""
     waits: list[float] = []

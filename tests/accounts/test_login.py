@@ -7,6 +7,7 @@ from sqlalchemy import text
 from mss.accounts import login
 from mss.accounts.login import Entry, Visitor
 from mss.accounts.sessions import ABSOLUTE_S, IDLE_S, Level, Session
+from mss.accounts.slowdown import neighbourhood
 from mss.model.mailbox import AccountState
 from mss.model.verdict import Accept, Later, Reason, Refuse
 from mss.store import accounts
@@ -306,5 +307,6 @@ async def test_what_is_no_token_is_no_session(house: Cellar) -> None:
 
 async def test_neighbours_of_one_network_are_one_address_only_in_ipv6() -> None:
     """A customer has a /64; an IPv4 address is one box."""
-    assert login.neighbourhood("2001:db8:1:2:3::4") == login.neighbourhood("2001:db8:1:2:ffff::1")
-    assert login.neighbourhood("192.0.2.7") != login.neighbourhood("192.0.2.8")
+    assert neighbourhood("2001:db8:1:2:3::4") == neighbourhood("2001:db8:1:2:ffff::1")
+    assert neighbourhood("192.0.2.7") != neighbourhood("192.0.2.8")
+    assert neighbourhood("::ffff:192.0.2.7") == neighbourhood("192.0.2.7") != neighbourhood("::ffff:192.0.2.8")

@@ -6,7 +6,8 @@ Besides, in `tests/dialogues/*.imap`:
 `C2:`, `S2:` a second client, logged in as the doctor too; `C3:` a colleague.
 `S~` a regular expression for the whole line; `S*` any lines up to one that begins so; `S-` nothing comes (0.2 s).
 `C: … {$}` or `{$+}` announces a literal whose lines follow as `L:`; the next `C:` goes on after it.
-`{user}`, `{password}`, `{team}` stand for the house's people. `C! tls` starts TLS.
+`{user}`, `{password}`, `{team}` stand for the house's people, `{validity}` for the first UIDVALIDITY of a mailbox and
+`{validity+3}` for a later one. `C! tls` starts TLS.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss.model.clock import ManualClock
 from tests.kit.imap_house import COLLEAGUE, DOCTOR, PASSWORD, TEAM, ImapHouse, letter
 
 REPLY_S = 10.0
 SILENCE_S = 0.2
 _STEP = re.compile(r"(?P<who>[CSL])(?P<number>\d?)(?P<kind>[:~*!-]) ?(?P<text>.*)\Z")
+_VALIDITY = re.compile(r"\{validity(\+\d+)?\}")
+FIRST_VALIDITY = int(ManualClock().now().timestamp())
 WORDS = {"{user}": DOCTOR, "{colleague}": COLLEAGUE, "{password}": PASSWORD, "{team}": TEAM}
 
 
@@ -90,6 +94,7 @@ class Dialogue:
         text = step["text"]
         for word, meaning in WORDS.items():
             text = text.replace(word, meaning)
+        text = _VALIDITY.sub(lambda found: str(FIRST_VALIDITY + int(found[1] or 0)), text)
         if step["who"] == "C" and step["kind"] == "!":
             await self._start_tls(client)
         elif step["who"] == "C":

@@ -72,8 +72,8 @@ class _Folder:
 
 @dataclass
 class _Box:
+    next_uidvalidity: int
     folders: dict[int, _Folder] = field(default_factory=dict)
-    next_uidvalidity: int = 1
     lost_subscriptions: set[str] = field(default_factory=set)
     listeners: set[Callable[[int], None]] = field(default_factory=set)
 
@@ -89,7 +89,7 @@ class MemoryMailStore:
 
     def add_box(self, owner: OwnerId) -> None:
         """A mailbox with the folders that it is born with."""
-        box = self._boxes[owner] = _Box()
+        box = self._boxes[owner] = _Box(next_uidvalidity=int(self._clock.now().timestamp()))
         for name, use in DEFAULT_FOLDERS:
             folder = self._new_folder(box, name, use)
             folder.subscribed = True
