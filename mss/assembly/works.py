@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from mss.accounts.verification import Verification
+    from mss.mail.ledger import LedgerReader
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
-    from mss.notices.ledger import Ledger
     from mss.notices.watch import Staff
     from mss.record.service import Records
     from mss.smtp.identities import Identities
@@ -72,6 +72,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.accounts.names import Names
     from mss.assembly.triage import bridge_of
     from mss.mail.counting import Counting
+    from mss.mail.ledger import Ledger, LedgerReader
     from mss.mail.quarantine import Quarantine
     from mss.mail.queue import QueueTaker
     from mss.mail.submit import HouseMail
@@ -81,7 +82,6 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     from mss.notices.compose import House
     from mss.notices.corrected import CorrectionNotices
     from mss.notices.fullness import FullnessWatch
-    from mss.notices.ledger import Ledger
     from mss.notices.send import Notices
     from mss.notices.tested import TrialAnswers
     from mss.notices.untaken import UntakenAlarms
@@ -96,12 +96,23 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     mail = HouseMail(ground.house, ground.dispatch)
     writer = MailAddress("ne-pas-repondre", ground.house.patient_domain or process.config.domains[0])
     copies = _copies(process)
-    ledger, house = Ledger(lookup, keys.tasks, clock, chance), House(ground.house.host, writer)
+    ledger, house = Ledger(lookup, ground.public.tasks, clock, chance), House(ground.house.host, writer)
     notices = Notices(house, store, opener, keys, lookup, mail, clock, copies, ledger)
     taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
     quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
     watch = HeldWatch(
-        house, _staff(process), store, opener, keys, lookup, mail, ground.recipients, taker, ground.holder, clock
+        house,
+        _staff(process),
+        store,
+        opener,
+        keys,
+        lookup,
+        mail,
+        ground.recipients,
+        taker,
+        ground.holder,
+        clock,
+        ledger,
     )
     tested = TrialAnswers(ground.house.test_mailbox, keys, lookup, mail, clock)
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
@@ -122,7 +133,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     process.keep(Runner(store, ground.bus, clock, worker_name(), handlers).run())
     process.keep(Counting(store).keep_counting())
     _sources(process)
-    _nightly(process, house, ledger, mail)
+    _nightly(process, house, LedgerReader(lookup, keys.tasks), mail)
     _publishing(process, house, keys, mail)
     process.keep(FullnessWatch(house, store, opener, lookup, mail, clock).keep_watch())
     _watch_retention(process, house, opener, mail)
@@ -159,7 +170,7 @@ def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -
     return verification
 
 
-def _nightly(process: Process, house: House, ledger: Ledger, mail: HouseMail) -> None:
+def _nightly(process: Process, house: House, ledger: LedgerReader, mail: HouseMail) -> None:
     """Tables for the sending mailboxes that the settings list."""
     from mss.notices.nightly import NightlyTables
 

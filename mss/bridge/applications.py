@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from mss.bridge import announcing
+from mss.bridge import announcing, tally
 from mss.bridge.cases import Case, Cases, hides_from_patient
 from mss.bridge.facts import Already, Deliver, Hold, Leave, Verdict
 from mss.bridge.filing import ACTOR, ATTEMPTS_MAX, Filing
@@ -84,6 +84,8 @@ class Applications:
                 tasks.add_task(connection, owner, self._filing.again(task))
                 return
             self.conclude(connection, case, done, is_first=True)
+            if isinstance(done.verdict, Leave):
+                tally.shown(connection, case, task, self._filing.ledger)
 
         await self._store.write(lane_of(owner), conclude)
         reason = done.verdict.reason.value if isinstance(done.verdict, Hold) else ""

@@ -27,6 +27,7 @@ from mss.mail.answers import Answer, Fate
 from mss.mail.conversations import Conversations
 from mss.mail.delivery import TASK_FILE, TASK_RESEAL
 from mss.mail.holding import AGAIN, Explanation, Held, Holder
+from mss.mail.ledger import Ledger
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.document import DocumentEntry
 from mss.model.errors import StorageUnavailable
@@ -86,6 +87,7 @@ class Filing:
         self._clock = clock
         self._chance = chance
         self._holder = Holder(public, clock, chance)
+        self.ledger = Ledger(public.lookup, public.tasks, clock, chance)
         self._gatherer = Gatherer(store, clock, chance)
         self._outbox = outbox
 
@@ -132,6 +134,7 @@ class Filing:
                     self._hold(connection, case, verdict)
                 case Leave():
                     self.leave(connection, case, ACTOR)
+                    tally.shown(connection, case, task, self.ledger)
                     self._file_loose(connection, case, loose_files)
             if not isinstance(verdict, Hold):
                 for kept in case.announces or ():

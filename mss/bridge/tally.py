@@ -11,6 +11,7 @@ from collections import Counter
 from mss.bridge.case import INS_HEADER, Case
 from mss.crypto.keys import Lookup
 from mss.mail.counting import day_of
+from mss.mail.ledger import SHOWN, Ledger
 from mss.model.clock import from_ms
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, lane_of
@@ -18,6 +19,7 @@ from mss.model.mailbox import MailboxKind
 from mss.store import indicators, owners
 from mss.store.indicators import Count
 from mss.store.sql import Connection
+from mss.store.tasks import Task
 
 TO_PATIENT, FILED = "to-patient", "filed"
 BOX = MailboxKind.PATIENT.value
@@ -34,6 +36,13 @@ def filed(connection: Connection, case: Case, lookup: Lookup, new: list[int]) ->
     codes = Counter(_code(case, place) for place in new)
     counts = {_count(connection, case, lookup, FILED, code): n for code, n in codes.items()}
     indicators.add(connection, lane_of(case.keys.owner), counts)
+
+
+def shown(connection: Connection, case: Case, task: Task, ledger: Ledger) -> None:
+    """A mail that brought no document, for its sender's own table: nobody is told of it otherwise."""
+    sender = _sender(case)
+    if sender is not None:
+        ledger.note(connection, task.owner, task.id, sender, (case.message_id, case.stored.message), SHOWN)
 
 
 def _code(case: Case, place: int) -> str:

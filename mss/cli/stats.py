@@ -15,9 +15,9 @@ import typer
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, fail, finish, open_house, settings, show
 from mss.config import Config
 from mss.formats.csvtext import as_text
+from mss.mail.ledger import COLUMNS
 from mss.model.errors import BadValue
 from mss.model.ids import Finess, MailAddress
-from mss.notices.ledger import COLUMNS
 from mss.store.indicators import Count
 
 DIMENSIONS = ("day", "month", "what", "peer", "kind", "structure", "cda", "ins")
@@ -64,11 +64,11 @@ def _tell(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_csv: boo
 
 
 async def _of_sender(config: Config, sender: MailAddress, first: int, last: int) -> list[dict[str, Any]]:
-    from mss.notices.ledger import Ledger
+    from mss.mail.ledger import LedgerReader
 
     days = [date.fromisoformat(str(one)) for one in (first, last)]
     async with open_house(config) as ground:
-        ledger = Ledger(ground.public.lookup, ground.private().tasks, ground.clock, ground.chance)
+        ledger = LedgerReader(ground.public.lookup, ground.private().tasks)
         return await ground.store.read(lambda c: ledger.lines(c, sender, *days))
 
 

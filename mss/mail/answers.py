@@ -50,6 +50,9 @@ class Fate(StrEnum):
     """It was held and has no document for the record: the patient reads the message now."""
 
 
+FAILURES = frozenset({Fate.HELD, Fate.REFUSED, Fate.NOT_INTEGRATED})
+"""Of these a sender is always told."""
+
 _ABOUT_THE_PATIENT = frozenset(
     {
         Reason.PATIENT_UNKNOWN,

@@ -15,7 +15,7 @@ from mss.formats.dsn import Dsn, RecipientStatus
 from mss.formats.mdn import Mdn, MdnRequest
 from mss.formats.parts import Structure
 from mss.formats.report import Heading
-from mss.mail.answers import Answer, Fate
+from mss.mail.answers import FAILURES, Answer, Fate
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.model.verdict import Reason
@@ -28,7 +28,6 @@ UNFILED_SUBJECT = "[Retiré du dossier]"
 TITLE_CHARS_MAX = 120
 DOCUMENTS_TOLD_MAX = 100
 
-FAILURES = frozenset({Fate.HELD, Fate.REFUSED, Fate.NOT_INTEGRATED})
 _AUTOMATIC_BUT_ACCOUNTABLE = "auto-generated"
 """RFC 3834 §5.1: a machine wrote it, answering nobody: a laboratory's results. Its sender must hear of a failure."""
 

@@ -20,6 +20,7 @@ import structlog
 from mss.crypto.keys import Lookup
 from mss.formats.csvtext import as_text
 from mss.mail import letters
+from mss.mail.ledger import COLUMNS, LINES_MAX, LedgerReader, last_of_each
 from mss.mail.letters import PARIS
 from mss.mail.recipients import NOBODY
 from mss.mail.submit import HouseMail
@@ -27,7 +28,6 @@ from mss.model.clock import Clock, to_ms
 from mss.model.errors import MssError
 from mss.model.ids import MailAddress
 from mss.notices.compose import SENDER_NAME, House
-from mss.notices.ledger import COLUMNS, LINES_MAX, Ledger
 from mss.store import outcomes
 from mss.store.database import Store
 from mss.store.sql import Connection
@@ -45,17 +45,51 @@ SUBJECT = "[Bilan] vos envois du {day:%d/%m/%Y}"
 log = structlog.get_logger("nightly")
 
 
+OUTCOMES: dict[str, tuple[str, str]] = {
+    "filed": ("intégrés au dossier", "filed in the record"),
+    "replaced": ("intégrés, remplacent une version antérieure", "filed, replacing an older version"),
+    "withdrawn": ("demandes de retrait suivies", "withdrawals carried out"),
+    "shown": ("remis, sans document à intégrer", "given to their reader, no document to file"),
+    "kept-back": ("conservés jusqu'à votre annonce", "kept back until you announce them"),
+    "announced": ("annoncés, désormais visibles du patient", "announced, visible to the patient now"),
+    "held": ("RETENUS, en attente d'une personne", "HELD, waiting for a person"),
+    "refused": ("REFUSÉS par une personne", "REFUSED by a person"),
+    "unreachable": ("NON REMIS, patient injoignable", "NOT DELIVERED, patient unreachable"),
+    "not-integrated": (
+        "au dossier, PAS dans le logiciel de l'hôpital",
+        "in the record, NOT in the hospital's software",
+    ),
+    "integrated": ("désormais aussi dans le logiciel de l'hôpital", "now in the hospital's software too"),
+    "unfiled": ("RETIRÉS d'un dossier qui n'était pas le bon", "TAKEN OUT of a wrong record"),
+    "refiled": ("classés dans le bon dossier", "filed in the right record"),
+}
+"""What a line's outcome means, in the order of the sums."""
+
+
 def words(sender: MailAddress, day: date, lines: list[dict[str, Any]]) -> str:
-    """French, then English: sums; the table is attached."""
-    sums = Counter(line["outcome"] for line in lines)
-    mails = len({line["message_id"] for line in lines})
-    told = "\n".join(f"  {outcome}: {number}" for outcome, number in sorted(sums.items())) or "  -"
+    """French, then English: sums that add up to the copies, and what the columns mean; the table is attached."""
+    last = last_of_each(lines)
+    sums = Counter(line["outcome"] for line in last)
+    mails, copies = len({line["message_id"] for line in last}), len(last)
+    names = [*OUTCOMES, *sorted(sums.keys() - OUTCOMES.keys())]
+    french, english = (
+        "\n".join(f"  {sums[name]:>6}  {name} : {OUTCOMES.get(name, (name, name))[at]}" for name in names if sums[name])
+        for at in (0, 1)
+    )
     cut = f"\n(!) {LINES_MAX} lignes au plus / lines at most\n" if len(lines) >= LINES_MAX else ""
     return (
-        f"Bonjour,\n\nce que sont devenus les messages de {sender} dont nous vous avons répondu le {day:%d/%m/%Y} :"
-        f" {mails} message(s).\n{told}\n{cut}\nLe détail, par Message-ID, est joint (CSV).\n\n-- English --\n\n"
-        f"What became of the mail of {sender} about which you were answered on {day:%Y-%m-%d}: {mails} message(s);"
-        " the table is attached.\n"
+        f"Bonjour,\n\nce que sont devenus les messages de {sender} aux patients et aux boîtes applicatives, d'après ce"
+        f" que nous en savions le {day:%d/%m/%Y} :\n\n  {copies:>6}  au total ({mails} message(s), compté(s) une fois"
+        f" par destinataire, selon la dernière nouvelle du jour)\n{french}\n{cut}\n"
+        "Le tableau joint (CSV) a une ligne par nouvelle : quand (at), quel message (message_id), l'exemplaire de quel"
+        " destinataire (copy : même mot, même exemplaire), reçu quand (received_at), son sort (outcome), le code ANS"
+        " 900 à 906 et le motif s'il n'est pas intégré, et de combien de documents il s'agit (documents). Un message"
+        " retenu lundi et intégré mardi a une ligne dans chacun des deux tableaux.\n\n-- English --\n\n"
+        f"What became of the mail of {sender} to patients and application mailboxes, as known on {day:%Y-%m-%d}:\n\n"
+        f"  {copies:>6}  in all ({mails} message(s), each counted once for each recipient, by the day's last news)\n"
+        f"{english}\n\nThe table has a line for each piece of news: when, which message, whose copy (the same word, the"
+        " same copy), when it came, its outcome, ANS code and reason where it was not filed, and of how many documents"
+        " the line speaks. What was held on Monday and filed on Tuesday has a line in both tables.\n"
     )
 
 
@@ -70,7 +104,7 @@ class NightlyTables:
         self,
         house: House,
         readers: Mapping[MailAddress, MailAddress],
-        ledger: Ledger,
+        ledger: LedgerReader,
         store: Store,
         lookup: Lookup,
         mail: HouseMail,

@@ -23,6 +23,7 @@ from mss.mail import answers, letters
 from mss.mail.answers import TASK_ANSWER, task_context
 from mss.mail.contents import aside
 from mss.mail.delivery import TASK_DELIVERED, TASK_PASSED_ON, TASK_UNREACHABLE, forget_nobodys
+from mss.mail.ledger import UNREACHABLE, Ledger, Told, told_of
 from mss.mail.letters import PARIS
 from mss.mail.queue import Outgoing
 from mss.mail.submit import HouseMail
@@ -32,7 +33,6 @@ from mss.model.message import DsnWish, Notify, RecipientWish, Returned
 from mss.model.verdict import Reason
 from mss.notices import compose
 from mss.notices.compose import DeliveryReport, House, Original
-from mss.notices.ledger import UNREACHABLE, Ledger, Told, told_of
 from mss.store import audit, messages, records, schema, tasks
 from mss.store.database import Store
 from mss.store.ids import new_id
@@ -191,22 +191,23 @@ class Notices:
         written = await aside(
             len(raw), compose.answer, owed, original, self._house, message_id, at, returns_failed=is_safe
         )
-        noted = functools.partial(self._note, task, original.return_path, original.message_id, told_of(owed))
+        named = original.message_id, owed.message
+        noted = functools.partial(self._note, task, original.return_path, named, told_of(owed))
         if written is None or original.return_path is None:
             await self._store.write(lane_of(owner), lambda c: self._finish(c, task, noted))
             log.info("notice.nobody-to-tell", message=owed.message, fate=owed.fate.value)
             return
         told = f"{owed.fate.value} {owed.reason.value}" if owed.reason else owed.fate.value
-        copy = self._copies.get(original.recipient.lower()) if owed.fate in compose.FAILURES else None
+        copy = self._copies.get(original.recipient.lower()) if owed.fate in answers.FAILURES else None
         also_to = () if copy is None else (copy,)
         to, about = original.return_path, original.message_id
         await self._send(task, to, written, about, owed.message, told, also_to, noted=noted)
 
     def _note(
-        self, task: Task, sender: MailAddress | None, message_id: str, told: Told, connection: Connection
+        self, task: Task, sender: MailAddress | None, about: tuple[str, int], told: Told, connection: Connection
     ) -> None:
         if self._ledger is not None and sender is not None:
-            self._ledger.note(connection, task, sender, message_id, told)
+            self._ledger.note(connection, task.owner, task.id, sender, about, told)
 
     @staticmethod
     def _finish(connection: Connection, task: Task, noted: Noted) -> None:
@@ -221,7 +222,8 @@ class Notices:
         if about is None:
             return  # a report to an absent patient ends here, and mail whose sender wants to hear of nothing
         statuses = [dsn.unreachable(address) for address, _ in addresses]
-        noted = functools.partial(self._note, task, about.to, about.message_id, UNREACHABLE)
+        named = about.message_id, task.id  # the duty bears the message's number
+        noted = functools.partial(self._note, task, about.to, named, UNREACHABLE)
         await self._report(task, about, _named(statuses, addresses), Reason.UNREACHABLE.value, noted)
 
     async def receipt(self, task: Task) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -21,6 +21,7 @@ from mss.formats.dsn import Action, RecipientStatus
 from mss.mail import holding, letters
 from mss.mail.answers import Answer, Fate, as_told
 from mss.mail.holding import NEXT, TASK_STILL_HELD, Holder, Watch
+from mss.mail.ledger import Ledger, Told, told_of
 from mss.mail.letters import PARIS
 from mss.mail.queue import QueueTaker
 from mss.mail.recipients import NOBODY, Recipients
@@ -66,6 +67,10 @@ class _Letter:
 
     to: MailAddress
     written: bytes
+    about: tuple[str, int] = ("", 0)
+    """Message-ID, and number here."""
+    told: Told | None = None
+    """The line of the sender's own table; None of mail that is in no table."""
 
 
 class _Decided(MssError):
@@ -88,6 +93,7 @@ class HeldWatch:
         taker: QueueTaker,
         holder: Holder,
         clock: Clock,
+        ledger: Ledger,
     ) -> None:
         self._house = house
         self._staff = staff
@@ -100,6 +106,7 @@ class HeldWatch:
         self._taker = taker
         self._holder = holder
         self._clock = clock
+        self._ledger = ledger
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -118,7 +125,7 @@ class HeldWatch:
         letter = await self._letter(row, watch)
 
         def also(connection: Connection) -> None:
-            self._told(connection, task, row, watch, sender_told=letter is not None)
+            self._told(connection, task, row, watch, letter)
 
         try:
             if letter is None:
@@ -128,7 +135,7 @@ class HeldWatch:
         except _Decided:
             log.info("held.decided-meanwhile", held=row.id)
 
-    def _told(self, connection: Connection, task: Task, row: HeldRow, watch: Watch, *, sender_told: bool) -> None:
+    def _told(self, connection: Connection, task: Task, row: HeldRow, watch: Watch, letter: _Letter | None) -> None:
         """In the transaction that queues the letter. Raises _Decided: then nothing is queued."""
         if not tasks.finish(connection, schema.task, task.owner, [task.id]):
             return
@@ -141,14 +148,16 @@ class HeldWatch:
                 tasks.finish(connection, schema.queue, row.owner, [row.message])
                 messages.delete_blob(connection, row.owner, mail.blob)
         else:
-            told = "sender, staff" if sender_told else "staff"
+            told = "sender, staff" if letter is not None else "staff"
             if not records.mark_told(connection, row.owner, row.id, told, to_ms(now)):
                 raise _Decided
             following = NEXT.get(watch.hours)
             if following is not None:
                 later = Watch(row.id, watch.reason, following, watch.documents)
                 tasks.add_task(connection, row.owner, self._holder.watch(later, row.held_ms))
-        if sender_told:
+        if letter is not None:
+            if letter.told is not None:
+                self._ledger.note(connection, task.owner, task.id, letter.to, letter.about, letter.told)
             result = f"{watch.reason.value} {watch.hours} h" if watch.hours else watch.reason.value
             act = audit.Act(now, ACTOR, "notice.sent", row.owner, row.message, row.message_id_hmac, result)
             audit.write(connection, [act])
@@ -194,7 +203,13 @@ class HeldWatch:
         original, box = found
         if box.kind is not MailboxKind.PATIENT and row.what != HeldWhat.FEED:
             recipient = MailAddress.parse(original.recipient)
-            return self._status(row, watch, own_id, original.return_path, (recipient,), original.raw)
+            letter = self._status(row, watch, own_id, original.return_path, (recipient,), original.raw)
+            if letter is None or box.kind is not MailboxKind.APPLICATION:
+                return letter
+            is_refusal = watch.reason is Reason.REFUSED_BY_STAFF
+            fate = Fate.REFUSED if is_refusal else Fate.HELD
+            told_ = told_of(Answer(row.message, fate, watch.reason, code=row.code))
+            return replace(letter, about=(original.message_id, row.message), told=told_)
         still = holdwords.still(watch.hours)
         reason = as_told(watch.reason) if row.what == HeldWhat.FEED else watch.reason
         told = Answer(row.message, Fate.HELD, reason, watch.documents, is_first=False, why=still)
@@ -217,7 +232,10 @@ class HeldWatch:
     def _answer(self, answer: Answer, original: Original, own_id: str) -> _Letter | None:
         at = self._clock.now().astimezone(PARIS)
         written = compose.answer(answer, original, self._house, own_id, at, returns_failed=False)
-        return None if written is None or original.return_path is None else _Letter(original.return_path, written)
+        if written is None or original.return_path is None:
+            return None
+        named = original.message_id, answer.message
+        return _Letter(original.return_path, written, named, told_of(answer))
 
     def _status(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mss.model.clock import Chance, Clock, to_ms
+from datetime import datetime
+
+from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.ids import OwnerId
 
 _EPOCH_MS = 1_735_689_600_000  # 2025-01-01: 41 bits last until 2094
@@ -14,6 +16,11 @@ def new_id(clock: Clock, chance: Chance) -> int:
     """A row number: 41 bits of milliseconds, 22 bits of chance."""
     random = int.from_bytes(chance.token(3)) >> (24 - _RANDOM_BITS)  # three octets cost a third of `below`
     return (to_ms(clock.now()) - _EPOCH_MS) << _RANDOM_BITS | random
+
+
+def made_at(number: int) -> datetime:
+    """When a row was numbered, to the millisecond."""
+    return from_ms((number >> _RANDOM_BITS) + _EPOCH_MS)
 
 
 def new_owner(chance: Chance) -> OwnerId:

@@ -43,6 +43,7 @@ from mss.mail.delivery import Delivery
 from mss.mail.dispatch import Dispatch
 from mss.mail.healthmail import Sending
 from mss.mail.holding import Holder
+from mss.mail.ledger import Ledger, LedgerReader
 from mss.mail.mailboxes import ConversationView, PatientInbox
 from mss.mail.parcels import Letter
 from mss.mail.quarantine import Quarantine
@@ -63,7 +64,6 @@ from mss.notices.automatic import AutomaticReplies
 from mss.notices.changed import ChangeNotices
 from mss.notices.compose import House as NoticeHouse
 from mss.notices.corrected import CorrectionNotices
-from mss.notices.ledger import Ledger
 from mss.notices.nightly import NightlyTables
 from mss.notices.send import Notices, ReportDuties
 from mss.notices.untaken import UntakenAlarms
@@ -145,9 +145,10 @@ class House:
         self.read_with(sandbox)
         writes_as = NoticeHouse(self.mail_house.host, MailAddress.parse(f"ne-pas-repondre@{PATIENTS}"))
         copies = {APPLICATION.key: COPY}
-        self.ledger = Ledger(public.lookup, below.private.tasks, clock, chance)
+        self.ledger = LedgerReader(public.lookup, below.private.tasks)
+        told = Ledger(public.lookup, public.tasks, clock, chance)
         self.notices = Notices(
-            writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock, copies, self.ledger
+            writes_as, store, below.opener, below.private, public.lookup, self.house_mail, clock, copies, told
         )
         self.absences, self.names = Absences(store, clock, chance), Names(store, public.lookup, clock, chance)
         rooms = self.absences, self.names
@@ -178,6 +179,7 @@ class House:
             self.taker,
             holder,
             clock,
+            told,
         )
         self.scan_with(self.screening)
 

@@ -1,14 +1,16 @@
 """What was a sending mailbox told about each of its mails? Written with the answer, read for its own table.
 
-A row is written in the transaction that ends the duty of telling: with the answer, or where one was owed that nobody
-asked for (a success without MDN). So the table says nothing that the notices did not say, and a patient who cannot be
-reached appears in it when, and only if, her sender was told. Message-IDs, fates, reasons as they were told, codes; no
-name, no address of a patient, no subject, no title.
+Of mail to patients and to application mailboxes that feed records. A row is written in the transaction that ends the
+duty of telling, with the answer, or that shows a mail of which nobody is told: a success that nobody asked about, words
+without documents. So the table says nothing that the notices did not say, and a patient who cannot be reached appears
+in it when, and only if, her sender was told. Message-IDs, fates, reasons as they were told, codes; no name, no address
+of a patient, no subject, no title.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -17,19 +19,22 @@ from mss.crypto import seal
 from mss.crypto.keys import Lookup
 from mss.crypto.seal import KeyPair
 from mss.formats import mdn
-from mss.mail.answers import Answer
+from mss.mail.answers import FAILURES, Answer, Fate
 from mss.mail.letters import PARIS
 from mss.model.clock import Chance, Clock, from_ms, to_ms
 from mss.model.errors import SealBroken
 from mss.model.ids import MailAddress, lane_of
 from mss.model.verdict import Reason
-from mss.notices.compose import FAILURES
 from mss.store import outcomes
+from mss.store.ids import made_at
 from mss.store.outcomes import OutcomeRow
 from mss.store.sql import Connection
-from mss.store.tasks import Task
 
-COLUMNS = ("at", "message_id", "outcome", "code", "reason", "documents")
+COLUMNS = ("at", "message_id", "copy", "received_at", "outcome", "code", "reason", "documents")
+"""`copy`: the same word in every line about one recipient's copy of a mail. `documents`: how many of them the line is
+about; nought of a mail that brought none, or that nobody can be given."""
+COPY_HEX_DIGITS = 10
+"""A word that two copies of one mail share once in a million million."""
 LINES_MAX = 50_000
 """Of one table: more than any laboratory sends in a day; what is left out is said."""
 
@@ -54,37 +59,50 @@ def told_of(owed: Answer) -> Told:
 
 
 UNREACHABLE = Told(Reason.UNREACHABLE.value, Reason.UNREACHABLE.value)
+SHOWN = Told(Fate.SHOWN.value)
+"""Words without a document for the record: given to whom they are for."""
 
 
 class Ledger:
-    """Writes with public keys; reads with the house's `tasks` pair."""
+    """Writes; public keys only."""
 
-    def __init__(self, lookup: Lookup, pair: KeyPair, clock: Clock, chance: Chance) -> None:
+    def __init__(self, lookup: Lookup, tasks_key: bytes, clock: Clock, chance: Chance) -> None:
         self._lookup = lookup
-        self._pair = pair
+        self._tasks_key = tasks_key
         self._clock = clock
         self._chance = chance
 
-    def note(self, connection: Connection, task: Task, sender: MailAddress, message_id: str, told: Told) -> None:
-        """In the transaction that ends the duty `task`."""
-        detail = json.dumps([sender.key, message_id]).encode()
-        lane = lane_of(task.owner)
+    def note(
+        self, connection: Connection, owner: int, duty: int, sender: MailAddress, about: tuple[str, int], told: Told
+    ) -> None:
+        """In the transaction that ends `duty` of that owner. `about`: Message-ID, and the number of the message here,
+        by which copies of one mail are told apart."""
+        detail = json.dumps([sender.key, *about]).encode()
+        lane = lane_of(owner)
         row = OutcomeRow(
             lane=lane,
-            id=task.id,
-            sender_hmac=self.hashed(sender),
+            id=duty,
+            sender_hmac=_hashed(self._lookup, sender),
             at_ms=to_ms(self._clock.now()),
             fate=told.fate,
             reason=told.reason,
             code=told.code,
             documents=told.documents,
-            detail_sealed=seal.seal_to(self._pair.public, detail, _context(lane, task.id), self._chance),
+            detail_sealed=seal.seal_to(self._tasks_key, detail, _context(lane, duty), self._chance),
         )
         outcomes.add(connection, row)
 
+
+class LedgerReader:
+    """Reads with the house's `tasks` pair."""
+
+    def __init__(self, lookup: Lookup, pair: KeyPair) -> None:
+        self._lookup = lookup
+        self._pair = pair
+
     def hashed(self, sender: MailAddress) -> bytes:
         """Under which a sending mailbox's rows are found."""
-        return self._lookup.of("outcome-sender", sender.key)
+        return _hashed(self._lookup, sender)
 
     def lines(self, connection: Connection, sender: MailAddress, first: date, last: date) -> list[dict[str, Any]]:
         """A sender's table of these days (in Paris, both included), for `COLUMNS`."""
@@ -94,17 +112,32 @@ class Ledger:
 
     def _line(self, row: OutcomeRow, sender: MailAddress) -> dict[str, Any]:
         opened = seal.open_sealed(self._pair, row.detail_sealed, _context(row.lane, row.id))
-        written_for, message_id = json.loads(opened)
+        written_for, message_id, number = json.loads(opened)
         if written_for != sender.key:
             raise SealBroken("an outcome of another sender")
         return {
-            "at": f"{from_ms(row.at_ms).astimezone(PARIS):%Y-%m-%dT%H:%M:%S%z}",
+            "at": _moment(from_ms(row.at_ms)),
             "message_id": message_id,
+            "copy": self._lookup.of("outcome-copy", f"{number}").hex()[:COPY_HEX_DIGITS],
+            "received_at": _moment(made_at(number)),
             "outcome": row.fate,
             "code": row.code or None,
             "reason": row.reason,
             "documents": row.documents,
         }
+
+
+def last_of_each(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each copy what was said of it last: so that sums by outcome add up to the copies, each counted once."""
+    return list({(line["message_id"], line["copy"]): line for line in lines}.values())
+
+
+def _hashed(lookup: Lookup, sender: MailAddress) -> bytes:
+    return lookup.of("outcome-sender", sender.key)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(PARIS):%Y-%m-%dT%H:%M:%S%z}"
 
 
 def _context(lane: int, number: int) -> bytes:
