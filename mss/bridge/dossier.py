@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from mss.accounts.profiles import Profiles
 from mss.accounts.service import KnownIdentity
+from mss.bridge.cases import is_entry_id
 from mss.bridge.routing import Offer, Route, take_for
 from mss.directory.search import Search
 from mss.formats import headers, mime
@@ -22,11 +23,12 @@ from mss.model.errors import NotFound, SealBroken
 from mss.model.ids import OwnerId
 from mss.model.people import IdentityStatus
 from mss.record.service import DocumentView, Records
-from mss.store import handovers, messages, records
+from mss.store import corrections, handovers, messages, records
 from mss.store.database import Store
 from mss.store.handovers import Handover, HandoverAct
+from mss.store.records import DocumentRow
 from mss.store.sql import Connection
-from mss.vault.opener import Opener
+from mss.vault.opener import Opener, OwnerKeys
 
 ACTOR = "sinks"
 
@@ -34,7 +36,8 @@ ACTOR = "sinks"
 @dataclass(frozen=True, slots=True)
 class Dossier:
     """Everything that a sink may be told. `act` is what it means to this sink: an original where it never had the one
-    before; None when there is nothing to tell. `replaces`: uniqueId of the version that it has."""
+    before; None when there is nothing to tell. `identity`: of the record that is read today, also where the document
+    lies in one that was merged into it."""
 
     row: Handover
     act: HandoverAct | None
@@ -45,6 +48,9 @@ class Dossier:
     letter: Letter
     unit: Unit
     replaces: str = ""
+    """uniqueId of the version before, where this one stands in its place."""
+    adds_to: str = ""
+    """uniqueId of the document beside which this one stands (`entry.adds_as` says how); empty when none, or unknown."""
     is_known: bool = False
     """The sink has accepted it before, perhaps as another record's, and was not asked to withdraw it since."""
     is_current: bool = True
@@ -75,34 +81,38 @@ class Dossiers:
         """Raises NotFound, SealBroken, StorageUnavailable."""
         keys = await self._opener.open(OwnerId(row.owner), ACTOR, "hand over")
 
-        def ask(c: Connection) -> tuple[records.DocumentRow | None, records.DocumentRow | None, bool, bool, bool]:
-            is_known = row.act == HandoverAct.RELINK and handovers.anybody_has_it(c, row.sink, row.document)
-            has_it = handovers.has_it(c, row.owner, row.sink, row.document)
-            has_earlier = bool(row.earlier) and handovers.has_it(c, row.owner, row.sink, row.earlier)
-            earlier = records.document(c, row.owner, row.earlier) if has_earlier else None
-            return records.document(c, row.owner, row.document), earlier, has_it, has_earlier, is_known
-
-        found, earlier, has_it, has_earlier, is_known = await self._store.read(ask)
+        known = await self._store.read(lambda c: _known(c, row))
+        found = known.document
         if found is None:
             raise NotFound("document")
         view = self._records.view(keys, found)
-        identity = await self._profiles.identity(keys)
+        today = keys if known.home == row.owner else await self._opener.open(known.home, ACTOR, "hand over")
+        identity = await self._profiles.identity(today)
         if identity is None:
             raise NotFound("identity")
         letter, mailbox = await self._letter(row)
         return Dossier(
             row=row,
-            act=_meaning(HandoverAct(row.act), has_it=has_it, has_earlier=has_earlier),
+            act=_meaning(HandoverAct(row.act), has_it=known.has_it, has_earlier=known.earlier is not None),
             entry=view.entry,
             content=await self._records.content(keys, found),
             visibility=view.visibility,
             identity=identity,
             letter=letter,
             unit=self._unit(row.sink, view, mailbox),
-            replaces=self._records.view(keys, earlier).entry.unique_id if earlier is not None else "",
-            is_known=is_known,
+            replaces="" if known.earlier is None else self._records.view(keys, known.earlier).entry.unique_id,
+            adds_to=await self._added_to(keys, view.entry.adds_to),
+            is_known=known.is_known,
             is_current=found.status == DocumentStatus.APPROVED,
         )
+
+    async def _added_to(self, keys: OwnerKeys, named: str) -> str:
+        """As a uniqueId, where an archive named the entry."""
+        if not is_entry_id(named):
+            return named
+        rows = await self._store.read(lambda c: records.documents(c, keys.owner))
+        entries = (self._records.view(keys, row).entry for row in rows)
+        return next((one.unique_id for one in entries if one.entry_uuid == named), "")
 
     async def title(self, row: Handover) -> str:
         """How its document is called; empty when that cannot be opened."""
@@ -154,6 +164,34 @@ class Dossiers:
             institution_id=structure,
             institution_name=places[structure] if structure else "",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store says of a row. `home`: the record that is read today; `earlier`: the version before, where the
+    sink has it."""
+
+    home: OwnerId
+    document: DocumentRow | None
+    earlier: DocumentRow | None
+    has_it: bool
+    is_known: bool
+
+
+def _known(c: Connection, row: Handover) -> _Known:
+    number, is_moved = row.earlier, row.act == HandoverAct.RELINK
+    if is_moved and not number:
+        number = max(records.replaced_by(c, row.owner, row.document), default=0)
+    has_earlier = bool(number) and (
+        handovers.anybody_has_it(c, row.sink, number) if is_moved else handovers.has_it(c, row.owner, row.sink, number)
+    )
+    return _Known(
+        home=OwnerId(corrections.merged_into(c, row.owner)),
+        document=records.document(c, row.owner, row.document),
+        earlier=records.document(c, row.owner, number) if has_earlier else None,
+        has_it=handovers.has_it(c, row.owner, row.sink, row.document),
+        is_known=is_moved and handovers.anybody_has_it(c, row.sink, row.document),
+    )
 
 
 def _meaning(act: HandoverAct, *, has_it: bool, has_earlier: bool) -> HandoverAct | None:

@@ -98,7 +98,9 @@ class FhirSink:
         known = await self._find(dossier.entry.unique_id) if dossier.act is HandoverAct.RELINK else ""
         if not known and dossier.row.attempts > 1 and await self._find(dossier.entry.unique_id):
             return Taken("it has it already")
-        replaces = await self._find(dossier.replaces) if dossier.act is HandoverAct.REPLACE else ""
+        replaces = await self._find(dossier.replaces) if dossier.replaces else ""
+        relation = mhd.RELATIONS.get(dossier.entry.adds_as, "")
+        adds_to = await self._find(dossier.adds_to) if relation and dossier.adds_to else ""
         provided = Provided(
             entry=dossier.entry,
             content=dossier.content,
@@ -108,6 +110,7 @@ class FhirSink:
             at=from_ms(dossier.row.created_ms),
             source_id=self._place.source_id,
             replaces_id=replaces,
+            adds_to=(relation, adds_to),
             known_id=known,
             is_current=dossier.is_current,
         )

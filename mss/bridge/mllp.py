@@ -146,13 +146,14 @@ def _event(dossier: Dossier) -> MdmEvent | None:
     if dossier.act is HandoverAct.RELINK:
         if not dossier.is_current:
             return None
-        return MdmEvent.REPLACED if dossier.is_known else MdmEvent.ORIGINAL
+        return MdmEvent.REPLACED if dossier.is_known or dossier.replaces else MdmEvent.ORIGINAL
     return EVENTS.get(dossier.act) if dossier.act is not None else None
 
 
 def _names_itself(dossier: Dossier, event: MdmEvent) -> bool:
     """Whether TXA-13 is the document's own number: of what is withdrawn, and of what replaces itself."""
-    return event is MdmEvent.WITHDRAWN or (event is MdmEvent.REPLACED and dossier.act is HandoverAct.RELINK)
+    is_moved = dossier.act is HandoverAct.RELINK and dossier.is_known
+    return event is MdmEvent.WITHDRAWN or (event is MdmEvent.REPLACED and is_moved)
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

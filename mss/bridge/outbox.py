@@ -53,12 +53,12 @@ class Outbox:
         moved: bool = False,
     ) -> None:
         """A new document stands in the record, or a newer version of document `replaces`. `moved`: it came from another
-        record, so that software may know it."""
+        record, so that software may know it, as somebody else's or as withdrawn."""
         offer = Offer(source.mailbox, entry.type.code, entry.practice.code)
         wanted = set(sinks_for(self._routes, offer))
         if replaces:
             wanted |= handovers.sinks_of(connection, owner, replaces) & {route.sink for route in self._routes}
-        act = HandoverAct.REPLACE if replaces else HandoverAct.RELINK if moved else HandoverAct.FILE
+        act = HandoverAct.RELINK if moved else HandoverAct.REPLACE if replaces else HandoverAct.FILE
         self._owe(connection, owner, source, wanted, act, document, replaces)
 
     def relink(self, connection: Connection, owner: int, source: Source, document: int, before: int) -> None:

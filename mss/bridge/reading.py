@@ -268,10 +268,12 @@ class Reader:
         around = [submission.set.patient_id, *(folder.patient_id for folder in submission.folders)]
         ids += [claims.ins_of_cx(patient_id) for patient_id in dict.fromkeys(around) if patient_id]
         named = document.entry.entry_uuid
-        added_to = next((one.unique_id for one in header.adds_to), "") if header else ""
+        said = header.adds_to if header else ("", "")
+        adds_to, adds_as = said if said[0] else relations.added_to(submission, named)
         entry = replace(
             entry,
-            adds_to=added_to or relations.added_to(submission, named),
+            adds_to=adds_to,
+            adds_as=adds_as,
             folders=relations.folders_of(submission, named),
         )
         info = document.entry.source_patient_info
@@ -305,7 +307,8 @@ class Reader:
         header = await self._ask(client.read_cda, data, owner)
         entry_uuid = UUID(bytes=self._chance.token(16), version=4).urn
         entry = xdmwrite.entry_from_cda(header, data, entry_uuid=entry_uuid)
-        entry = replace(entry, adds_to=next((one.unique_id for one in header.adds_to), ""))
+        adds_to, adds_as = header.adds_to
+        entry = replace(entry, adds_to=adds_to, adds_as=adds_as)
         replaced = tuple(one.unique_id for one in header.replaces)
         return [ReadDocument(entry, data, header, None, Claimed(), replaces=replaced)]
 

@@ -70,7 +70,8 @@ def folders_of(submission: Submission, entry_uuid: str) -> tuple[str, ...]:
     return tuple(folder.title or folder.unique_id for folder in submission.folders if folder.entry_uuid in holders)
 
 
-def added_to(submission: Submission, entry_uuid: str) -> str:
-    """The document (an entry id) to which this one is an addendum, of which it is another form, or which it signs."""
-    targets = (link.target for link in submission.associations if link.kind in ADDING and link.source == entry_uuid)
-    return next(targets, "")
+def added_to(submission: Submission, entry_uuid: str) -> tuple[str, str]:
+    """The document (an entry id) to which this one is an addendum, of which it is another form, or which it signs, and
+    which of these; empty when none."""
+    links = (link for link in submission.associations if link.kind in ADDING and link.source == entry_uuid)
+    return next(((link.target, link.kind) for link in links), ("", ""))

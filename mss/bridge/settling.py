@@ -58,7 +58,7 @@ class Settling:
             if not handovers.settle(connection, row, HandoverState.DONE, outcome.note, now_ms):
                 return
             records.let_go(connection, row.owner, HeldWhat.SINK, row.id, now_ms)
-            if "sender" in records.told_about(connection, row.owner, HeldWhat.SINK, row.id):
+            if _was_told(connection, row):
                 self.owe(connection, row, Answer(row.message, Fate.INTEGRATED, None, ((title, Fate.INTEGRATED),)))
             note(connection, row, ACTOR, "sink.taken", self._clock, outcome.note)
 
@@ -124,6 +124,12 @@ class Settling:
         """The duty to tell the sender, which names its row: one document may be told of after another."""
         told = answers.about(answer, f"{row.id}")
         tasks.add_task(connection, row.box, answers.owe(told, self._tasks_key, self._clock, self._chance))
+
+
+def _was_told(connection: Connection, row: Handover) -> bool:
+    """Whether the sender knows that it did not arrive, by this row or by one of which it took the place."""
+    rows = [(row.owner, row.id), *handovers.overtaken_rows(connection, row.sink, row.document)]
+    return any("sender" in records.told_about(connection, owner, HeldWhat.SINK, one) for owner, one in rows)
 
 
 def note(connection: Connection, row: Handover, actor: str, act: str, clock: Clock, result: str) -> None:

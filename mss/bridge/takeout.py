@@ -23,7 +23,7 @@ from mss.store import audit, corrections, folders, handovers, messages, records,
 from mss.store.handovers import HandoverAct
 from mss.store.ids import new_id
 from mss.store.messages import MessageState
-from mss.store.records import DocumentRow, HeldState
+from mss.store.records import DocumentRow, HeldState, HeldWhat
 from mss.store.sql import Connection
 from mss.store.tasks import NewTask
 from mss.vault.opener import OwnerKeys
@@ -168,7 +168,9 @@ class Takeout:
         row = records.document(connection, owner, document)
         if row is None or row.status not in (DocumentStatus.APPROVED, DocumentStatus.SUPERSEDED):
             return
-        handovers.overtaken(connection, before, document, to_ms(self._clock.now()))
+        now_ms = to_ms(self._clock.now())
+        for refused in handovers.overtaken(connection, before, document, now_ms):
+            records.let_go(connection, before, HeldWhat.SINK, refused, now_ms)
         box, message = (row.box, row.box_message) if row.box else (owner, row.message)
         if message:
             source = Source(box, message, messages.message_id_hmac(connection, box, message), "")

@@ -122,9 +122,11 @@ class CdaHeader:
     """Level 1: the media type of the body file; empty for a structured body."""
 
     @property
-    def adds_to(self) -> tuple[CdaId, ...]:
-        """The documents to which this one is an addendum, or of which it is another form."""
-        return tuple(one for parent in self.related if parent.kind in ("APND", "XFRM") for one in parent.ids)
+    def adds_to(self) -> tuple[str, str]:
+        """The document (uniqueId) to which this one is an addendum, or of which it is another form, and which of both
+        (APND, XFRM); empty when none."""
+        related = [(one.unique_id, up.kind) for up in self.related if up.kind in ("APND", "XFRM") for one in up.ids]
+        return next(iter(related), ("", ""))
 
     @property
     def replaces(self) -> tuple[CdaId, ...]:

@@ -40,6 +40,8 @@ _SYSTEMS = {
     "2.16.840.1.113883.6.96": "http://snomed.info/sct",
     "2.16.840.1.113883.5.25": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality",
 }
+RELATIONS = {"APND": "appends", "XFRM": "transforms", "signs": "signs"}
+"""XDS association → FHIR R4 DocumentRelationshipType (IHE MHD 4.2 §4.5, ITI TF-3 table 4.2.2-1)."""
 _VISIBILITY = "urn:oid:1.2.250.1.213.1.1.4.13"
 _OID = re.compile(r"[0-2](\.\d{1,40}){1,40}\Z", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}\Z", re.ASCII)
@@ -58,6 +60,8 @@ class Provided:
     source_id: str
     """OID of ours (XDS sourceId)."""
     replaces_id: str = ""
+    adds_to: tuple[str, str] = ("", "")
+    """How it stands beside another document (`RELATIONS`), and the logical id that the server gave to that one."""
     known_id: str = ""
     """The logical id under which the server has this very document, as another patient's or as one in error: it is put
     in its place."""
@@ -159,10 +163,9 @@ def _reference(provided: Provided, contained: list[dict[str, Any]], subject: str
     if len(contained) > 1:
         resource["author"] = [{"reference": "#author"}]
         resource["authenticator"] = {"reference": "#author"}
-    if provided.replaces_id:
-        target = {"reference": f"DocumentReference/{provided.replaces_id}"}
-        resource["relatesTo"] = [{"code": "replaces", "target": target}]
-    return resource
+    relations = [("replaces", provided.replaces_id), provided.adds_to]
+    related = [{"code": code, "target": {"reference": f"DocumentReference/{one}"}} for code, one in relations if one]
+    return resource | ({"relatesTo": related} if related else {})
 
 
 def _context(entry: DocumentEntry) -> dict[str, Any]:

@@ -92,6 +92,8 @@ class DocumentEntry:
     adds_to: str = ""
     """uniqueId (or entryUUID) of the document to which this one is an addendum (APND), of which it is another form
     (XFRM), or which it signs."""
+    adds_as: str = ""
+    """How: APND, XFRM or signs, where `adds_to` names something."""
     folders: tuple[str, ...] = ()
     """Titles of the folders (classeurs) with which it came."""
     event_codes: tuple[Coded, ...] = ()

@@ -27,6 +27,10 @@ E = schema.entry
 V = schema.conversation
 
 
+MERGES_IN_A_ROW_MAX = 10
+"""A record merged into one that was merged, and so on: more is an accident, not a life."""
+
+
 class CorrectionKind(StrEnum):
     """UNFILE takes out, REFILE puts what was taken out into another record, RETURN where it was; MERGE makes one
     record of two; FILE is a filing by hand that a second person has to confirm; REPRESENT is a right over a record that
@@ -108,6 +112,18 @@ def following(connection: Connection, owner: int, earlier: int) -> list[Correcti
     """What was proposed or done after a correction, oldest first."""
     query = select(*_COLUMNS).where(owned_by(R), R.c.earlier == earlier).order_by(R.c.proposed_ms, R.c.id)
     return [Correction(**row._mapping) for row in connection.execute(query, own_parameters(owner))]
+
+
+def merged_into(connection: Connection, owner: int) -> int:
+    """The record that stays, of a record that was, or is just being, merged into another; else this one itself."""
+    states = (CorrectionState.DOING, CorrectionState.DONE)
+    query = select(R.c.other).where(owned_by(R), R.c.kind == CorrectionKind.MERGE, R.c.state.in_(states))
+    for _ in range(MERGES_IN_A_ROW_MAX):
+        other = connection.execute(query.limit(1), own_parameters(owner)).scalar_one_or_none()
+        if other is None:
+            break
+        owner = int(other)
+    return owner
 
 
 def settle(

@@ -44,6 +44,8 @@ class HandoverState(StrEnum):
     DROPPED = "dropped"
 
 
+OVERTAKEN = "merged"
+"""Why a row was dropped whose document changed its record."""
 OPEN = (HandoverState.WAITING, HandoverState.BEHIND, HandoverState.REFUSED)
 
 
@@ -229,12 +231,22 @@ def anybody_has_it(connection: Connection, sink: str, document: int) -> bool:
     return bool(acts) and acts[-1] != HandoverAct.WITHDRAW
 
 
-def overtaken(connection: Connection, owner: int, document: int, now_ms: int) -> None:
-    """What still waits about a document of this record is not to leave any more: another record's row says it all."""
-    waits = W.c.state.in_((HandoverState.WAITING, HandoverState.BEHIND))
-    values = {"state": HandoverState.DROPPED, "settled_ms": now_ms, "last_reason": "merged"}
-    change = update(W).where(owned_by(W), W.c.document == document, waits).values(**values)
+def overtaken(connection: Connection, owner: int, document: int, now_ms: int) -> list[int]:
+    """What has not arrived about a document of this record is not to leave any more, refused or not: another record's
+    row says it all. Returns which were refused."""
+    query = select(W.c.id).where(owned_by(W), W.c.document == document, W.c.state == HandoverState.REFUSED)
+    refused = list(connection.execute(query, own_parameters(owner)).scalars())
+    values = {"state": HandoverState.DROPPED, "settled_ms": now_ms, "last_reason": OVERTAKEN}
+    change = update(W).where(owned_by(W), W.c.document == document, W.c.state.in_(OPEN)).values(**values)
     connection.execute(change, own_parameters(owner))
+    return refused
+
+
+def overtaken_rows(connection: Connection, sink: str, document: int) -> list[tuple[int, int]]:
+    """(owner, number) of the rows that one about this document has taken the place of."""
+    query = select(W.c.owner, W.c.id).where(W.c.sink == sink, W.c.document == document)
+    query = query.where(W.c.state == HandoverState.DROPPED, W.c.last_reason == OVERTAKEN)
+    return [(row.owner, row.id) for row in connection.execute(query)]
 
 
 def sinks_of(connection: Connection, owner: int, document: int) -> set[str]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mss.bridge.fhirsink import FhirPlace, FhirSink
 from mss.bridge.mergedesk import MergeDesk
+from mss.bridge.sinkdesk import NotNow
 from mss.bridge.sinks import RETRY_MAX_S
 from mss.crypto.tls import sink_client_context
 from mss.formats.mhd import Provided, read_answer, write_bundle
@@ -123,6 +124,63 @@ async def test_a_document_that_changes_its_record_changes_its_patient_there(hosp
     await hospital.hand_over()
     assert whose() == [("current", old.ins.value)]
     assert not await hospital.open_rows()
+
+
+async def test_a_version_and_an_addendum_keep_what_they_stand_beside(hospital: FhirHospital) -> None:
+    """Replaces and appends, also once the record was merged into another: nobody there takes the older version for the
+    current one, nor the addendum for a document of its own."""
+    house, peer = hospital.house, hospital.peer
+    old, new = await house.enrol(ZOE), await house.enrol(replace(ZOE, ins=an_ins("2900299999005")))
+    await house.send_documents(old, report(1))
+    await house.send_documents(old, report(2, replaces=1, version=2))
+    third = make_cda(ZOE, unique_id=f"{OUR_OID}.1^3", set_id=f"{OUR_OID}.2^3", replaces=f"{OUR_OID}.1^2")
+    await house.send_documents(old, third.replace(b'typeCode="RPLC"', b'typeCode="APND"'))
+    await hospital.hand_over()
+
+    def beside() -> dict[str, list[tuple[str, str]]]:
+        numbers = {f"DocumentReference/{one['id']}": one["masterIdentifier"]["value"] for one in peer.documents}
+        return {
+            one["masterIdentifier"]["value"]: [
+                (related["code"], numbers[related["target"]["reference"]]) for related in one.get("relatesTo", [])
+            ]
+            for one in peer.documents
+        }
+
+    said = {"1": [], "2": [("replaces", "1")], "3": [("appends", "2")]}
+    assert beside() == said
+    merging = MergeDesk(house.store, house.cellar.opener, house.corrections)
+    await merging.merge(old.owner, new.owner, "staff:1", "même personne")
+    await house.run_tasks()
+    await hospital.hand_over()
+    assert beside() == said
+    assert hospital.statuses == [("1", "superseded"), ("2", "current"), ("3", "current")]
+    assert {one["contained"][0]["identifier"][0]["value"] for one in peer.documents} == {new.ins.value}
+
+
+async def test_what_was_refused_before_a_merge_leaves_under_the_identity_that_stays(hospital: FhirHospital) -> None:
+    """Once, by itself; its sender, who was told that it did not arrive, is told that it did. The old row is done with,
+    and what is tried again about the record that ended names nobody by her former number."""
+    house, peer = hospital.house, hospital.peer
+    old, new = await house.enrol(ZOE), await house.enrol(replace(ZOE, ins=an_ins("2900299999005")))
+    peer.says = lambda request: 422 if request.method == "POST" else None
+    await house.send_documents(old, report(1))
+    await hospital.hand_over()
+    await house.run_tasks()
+    (refused,) = await hospital.desk.waiting()
+    merging = MergeDesk(house.store, house.cellar.opener, house.corrections)
+    await merging.merge(old.owner, new.owner, "staff:1", "même personne")
+    await house.run_tasks()
+    assert (await hospital.dossiers.open(refused)).identity.ins == new.ins
+    assert not await house.triage.held_list()
+    with pytest.raises(NotNow):
+        await hospital.desk.retry(refused.id)
+    peer.says = lambda request: None
+    await hospital.hand_over()
+    await house.run_tasks()
+    (there,) = peer.documents
+    assert there["contained"][0]["identifier"][0]["value"] == new.ins.value
+    arrived = "désormais intégré dans le logiciel de l'établissement"
+    assert sum(arrived in words_of(mail) for mail in await house.sent()) == 1
 
 
 async def test_an_announced_document_loses_the_mark_that_hides_it(hospital: FhirHospital) -> None:
