@@ -74,13 +74,13 @@ class Bridge(Section):
     """From mail to record."""
 
     loose: Literal["offer", "file", "hold"] = "offer"
-    """A PDF, picture or RTF file without archive: its addressee may keep it, it is filed for her at once, or held."""
+    """A PDF, picture, RTF or text file without archive: its addressee may keep it, it is filed for her, or held."""
     four_eyes: bool = False
     """A second, different person of the staff confirms filing by hand, re-filing, putting back and merging records."""
     application_boxes: dict[str, str] = Field(default_factory=dict)
     """Application mailbox that feeds records = who of its structure gets a copy when nothing is filed (or "")."""
     openpgp: OpenPgpKeys | None = None
-    """Open and check PGP/MIME. Without it such mail is a file like another."""
+    """Open and check PGP/MIME. Without it signatures are files like others, and what is encrypted is held."""
     smime: SmimeKeys | None = None
     """The same for S/MIME."""
     checker: str = ""

@@ -21,6 +21,7 @@ from mss.bridge.attachments import (
     LoosePart,
     find_attachments,
     has_loose,
+    has_unread,
     is_cda,
     loose_parts,
 )
@@ -168,8 +169,8 @@ class Reader:
             documents=tuple(document.bearing(unsealed.signature) for document in reading.documents),
             problem=unsealed.problem or reading.problem,
         )
-        holds_loose = self._holds_loose or by_application
-        is_loose = holds_loose and not reading.documents and await aside(len(raw), has_loose, raw, structure)
+        look = has_unread if by_application else has_loose if self._holds_loose else None
+        is_loose = look is not None and not reading.documents and await aside(len(raw), look, raw, structure)
         files: tuple[LoosePart, ...] = ()
         if self._files_loose and not by_application and not reading.documents and reading.problem is None:
             files = await self._readable(owner, await aside(len(raw), loose_parts, raw, structure))

@@ -42,7 +42,8 @@ class Unsealed:
 
 
 class Unsealer:
-    """The bridge's keys. Without keys and authorities of a kind, mail of that kind is what it was: files."""
+    """The bridge's keys. Without those of a kind a signature beside a message is a file like another, and
+    what is wrapped or encrypted stays shut: nobody here can tell what is in it."""
 
     def __init__(self, pgp: OpenPgp | None, smime: Smime | None) -> None:
         self._pgp = pgp
@@ -52,7 +53,10 @@ class Unsealer:
     async def unseal(self, raw: bytes, structure: Structure, sender: str) -> Unsealed:
         """Open and check. `sender`: the address in From, whose signature it should be."""
         if not self._concerns(structure.root):
-            return Unsealed(raw, structure)
+            problem = (
+                Problem(Reason.UNDECRYPTABLE, "not opened here: no key of this kind") if _is_shut(structure) else None
+            )
+            return Unsealed(raw, structure, problem=problem)
         async with self._desk:
             return await asyncio.to_thread(self._unseal, raw, structure, sender)
 
@@ -101,6 +105,14 @@ class Unsealer:
         if second.content_type in _SMIME_SIGNED and self._smime is not None:
             return signed, self._smime.verify(signed, signature, sender)
         return signed, Signature.BROKEN  # it says that it is signed, and nothing there signs
+
+
+def _is_shut(structure: Structure) -> bool:
+    """Whether nothing can be read as it stands: encrypted, or signed in one piece (RFC 8551 §3.2, RFC 3156 §4)."""
+    root = structure.root
+    if root.content_type == "multipart/encrypted":
+        return True
+    return root.content_type in _SMIME and root.parameters.get("smime-type", "").lower() != "certs-only"
 
 
 def _judged(inside: Unsealed, verdict: Signature) -> Unsealed:

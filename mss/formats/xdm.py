@@ -62,7 +62,9 @@ def read_package(data: bytes, limits: Limits = LIMITS) -> XdmPackage:
     """Read one archive. Raises Malformed: ARCHIVE_BROKEN, ARCHIVE_UNSAFE, METADATA_BROKEN, HASH_MISMATCH."""
     files = _Files(Archive(data, limits))
     if not files.metadata_names:
-        raise Malformed(Reason.METADATA_BROKEN, "no METADATA.XML")
+        raise Malformed(
+            Reason.METADATA_BROKEN, "an archive inside an archive" if files.has_archives else "no METADATA.XML"
+        )
     if len(files.metadata_names) > SUBSETS_MAX:
         raise Malformed(Reason.METADATA_BROKEN, "too many METADATA.XML")
     submissions = []
@@ -124,6 +126,7 @@ class _Files:
         self._archive = archive
         self._names = {name.casefold(): name for name in archive.names}
         self._contents: dict[str, bytes] = {}
+        self.has_archives = any(_base(name).endswith(".zip") for name in archive.names)
         self.metadata_names = sorted(name for name in archive.names if _base(name) == METADATA_NAME)
 
     def find(self, folder: str, uri: str) -> str | None:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from mss.model.document import Author, Coded, DocumentEntry
 
-TYPES = frozenset({"application/pdf", "application/rtf", "image/jpeg", "image/png", "image/tiff"})
+TYPES = frozenset({"application/pdf", "application/rtf", "image/jpeg", "image/png", "image/tiff", "text/plain"})
 """What may be kept, by its bytes."""
 ORIGIN = "origin: message, not structured"
 """In the entry's comments."""

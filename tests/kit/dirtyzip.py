@@ -128,6 +128,14 @@ def _changed(files: Files, change: Callable[[str], str]) -> Files:
     return [(name, change(c.decode()).encode() if name.endswith("METADATA.XML") else c) for name, c in files]
 
 
+def _in_utf16(files: Files) -> bytes:
+    """A writer for whom XML is UTF-16, with its mark in front."""
+    return pack(
+        (name, c.decode().replace("UTF-8", "UTF-16").encode("utf-16") if name.endswith("METADATA.XML") else c)
+        for name, c in files
+    )
+
+
 def _capital_hashes(files: Files) -> bytes:
     """Windows libraries print SHA-1 in capitals."""
     return pack(_changed(files, lambda text: re.sub(r">([0-9a-f]{40})<", lambda one: f">{one[1].upper()}<", text)))
@@ -288,6 +296,8 @@ DIALECTS: dict[str, Callable[[Files], bytes]] = {
     "stored": _stored,
     "streamed": _streamed,
     "capital-hashes": _capital_hashes,
+    "byte-order-mark": lambda files: pack(_changed(files, lambda text: f"\ufeff{text}")),
+    "utf16": _in_utf16,
     "odd-mime-types": _odd_mime_types,
     "no-hash": _no_hash,
     "commented": _commented,
