@@ -100,20 +100,8 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     notices = Notices(house, store, opener, keys, lookup, mail, clock, copies, ledger)
     taker = QueueTaker(store, ground.bodies, keys.outbound, clock, worker_name())
     quarantine = Quarantine(store, opener, taker, ground.screening, ground.holder, keys.held, ground.bus, clock, chance)
-    watch = HeldWatch(
-        house,
-        _staff(process),
-        store,
-        opener,
-        keys,
-        lookup,
-        mail,
-        ground.recipients,
-        taker,
-        ground.holder,
-        clock,
-        ledger,
-    )
+    tools = mail, ground.recipients, taker, ground.holder, clock, ledger
+    watch = HeldWatch(house, _staff(process), store, opener, keys, lookup, *tools)
     tested = TrialAnswers(ground.house.test_mailbox, keys, lookup, mail, clock)
     rooms = Absences(store, clock, chance), Names(store, lookup, clock, chance)
     alarms = PatientAlarms(house, _staff(process).default, keys, lookup, mail, clock)
