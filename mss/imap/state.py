@@ -103,8 +103,8 @@ class Settings:
     """A hint of change may be lost: how often IDLE reads all the same. And how often the certificate of a session that
     only waits is looked at: nobody tells us when one is taken back."""
     still_here_s: float = 120.0
-    """How often a client in IDLE hears that we are there: a firewall that forgets silent lines after a few minutes would
-    leave it waiting for half an hour while a result lies in the mailbox."""
+    """How often a client in IDLE hears that we are there: a firewall that forgets silent lines after a few minutes
+    would leave it waiting for half an hour while a result lies in the mailbox."""
     review_s: float = 10.0
     """How old what we know of an account may be; a member of a team is looked at before each command."""
 

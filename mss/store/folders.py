@@ -100,7 +100,8 @@ def create_folder(
     subscribed: bool = True,
 ) -> Folder:
     """A new, empty folder. UIDVALIDITY comes from the mailbox's counter, which began at its making (RFC 9051
-    §2.3.1.1), never from the clock: a name that is deleted and made again gets another one; but it is still subscribed. Raises IntegrityError when the name exists."""
+    §2.3.1.1), never from the clock: a name that is deleted and made again gets another one; but it is still subscribed.
+    Raises IntegrityError when the name exists."""
     m = schema.mailbox
     taken = connection.execute(
         update(m).where(owned_by(m)).values(next_uidvalidity=m.c.next_uidvalidity + 1).returning(m.c.next_uidvalidity),
