@@ -192,7 +192,9 @@ def _fhir(process: Process) -> dict[str, Application]:
         return {}
     from mss.accounts.software import SoftwareLogin
     from mss.directory.entries import Entries
+    from mss.directory.extras import Extras
     from mss.directory.taking import Taking
+    from mss.fhir.beside import Beside
     from mss.fhir.callers import Callers, Client
     from mss.fhir.cursor import Cursors
     from mss.fhir.directory import DirectoryDoor
@@ -211,7 +213,8 @@ def _fhir(process: Process) -> dict[str, Application]:
     ]
     software = SoftwareLogin(ground.store, ground.public.lookup, ground.clock, ground.chance)
     entries = Entries(ground.store)
-    directory = DirectoryDoor(entries, Cursors(ground.public.lookup))
+    beside = Beside(Extras(ground.store, ground.clock), ground.clock)
+    directory = DirectoryDoor(entries, Cursors(ground.public.lookup), beside)
     taking = Taking(ground.store, own_mailboxes(ground), ground.clock, frozenset(process.config.domains))
     publishing = PublishingDoor(taking, entries) if any(one.publishes for one in clients) else None
     callers = Callers(clients, software, process.shown)

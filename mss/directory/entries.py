@@ -6,7 +6,7 @@ that fits is met, which follows from its own listings: no page has to remember a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -60,6 +60,9 @@ ROWS_BESIDE_MAX = 2_000
 MAILBOXES_OF_STRUCTURE_MAX = 300
 """Of a large hospital some hundreds: what is cut is said (`Entry.is_cut`), and found by address."""
 
+Keeps = Callable[[datetime], bool]
+"""Of which moment of change a whole is to be; `bool`: of any."""
+
 
 class Entries:
     """Answers for FHIR. Holds nothing between two questions."""
@@ -75,10 +78,11 @@ class Entries:
         page_max: int,
         after: Mark | None = None,
         generations: Mapping[int, int] | None = None,
+        keeps: Keeps = bool,
     ) -> EntryPage:
         """A page of wholes. `generations`: of the page before. Raises BadValue for a mark of another question, Gone."""
         most = max(1, min(page_max, ENTRIES_MAX))
-        return await self._store.read(lambda c: _Asking(c, generations).page(unit, question, most, after))
+        return await self._store.read(lambda c: _Asking(c, generations, keeps).page(unit, question, most, after))
 
     async def one(self, unit: Unit, name: str) -> Entry | None:
         """The whole with this id."""
@@ -133,8 +137,8 @@ def _known(entry: Entry | None) -> Entry:
 class _Asking:
     """One snapshot."""
 
-    def __init__(self, connection: Connection, generations: Mapping[int, int] | None) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, generations: Mapping[int, int] | None, keeps: Keeps = bool) -> None:
+        self._connection, self._keeps = connection, keeps
         sources = directory.sources(connection)
         self._sources: Sources = sources if generations is None else as_it_was(sources, generations)
         self._question = Question()
@@ -217,12 +221,10 @@ class _Asking:
         name = self._next.get(row.number)
         if name is None or name in self._seen:
             return None
-        if self._of_structures:
-            return self._structure_met(number, key, row)
-        entry = self._listing_met(number, key, row)
-        if entry is not None:
+        entry = self._structure_met(number, key, row) if self._of_structures else self._listing_met(number, key, row)
+        if entry is not None and not self._of_structures:
             self._seen.add(name)
-        return entry
+        return entry if entry is not None and self._keeps(entry.changed) else None
 
     def _listing_met(self, number: int, key: str, row: FactRow) -> Entry | None:
         members, is_cut = self._members(self._unit, row, self._found(row).listing)

@@ -7,13 +7,13 @@ and who stands in for whom. Every door asks here, after the search, for the addr
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mss.directory.facts import Kind, numbers_about
+from mss.directory.facts import Kind, listing_of, numbers_about
 from mss.directory.liveness import Doubt, doubt_of
 from mss.model.clock import Clock, from_ms, to_ms
-from mss.model.directory import clean
+from mss.model.directory import clean, refuse_disguise
 from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress
 from mss.store import addressnotes, audit, directory
@@ -41,6 +41,7 @@ class Said:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "purpose", clean(self.purpose))
+        refuse_disguise(self.purpose)
         if not 0 <= self.size_bytes_max <= SIZE_BYTES_MAX:
             raise BadValue(f"the largest message is between 1 and {SIZE_BYTES_MAX // 1024**2} MB")
 
@@ -81,8 +82,12 @@ class Extras:
         """What is known of these addresses, by the address as it was given; those of which nothing is are left out."""
         asked = {address.lower(): address for address in list(addresses)[:ADDRESSES_MAX] if address}
         now = self._clock.now()
-        rows = await self._store.read(lambda c: addressnotes.notes(c, asked))
-        return {asked[key]: _extra(row, now) for key, row in rows.items()}
+
+        def ask(connection: Connection) -> dict[str, Extra]:
+            extras = {key: _extra(row, now) for key, row in addressnotes.notes(connection, asked).items()}
+            return {asked[key]: _without_hidden(connection, extra) for key, extra in extras.items()}
+
+        return await self._store.read(ask)
 
     async def say(self, address: MailAddress, said: Said, actor: str) -> None:
         """Note what an address is for and what it takes. Raises NotFound for one that no directory lists."""
@@ -117,12 +122,21 @@ class Extras:
 
 
 def is_listed(connection: Connection, address: str) -> bool:
-    """Whether a source lists this address (small letters) now."""
-    return any(
-        row.is_read(source.current) and row.kind == Kind.LISTING
-        for source in directory.sources(connection).values()
-        for row in directory.facts_about(connection, *numbers_about(source.source, Kind.LISTING, address))
-    )
+    """Whether this address (small letters) is shown now: the source that is believed most, of those that speak of it,
+    decides. What its own operator hides is listed nowhere, whatever a national file says."""
+    for source in sorted(directory.sources(connection).values(), key=lambda one: -one.source):
+        rows = directory.facts_about(connection, *numbers_about(source.source, Kind.LISTING, address))
+        if said := [row for row in rows if row.is_read(source.current)]:
+            return any(row.kind == Kind.LISTING and listing_of(row.text).address for row in said)
+    return False
+
+
+def _without_hidden(connection: Connection, extra: Extra) -> Extra:
+    """Whoever stands in is named only where the directory lists her: she may be on the red list, be closed by now, or
+    never have asked to be shown. Senders are told all the same, by the answer that the holder has written."""
+    if not extra.substitute or is_listed(connection, extra.substitute.lower()):
+        return extra
+    return replace(extra, substitute="")
 
 
 def _number(word: bool | None) -> int:

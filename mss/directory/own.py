@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mss.model.directory import Job, Listing, Place, Professional, Structure, clean
+from mss.model.directory import Job, Listing, Place, Professional, Structure, clean, refuse_disguise
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, ProfessionalId, StructureId
 from mss.model.mailbox import MailboxKind
@@ -63,6 +63,7 @@ class Own:
         for name in ("description", "service", "responsible", "phone", "purpose", "title"):
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, clean(text))
+                refuse_disguise(text)
         if self.phone and len(self.phone) > PHONE_CHARS_MAX:
             raise BadValue(f"a telephone number has at most {PHONE_CHARS_MAX} characters")
         if self.rank is not None and not 0 <= self.rank <= RANK_MAX:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from mss.directory.conditions import Condition, Field, How
 from mss.directory.entries import ENTRIES_MAX
 from mss.directory.keys import Question
 from mss.directory.wholes import Unit
+from mss.fhir.moments import Span
 from mss.fhir.outcome import wrong
+from mss.fhir.sorting import Order, order_of
 
 PARAMETERS_MAX = 30
 VALUE_CHARS_MAX = 400
@@ -21,6 +24,8 @@ VALUES_MAX = 50
 """After commas: what a software resolves at once of its address book."""
 PAGE_DEFAULT = 50
 ELEMENTS_MAX = 20
+_OF_RESOURCES = ("_id", "_lastUpdated")
+"""Of those with a low line, the ones that ask something of a resource; the others are of the answer."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,7 @@ class Draft:
     ids: tuple[str, ...] = ()
     person: str = ""
     """The id of a Practitioner whose roles are asked for, where it is no national number."""
+    changed: list[tuple[Span, ...]] = field(default_factory=list)
     matches_nobody: bool = False
     """Asked for what no entry can be: another system's number, something inactive."""
 
@@ -101,8 +107,15 @@ class Asked:
     elements: tuple[str, ...] = ()
     include: frozenset[str] = frozenset()
     page_token: str = ""
+    changed: tuple[tuple[Span, ...], ...] = ()
+    """When it was last changed: of each, one must hold."""
+    order: Order = ()
     said: tuple[tuple[str, str], ...] = ()
     """The parameters as they came, for links; without the page's token."""
+
+    def keeps(self, changed: datetime) -> bool:
+        """Whether what was last changed then is asked for."""
+        return all(any(span.holds(changed) for span in spans) for spans in self.changed)
 
 
 def understand(
@@ -119,7 +132,7 @@ def understand(
             raise wrong(f"a value longer than {VALUE_CHARS_MAX * 4} characters")
         if "\x00" in value:
             raise wrong("NUL in a value")
-        if name.startswith("_") and name != "_id":
+        if name.startswith("_") and name.partition(":")[0] not in _OF_RESOURCES:
             asked = _of_result(asked, name, value, includes[unit], elements[unit], seen)
         elif value.strip():
             _read(draft, tables[unit], name, value)
@@ -133,6 +146,7 @@ def understand(
         question=draft.question(),
         ids=draft.ids,
         person=draft.person,
+        changed=tuple(draft.changed),
         matches_nobody=draft.matches_nobody,
     )
 
@@ -182,6 +196,11 @@ def split(value: str) -> tuple[str, ...]:
 _SAID_AND_DONE = {"_total": ("none",), "_summary": ("false",), "_format": (), "_pretty": ("true", "false"), "_type": ()}
 """Accepted where they ask for what is done anyway; `_format` and `_type` are judged by the door."""
 
+_NO_HAS = (
+    "_has is not supported, as in the national directory: ask PractitionerRole?practitioner.… or organization.…, with "
+    "_include"
+)
+
 
 def _of_result(
     asked: Asked, name: str, value: str, includes: dict[str, str], elements: tuple[str, ...], seen: set[str]
@@ -192,6 +211,8 @@ def _of_result(
             can = ", ".join(code for code, way in includes.items() if way == name) or "none"
             raise wrong(f"{name}={_short(value)}: here there can be: {can}", "not-supported")
         return replace(asked, include=asked.include | frozenset(meant))
+    if name.partition(":")[0] == "_has":
+        raise wrong(_NO_HAS, "not-supported")
     if name in seen:
         raise wrong(f"{name} twice")
     if name == "_count":
@@ -202,6 +223,8 @@ def _of_result(
         return replace(asked, elements=_elements(value, elements))
     if name == "_page_token":
         return replace(asked, page_token=value)
+    if name == "_sort":
+        return replace(asked, order=order_of(asked.unit, value))
     allowed = _SAID_AND_DONE.get(name)
     if allowed is None or (allowed and value not in allowed):
         raise wrong(f"{_short(name)}={_short(value)} is not supported here", "not-supported")

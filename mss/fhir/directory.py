@@ -7,18 +7,20 @@ the answer. What was asked for is not written down: it names people.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
-from mss.directory.entries import Entries
+from mss.directory.entries import ENTRIES_MAX, Entries
 from mss.directory.walking import Gone
 from mss.directory.wholes import ID_CHARS_MAX, Entry, EntryPage, Unit, person_id
 from mss.fhir.asking import Asked, understand
+from mss.fhir.beside import Beside
 from mss.fhir.cursor import Cursor, Cursors
 from mss.fhir.outcome import Refused, Resource, outcome, unknown, wrong
 from mss.fhir.parameters import INCLUDES, TABLES
 from mss.fhir.resources import ELEMENTS, instant, only, resource_of
+from mss.fhir.sorting import in_order
 from mss.model.errors import BadValue
 
 INCLUDED_MAX = 500
@@ -34,14 +36,17 @@ class Answer:
     found: int
     version: str = ""
     changed: datetime | None = None
+    is_of_the_moment: bool = False
+    """It says what the version knows nothing of: whoever has this version reads it all the same."""
 
 
 class DirectoryDoor:
     """Answers in FHIR."""
 
-    def __init__(self, entries: Entries, cursors: Cursors) -> None:
+    def __init__(self, entries: Entries, cursors: Cursors, beside: Beside) -> None:
         self._entries = entries
         self._cursors = cursors
+        self._beside = beside
 
     async def read(self, unit: Unit, name: str, elements: tuple[str, ...] = ()) -> Answer:
         """One resource by its id. Raises Refused."""
@@ -52,7 +57,8 @@ class DirectoryDoor:
         version = resource["meta"]["versionId"]
         if elements:
             resource = only(resource, elements)
-        return Answer(resource, await self._entries.as_of(), 1, version, entry.changed)
+        says_more = await self._beside.add([resource])
+        return Answer(resource, await self._entries.as_of(), 1, version, entry.changed, says_more)
 
     async def search(self, unit: Unit, pairs: Sequence[tuple[str, str]], base: str) -> Answer:
         """A page of a searchset. `base`: our address for the links. Raises Refused."""
@@ -62,14 +68,16 @@ class DirectoryDoor:
         elif asked.ids:
             page = await self._by_id(asked)
         elif asked.person and not _asks_more(asked):
-            page = _whole(await self._entries.roles_of(asked.person), await self._entries.as_of())
+            page = _whole(asked, await self._entries.roles_of(asked.person), await self._entries.as_of())
         else:
             page = await self._page(asked)
+        if asked.order:
+            page = _sorted(asked, page)
         return Answer(await self._bundle(asked, page, base), page.as_of, len(page.entries))
 
     async def _by_id(self, asked: Asked) -> EntryPage:
         found = [await self._entries.one(asked.unit, name) for name in dict.fromkeys(asked.ids)]
-        return _whole(tuple(one for one in found if one is not None), await self._entries.as_of())
+        return _whole(asked, [one for one in found if one is not None], await self._entries.as_of())
 
     async def _page(self, asked: Asked) -> EntryPage:
         cursor = self._cursors.read(asked.page_token, question_of(asked)) if asked.page_token else None
@@ -82,6 +90,7 @@ class DirectoryDoor:
                 page_max=max(1, asked.count),
                 after=cursor.mark if cursor else None,
                 generations=cursor.generations if cursor else None,
+                keeps=asked.keeps,
             )
         except Gone as gone:
             raise Refused(410, "expired", f"{gone}: begin the search again") from None
@@ -100,6 +109,7 @@ class DirectoryDoor:
     async def _bundle(self, asked: Asked, page: EntryPage, base: str) -> Resource:
         entries = [self._row(one, base, "match", asked.elements) for one in page.entries]
         entries += [self._row(one, base, "include", ()) for one in await self._included(asked, page.entries)]
+        await self._beside.add([one["resource"] for one in entries])
         if any(one.is_cut for one in page.entries):
             text = "some structures have more mailboxes than are shown: ask for them with mailbox-mss"
             entries.append({"resource": outcome("incomplete", text, "information"), "search": {"mode": "outcome"}})
@@ -152,8 +162,16 @@ def _asks_more(asked: Asked) -> bool:
     return not asked.question.is_empty or bool(asked.question.kinds)
 
 
-def _whole(entries: tuple[Entry, ...], as_of: datetime | None) -> EntryPage:
-    return EntryPage(entries, None, as_of, {})
+def _whole(asked: Asked, entries: Sequence[Entry], as_of: datetime | None) -> EntryPage:
+    return EntryPage(tuple(one for one in entries if asked.keeps(one.changed)), None, as_of, {})
+
+
+def _sorted(asked: Asked, page: EntryPage) -> EntryPage:
+    """Raises Refused where there is more than this page."""
+    if page.more is not None or asked.page_token:
+        text = f"_sort: the answer is longer than a page; say more, or make _count larger (up to {ENTRIES_MAX})"
+        raise wrong(text, "too-costly")
+    return replace(page, entries=in_order(asked.unit, asked.order, page.entries))
 
 
 def question_of(asked: Asked) -> str:

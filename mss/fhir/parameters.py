@@ -11,6 +11,7 @@ from mss.directory.conditions import Field, How
 from mss.directory.wholes import Unit, number_of_person, numbers_behind
 from mss.fhir import systems
 from mss.fhir.asking import Apply, Draft, Parameter, Table
+from mss.fhir.moments import PREFIXES, span_of
 from mss.fhir.outcome import wrong
 from mss.model.mailbox import MailboxKind
 
@@ -156,6 +157,10 @@ def _ids(draft: Draft, _: str, values: tuple[str, ...]) -> None:
     draft.ids = values
 
 
+def _changed(draft: Draft, _: str, values: tuple[str, ...]) -> None:
+    draft.changed.append(tuple(span_of("_lastUpdated", value) for value in values))
+
+
 def _reference(kind: Unit) -> Apply:
     def apply(draft: Draft, modifier: str, values: tuple[str, ...]) -> None:
         if len(values) > 1:
@@ -193,6 +198,14 @@ _MAILBOX = (
 )
 _GENERAL = (
     Parameter("_id", "token", "Ids, with commas between them.", _ids, (), f"{HL7}Resource-id"),
+    Parameter(
+        "_lastUpdated",
+        "date",
+        f"When the newest of it was first said: {', '.join(PREFIXES)}. Twice for a span; together with something else.",
+        _changed,
+        (),
+        f"{HL7}Resource-lastUpdated",
+    ),
     Parameter("active", "token", "Who is listed is active.", _active),
 )
 _PEOPLE = (

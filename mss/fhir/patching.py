@@ -21,6 +21,8 @@ OPERATIONS_MAX = 20
 """Of one patch: the mailboxes of one person or structure that change together."""
 PATCH_BYTES_MAX = 64 * 1024
 PATH_CHARS_MAX = 600
+EXTENSIONS_MAX = 3
+"""Of a contact point: the guide's two, and ours."""
 _PATH = re.compile(
     r"(?P<unit>[A-Za-z]{1,20})\.telecom"
     r"(?:\.where\( ?value ?= ?'(?P<address>(?:[^'\\]|\\'){3,320})' ?\)(?P<rest>\..{1,300})?)?\Z",
@@ -165,8 +167,8 @@ def _told(point: Resource, unit: Unit, at: str) -> Told:
 
 
 def _metadata(extensions: Any, at: str) -> dict[str, Any]:
-    """The parts of the guide's extension; the other one only says that it is an MSSanté address."""
-    if not isinstance(extensions, list) or not 1 <= len(extensions) <= 2:
+    """The parts of the guide's extension; the other one only says that it is an MSSanté address; ours is ignored."""
+    if not isinstance(extensions, list) or not 1 <= len(extensions) <= EXTENSIONS_MAX:
         raise cannot(f"{at}: the extension as-ext-mailbox-mss-metadata is expected", "required")
     found: dict[str, Any] | None = None
     for one in extensions:
@@ -179,6 +181,8 @@ def _metadata(extensions: Any, at: str) -> dict[str, Any]:
         elif url == systems.MAILBOX and found is None:
             _only(one, ("url", "extension"), at)
             found = _by(one.get("extension"), "url", at)
+        elif url == systems.BESIDE:
+            continue  # whoever changes what she has read gives back what we had added to it
         else:
             raise cannot(f"{at}: this extension is not possible here", "not-supported")
     if found is None:

@@ -23,8 +23,9 @@ from mss.directory.wholes import Unit
 from mss.fhir.asking import understand
 from mss.fhir.batch import answered, requests_of
 from mss.fhir.callers import Caller, Callers
-from mss.fhir.capability import FHIR_JSON, capability_statement, open_api
+from mss.fhir.capability import FHIR_JSON, capability_statement
 from mss.fhir.directory import Answer, DirectoryDoor, merged
+from mss.fhir.openapi import open_api
 from mss.fhir.outcome import Refused, Resource, outcome_of, unknown, wrong
 from mss.fhir.patching import PATCH_BYTES_MAX
 from mss.fhir.publishing import PublishingDoor
@@ -96,7 +97,7 @@ class FhirDoor:
         return _json(capability_statement(base_of(request), self._version, writes=self._publishing is not None))
 
     async def _open_api(self, request: web.Request) -> web.Response:
-        return web.json_response(open_api(base_of(request), self._version))
+        return web.json_response(open_api(base_of(request), self._version, writes=self._publishing is not None))
 
     async def _nothing(self, request: web.Request) -> web.Response:
         if request.method not in ("GET", "HEAD"):
@@ -111,7 +112,7 @@ class FhirDoor:
         headers = {"ETag": f'W/"{answer.version}"'}
         if answer.changed is not None:
             headers["Last-Modified"] = format_datetime(answer.changed, usegmt=True)
-        if _has_already(request, answer.version):
+        if not answer.is_of_the_moment and _has_already(request, answer.version):
             return web.Response(status=304, headers=headers | _as_of(answer))
         return _json(answer.resource, headers=headers | _as_of(answer))
 
@@ -140,6 +141,8 @@ class FhirDoor:
         names = said[0].split(",") if len(said) == 1 else []
         if not names or not set(names) <= {str(unit) for unit in Unit} or len(names) > len(Unit):
             raise wrong(f"_type: one or more of {', '.join(Unit)}, with commas between them")
+        if len(names) > 1 and any(name == "_sort" for name, _ in pairs):
+            raise wrong("_sort with several kinds: each kind is a list of its own, ask for them one by one")
         rest = [pair for pair in pairs if pair[0] not in ("_type", "_page_token")]
         answers = {Unit(name): await self._directory.search(Unit(name), rest, base) for name in dict.fromkeys(names)}
         first = next(iter(answers.values()))

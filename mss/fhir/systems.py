@@ -27,6 +27,8 @@ KIND_SYSTEMS = (MAILBOX_KIND, MESSAGING)
 
 EMAIL_TYPE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type"
 MAILBOX = f"{GUIDE}as-ext-mailbox-mss-metadata"
+BESIDE = "urn:mss:mailbox-beside"
+"""Ours: what the guide has no room for (mss/fhir/beside.py)."""
 ROLE_NAME = f"{GUIDE}as-ext-practitionerrole-name"
 PROFILES = {
     "Practitioner": f"{GUIDE}as-dp-practitioner",

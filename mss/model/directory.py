@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, ProfessionalId, StructureId, matricule_of
-from mss.model.lookalikes import tricks_of
+from mss.model.lookalikes import shown, tricks_of
 from mss.model.mailbox import MailboxKind
 
 TEXT_CHARS_MAX = 250
@@ -131,6 +131,7 @@ class Listing:
     sector: str = ""
     place: Place = field(default_factory=Place)
     description: str = ""
+    """Free text; letters that only look like ours stand as white squares, and what hides or turns text is left out."""
     service: str = ""
     responsible: str = ""
     paperless: bool | None = None
@@ -143,6 +144,8 @@ class Listing:
         elif self.kind is not None or not self.idnps:
             raise BadValue("neither an address nor a person")
         refuse_disguise(self.family, self.given, self.structure, self.service, self.responsible)
+        if tricks_of(self.description):  # no name: the address is right, whatever somebody wrote beside it
+            object.__setattr__(self, "description", shown(self.description))
         if self.idnps:
             ProfessionalId(self.idnps)
         if self.idnst:

@@ -32,6 +32,7 @@ from mss.directory.keys import Question
 from mss.directory.search import Search
 from mss.directory.wholes import Unit
 from mss.directory.words import sound, words
+from mss.fhir.beside import Beside
 from mss.fhir.cursor import Cursors
 from mss.fhir.directory import DirectoryDoor
 from mss.ldap import codec
@@ -128,8 +129,9 @@ Door = Callable[[Asked], Awaitable[int]]
 
 def doors_of(store: Store) -> dict[str, Door]:
     search, tree = Search(store), Tree("ou=bal,o=mssante,c=fr")
-    fhir = DirectoryDoor(Entries(store), Cursors(Lookup(b"lookup key of the bench")))
-    book = Book(search, Extras(store, SystemClock()), tree)
+    extras = Extras(store, SystemClock())
+    fhir = DirectoryDoor(Entries(store), Cursors(Lookup(b"lookup key of the bench")), Beside(extras, SystemClock()))
+    book = Book(search, extras, tree)
 
     async def ask_search(asked: Asked) -> int:
         return len((await search.find(asked.question)).found)

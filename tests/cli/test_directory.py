@@ -193,3 +193,23 @@ def test_what_we_say_of_our_own_mailboxes(desk: Operator, tmp_path: Path) -> Non
     assert desk.mss("directory", "show", "cardio@chu.mssante.example").code == 1
     assert "1 on the red list" in desk.mss("directory", "publish", "--status").out
     assert desk.mss("mailbox", "close", "cardio@chu.mssante.example").code == 0
+
+
+def test_who_is_on_the_red_list_is_in_no_exported_file(desk: Operator, tmp_path: Path) -> None:
+    """CSV, public file and FHIR lines: by the national file, and by our own word while that file lists the address."""
+    header, *rest = lines(20)
+    file, red = tmp_path / "Extraction.txt", "rouge@chu.mssante.example"
+    ours = f"ORG|{red}||||1|1{finess(0)}|Accueil||||||||O|Centre hospitalier|1|Rue|35000 RENNES|35000|"
+    marked = [f"{line}|{'O' if number % 5 == 0 else 'N'}" for number, line in enumerate(rest)]
+    file.write_text("\n".join([f"{header}|Liste rouge", *marked, f"{ours}|N"]), encoding="utf-8")
+    assert desk.mss("directory", "import", str(file), "--as-of", datetime.now(UTC).isoformat()).code == 0
+    team = ("mailbox", "create", red, "--name", "Accueil", "--kind", "ORG", "--national-id", finess(0))
+    assert desk.mss(*team).code == 0
+    hidden, everybody = {line.split("|")[1] for line in rest[::5]}, {red, *(line.split("|")[1] for line in rest)}
+    for is_hidden in (False, True):
+        if is_hidden:
+            assert desk.mss("directory", "describe", red, "--unlisted").code == 0
+            hidden |= {red}
+        for shape in ("csv", "correspondence", "fhir"):
+            out = desk.mss("directory", "export", "-", "--as", shape).out
+            assert {address for address in everybody if address in out} == everybody - hidden, shape

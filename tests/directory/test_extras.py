@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mss.directory.extras import Extra, Extras, Said
+from mss.directory.own import Own, Wish
 from mss.directory.search import Search
 from mss.ldap.book import Book
 from mss.ldap.entries import Values
@@ -16,10 +17,12 @@ from mss.ldap.requests import Equal
 from mss.model.clock import ManualClock
 from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress
+from mss.model.mailbox import MailboxKind
 from mss.notices.outcomes import _listed
 from mss.store import addressnotes
 from mss.store.database import Store
 from tests.directory.test_search import FILE, fill, store
+from tests.kit.ownhouse import HOSPITAL, own_house
 
 __all__ = ["store"]
 
@@ -73,7 +76,23 @@ async def test_who_stands_in_is_told_while_the_holder_is_away(store: Store, tmp_
     await fill(store, tmp_path, FILE)
     clock = ManualClock()
     until = clock.now() + timedelta(days=3)
-    await Extras(store, clock).away(CARDIO, clock.now(), until, "dr.b@chu.mssante.example")
-    assert (await entry(store, clock))["mssSubstitute"] == ("dr.b@chu.mssante.example",)
+    await Extras(store, clock).away(CARDIO, clock.now(), until, "a1@ville.mssante.example")
+    assert (await entry(store, clock))["mssSubstitute"] == ("a1@ville.mssante.example",)
     clock.forward(4 * 86_400)
     assert not (await entry(store, clock))["mssSubstitute"]
+
+
+async def test_whoever_is_not_shown_stands_in_for_nobody(tmp_path: Path) -> None:
+    """On the red list by our own word, while the national file still lists her: neither named as a substitute, nor is
+    anything that happens to her address noted in clear."""
+    async with own_house(f"sqlite:///{tmp_path}/mss.db", tmp_path) as house:
+        dpi = MailAddress.parse("dpi@chu.mssante.example")
+        await house.begin(Own(str(dpi), MailboxKind.APPLICATION, idnst=HOSPITAL))
+        extras, until = Extras(house.store, house.clock), house.clock.now() + timedelta(days=3)
+        await extras.away(CARDIO, house.clock.now(), until, str(dpi))
+        assert (await extras.of([CARDIO.key]))[CARDIO.key].substitute == str(dpi)
+        await house.ours.say(dpi, Wish(is_unlisted=True), "staff")
+        assert (await extras.of([CARDIO.key]))[CARDIO.key].substitute == ""
+        assert await house.store.read(lambda c: _listed(c, [CARDIO, dpi])) == [CARDIO.key]
+        with pytest.raises(NotFound):
+            await extras.say(dpi, Said("Lettres"), "staff")

@@ -194,7 +194,11 @@ async def test_what_cannot_be_said_is_refused_in_words(quick: OwnHouse) -> None:
     """An address that is no mailbox of ours, and texts that nobody could show."""
     with pytest.raises(NotFound, match="no mailbox"):
         await quick.ours.say(MailAddress.parse("personne@chu.mssante.example"), Wish(description="x"), STAFF)
-    for wish in (Wish(description="a\u202eb"), Wish(rank=100), Wish(phone="1" * 31), Wish(service="x" * 300)):
+    disguised = "Lettres de \u0421\u0430mille"  # two letters of it are Cyrillic
+    for wish in (
+        *(Wish(description="a\u202eb"), Wish(rank=100), Wish(phone="1" * 31), Wish(service="x" * 300)),
+        *(Wish(description=disguised), Wish(purpose=disguised), Wish(service=disguised), Wish(responsible=disguised)),
+    ):
         with pytest.raises(BadValue):
             await quick.ours.say(CARDIO, wish, STAFF)
     assert len(await quick.ours.history(CARDIO)) == 1

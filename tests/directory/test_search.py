@@ -225,3 +225,26 @@ async def test_a_name_is_verified_only_while_it_is_certain(store: Store, tmp_pat
         addresses[1]: "Secrétariat de cardiologie, CHU de Rennes",
     }
     assert await search.names(addresses, day + timedelta(days=30)) == {}
+
+
+async def test_whoever_the_directory_knows_is_called_as_it_says(store: Store, tmp_path: Path) -> None:
+    """A stranger's own word is worth less: also when nobody has checked for long, and of several services behind one
+    address all, up to some. Whoever is in no file has no name here."""
+    team = FILE[-2].replace("cardio@", "soins@")
+    others = [
+        team.replace("Secrétariat de cardiologie", service) for service in ("Accueil", "Bloc", "Chirurgie", "DIM")
+    ]
+    search = await fill(store, tmp_path, [*FILE, *others])
+    a1, soins = "A1@ville.mssante.example", "soins@chu.mssante.example"
+    assert await search.titles((a1, soins, "nobody@ville.mssante.example")) == {
+        a1: LYON,
+        soins: "Accueil, CHU de Rennes, Bloc, CHU de Rennes, Chirurgie, CHU de Rennes",
+    }
+
+
+async def test_what_is_written_beside_an_address_deceives_nobody(store: Store, tmp_path: Path) -> None:
+    """Letters of another alphabet in a description stand as squares, hidden marks are gone; the address stays."""
+    column = [f"{FILE[0]}|Description", f"{FILE[-2]}|Lettres de \u0421\u0430mille \u2615\ufe0f", *FILE[-1:]]
+    search = await fill(store, tmp_path, column)
+    (found,) = await search.at("cardio@chu.mssante.example")
+    assert found.listing.description == "Lettres de \u25a1\u25a1mille \u2615"

@@ -23,6 +23,7 @@ from mss.directory.keys import Question, job_key
 from mss.directory.search import Search
 from mss.directory.structurekeys import keys_of_fact
 from mss.directory.wholes import Unit
+from mss.fhir.beside import Beside
 from mss.fhir.cursor import Cursors
 from mss.fhir.directory import DirectoryDoor
 from mss.ldap.book import Book
@@ -182,7 +183,9 @@ async def test_the_same_test_notices_a_key_that_is_missing(
 async def test_fhir_and_the_address_book_ask_for_a_page_at_once(stores: list[Store], work: Work) -> None:
     """Not for each person of the page: what belongs to all of them comes with one statement."""
     for store in stores:
-        door = DirectoryDoor(Entries(store), Cursors(Lookup(b"lookup key of the test of work")))
+        extras = Extras(store, ManualClock())
+        beside = Beside(extras, ManualClock())
+        door = DirectoryDoor(Entries(store), Cursors(Lookup(b"lookup key of the test of work")), beside)
         for unit, pairs in (
             (Unit.PRACTITIONER, (("name", family), ("address-city", city))),
             (Unit.ROLE, (("practitioner.name", family), ("organization.address-city", city))),
@@ -192,7 +195,7 @@ async def test_fhir_and_the_address_book_ask_for_a_page_at_once(stores: list[Sto
             answer = await door.search(unit, (*pairs, ("_count", str(PAGE))), "https://house.example/fhir")
             assert answer.found == PAGE
             assert work.statements <= STATEMENTS_MAX
-        book = Book(Search(store), Extras(store, ManualClock()), Tree("ou=bal,o=mssante,c=fr"))
+        book = Book(Search(store), extras, Tree("ou=bal,o=mssante,c=fr"))
         work.rows = work.statements = 0
         found = await book.find(All((Equal("sn", family), Equal("l", city))), PAGE, 0)
         assert len(found.entries) == PAGE

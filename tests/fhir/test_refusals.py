@@ -14,6 +14,8 @@ from mss.crypto.authority import Subject
 from mss.crypto.certs import name_of
 from mss.crypto.tls import service_server_context, sink_client_context
 from mss.directory.entries import Entries
+from mss.directory.extras import Extras
+from mss.fhir.beside import Beside
 from mss.fhir.callers import Client
 from mss.fhir.cursor import Cursors
 from mss.fhir.directory import DirectoryDoor
@@ -31,7 +33,14 @@ WRONG = {
     "/Practitioner?identifier=https://rpps.esante.gouv.fr|": (400, "too-costly"),
     "/Practitioner?nom=lefevre": (400, "not-supported"),
     "/Practitioner?name:missing=true": (400, "not-supported"),
-    "/Practitioner?name=lefevre&_sort=family": (400, "not-supported"),
+    "/Practitioner?name=lefevre&_sort=birthdate": (400, "invalid"),
+    "/Practitioner?qualification-code=10&_count=1&_sort=family": (400, "too-costly"),
+    "/?_type=Practitioner,Organization&mailbox-mss=abc&_sort=_id": (400, "invalid"),
+    "/Practitioner?_lastUpdated=ge2020": (400, "too-costly"),
+    "/Practitioner?name=lefevre&_lastUpdated=hier": (400, "invalid"),
+    "/Practitioner?name=lefevre&_lastUpdated=ap2025": (400, "invalid"),
+    "/Practitioner?name=lefevre&_lastUpdated=2025-02-30": (400, "invalid"),
+    "/Practitioner?name=lefevre&_lastUpdated:missing=true": (400, "not-supported"),
     "/Practitioner?name=lefevre&_has:PractitionerRole:practitioner:role=10": (400, "not-supported"),
     "/PractitionerRole?practitioner.organization.name=x": (400, "not-supported"),
     "/Practitioner?name=lefevre&_count=many": (400, "invalid"),
@@ -133,7 +142,8 @@ async def test_a_certificate_opens_the_door_to_whom_it_names(tmp_path: Path, pki
 
 async def test_in_clear_nobody_is_answered(door: Door) -> None:
     """A token in clear is lost: the door says so instead of working."""
-    strict = FhirDoor(DirectoryDoor(Entries(door.store), Cursors(LOOKUP)), door.callers, version="test")
+    beside = Beside(Extras(door.store, door.clock), door.clock)
+    strict = FhirDoor(DirectoryDoor(Entries(door.store), Cursors(LOOKUP), beside), door.callers, version="test")
     async with TestClient(TestServer(strict.application())) as client:
         answer = await client.get("/Practitioner?name=lefevre", headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.status == 403

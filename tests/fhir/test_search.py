@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.kit.fhirdoor import Door, addresses
+from mss.directory.wholes import Unit
+from mss.fhir.moments import span_of
+from mss.fhir.outcome import Refused
+from mss.fhir.sorting import SORTS
+from tests.kit.fhirdoor import CAMILLE as CAMILLE_S_NAME
+from tests.kit.fhirdoor import DOCTOR, LYON, PEOPLE, Door, addresses
+from tests.kit.fhirdoor import entry as line
 from tests.kit.frenchpeople import finess, rpps
 
 CAMILLE, MARIE, JEAN, ZOE = (f"8{rpps(number)}" for number in (1, 2, 3, 6))
@@ -16,7 +23,7 @@ CHU, RHONE, LILAS = (f"1{finess(number)}" for number in (90, 1, 2))
 R38 = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 R257 = "https://mos.esante.gouv.fr/NOS/TRE_R257-TypeBAL/FHIR/TRE-R257-TypeBAL"
 
-PEOPLE = {
+FOUND = {
     "name=lefevre": [CAMILLE],
     "name=Lefèvre Camille": [CAMILLE],
     "name=camille lef": [CAMILLE],
@@ -61,7 +68,7 @@ PEOPLE = {
 
 async def test_people_are_found(any_door: Door) -> None:
     """By name, sound, number, job, place and mailbox; each person once. Three letters are the least for many."""
-    for query, found in PEOPLE.items():
+    for query, found in FOUND.items():
         reply = await any_door.ask(f"/Practitioner?{quote(query, safe='=&:,|/')}")
         if found is None:
             assert (reply.status, "three letters" in reply.says) == (400, True), query
@@ -219,3 +226,65 @@ async def test_every_answer_says_of_when_it_is(door: Door) -> None:
     for path in ("/Practitioner?name=lefevre", f"/Practitioner/{CAMILLE}", "/Practitioner?name=introuvable"):
         assert (await door.ask(path)).headers["X-As-Of"] == "2025-12-01T00:00:00.000Z"
     assert (await door.ask("/Practitioner?name=introuvable")).body["timestamp"] == "2025-12-01T00:00:00.000Z"
+
+
+async def test_who_has_changed_since_is_told(any_door: Door) -> None:
+    """What a synchronising software asks (ANS guide, "appel delta"): a profession, and since when."""
+    moved = line("PER", "camille@ville.mssante.example", person=1, name=CAMILLE_S_NAME, job=DOCTOR, town=LYON)
+    await any_door.take([PEOPLE[0], moved, *PEOPLE[2:]], "20251203")
+    doctors = "/Practitioner?qualification-code=10"
+    for since, found in {
+        "ge2025-12-03": [CAMILLE],
+        "gt2025-12-02": [CAMILLE],
+        "gt2025": [],
+        "lt2025-12-03T00:00:00Z": [MARIE, ZOE],
+        "2025-12": [MARIE, CAMILLE, ZOE],
+        "ne2025-12-01,ge2030": [CAMILLE],
+        "ge2025-12-01T12:00:00.5Z&_lastUpdated=le2025-12-02": [],
+    }.items():
+        reply = await any_door.ask(f"{doctors}&_lastUpdated={since}")
+        assert (reply.status, reply.ids) == (200, found), since
+    first = await any_door.ask(f"{doctors}&_lastUpdated=le2025-12-01&_count=1")
+    assert [*first.ids, *[one["id"] for one in await any_door.everything(first.next)]] == [MARIE, ZOE]
+    assert (await any_door.ask(f"/Practitioner?_id={MARIE},{CAMILLE}&_lastUpdated=ge2025-12-03")).ids == [CAMILLE]
+    assert (await any_door.ask("/Organization?address-city=rennes&_lastUpdated=ge2025-12-03")).ids == []
+    assert len((await any_door.ask(f"/PractitionerRole?practitioner={CAMILLE}&_lastUpdated=lt2025-12-03")).ids) == 1
+
+
+async def test_an_answer_of_one_page_is_sorted_as_asked(door: Door) -> None:
+    """Upwards, downwards, by several; what is longer than a page is not sorted by halves."""
+    for order, found in {
+        "family": [MARIE, CAMILLE, ZOE],
+        "-family": [ZOE, CAMILLE, MARIE],
+        "given": [CAMILLE, MARIE, ZOE],
+        "-_lastUpdated,-given": [ZOE, MARIE, CAMILLE],
+        "_id": sorted([MARIE, CAMILLE, ZOE]),
+    }.items():
+        assert (await door.ask(f"/Practitioner?qualification-code=10&_sort={order}")).ids == found, order
+    assert (await door.ask(f"/Organization?_id={CHU},{RHONE}&_sort=name")).ids == [RHONE, CHU]
+    first = await door.ask("/Practitioner?qualification-code=10&_count=1")
+    assert (await door.ask(first.next + "&_sort=family")).status == 400
+    assert set(SORTS) == set(Unit)
+
+
+MOMENT = datetime(2026, 11, 28, 8, 30, 15, 500_000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        *(("2026", True), ("eq2026-11", True), ("2026-11-28", True), ("2026-11-28T08:30", True), ("2027", False)),
+        *(("2026-11-28T08:30:15Z", True), ("2026-11-28T08:30:15.5Z", True), ("2026-11-28T08:30:15.4Z", False)),
+        *(("2026-11-28T10:30:15+02:00", True), ("ne2026-11", False), ("gt2026", False), ("gt2025", True)),
+        *(("ge2026-12", False), ("ge2026-11-28T08:30:16Z", False), ("lt2026-11-29", True), ("lt2026-11-28", False)),
+        *(("le2026-11-28", True), ("le2026-11-27", False), ("sa2026-11-27", True), ("eb2026-11-29", True)),
+        *(("9999", None), ("2026-13", None), ("2026-11-28T25:00", None), ("xx2026", None), ("26", None), ("", None)),
+    ],
+)
+def test_a_date_is_as_long_as_it_is_written(text: str, holds: bool | None) -> None:
+    """FHIR R4 §3.1.1.4.6. None: refused in words."""
+    if holds is None:
+        with pytest.raises(Refused):
+            span_of("_lastUpdated", text)
+    else:
+        assert span_of("_lastUpdated", text).holds(MOMENT) is holds

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import importlib
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.organization import Organization
 
+from mss.directory.extras import Extras, Said
 from mss.fhir import systems
+from mss.fhir.resources import instant
+from mss.model.clock import to_ms
+from mss.model.ids import MailAddress
+from mss.store import addressnotes
 from tests.kit.fhirdoor import Door
+from tests.kit.frenchpeople import finess
 
 DIFFERENCES = {
     # element of the national sample: why we do not say it
@@ -100,6 +108,44 @@ async def test_a_mailbox_stands_as_the_guide_writes_it(door: Door) -> None:
     assert said["service"]["valueString"] == "Secrétariat de cardiologie"
     assert said["listeRouge"]["valueBoolean"] is False
     assert "responsible" not in said
+
+
+async def test_what_the_guide_has_no_room_for_stands_beside_it(door: Door) -> None:
+    """Purpose, abilities, signs of life, who stands in: with their moment; no version changes by them, and whoever has
+    the version reads them all the same. Who is not listed stands in for nobody."""
+    cardio, listed, hidden = (f"{name}@chu.mssante.example" for name in ("cardio", "dpi", "rouge"))
+    extras, hospital = Extras(door.store, door.clock), f"/Organization/1{finess(90)}"
+    before = await door.ask(hospital)
+    same = {"If-None-Match": before.headers["ETag"]}
+    assert (await door.ask(hospital, headers=same)).status == 304
+    said = Said("Lettres de sortie", 25 * 1024**2, accepts_patients=False, accepts_xdm=True)
+    await extras.say(MailAddress.parse(cardio), said, "staff")
+    await door.store.write(0, lambda c: addressnotes.bounced(c, cardio, to_ms(door.clock.now())))
+    until = door.clock.now() + timedelta(days=3)
+    for substitute in (hidden, listed):
+        await extras.away(MailAddress.parse(cardio), door.clock.now(), until, substitute)
+        after = await door.ask(hospital, headers=same)
+        (beside,) = [
+            {part["url"]: value for part in one["extension"] for name, value in part.items() if name != "url"}
+            for telecom in after.body["telecom"]
+            for one in telecom["extension"]
+            if one["url"] == systems.BESIDE
+        ]
+        assert beside.pop("substitute", hidden) == substitute
+    assert hidden not in json.dumps(after.body)
+    assert beside == {
+        "asOf": instant(door.clock.now()),
+        "purpose": "Lettres de sortie",
+        "sizeBytesMax": 25 * 1024**2,
+        "acceptsPatients": False,
+        "acceptsXdm": True,
+        "mayNotAnswer": "came-back",
+        "absentUntil": instant(until),
+    }
+    assert after.headers["ETag"] == before.headers["ETag"]
+    Organization.model_validate(after.body)
+    (found,) = (await door.ask("/Organization?name=rennes&_elements=telecom")).resources
+    assert found["telecom"] == after.body["telecom"]
 
 
 def names_of(resource: dict[str, Any]) -> set[str]:

@@ -18,9 +18,11 @@ from mss.crypto import seal
 from mss.crypto.keys import Lookup
 from mss.directory.correspondence import CorrespondenceReader
 from mss.directory.entries import Entries
+from mss.directory.extras import Extras
 from mss.directory.imports import Imports, Report
 from mss.directory.ours import OwnMailboxes
 from mss.directory.taking import Taking
+from mss.fhir.beside import Beside
 from mss.fhir.callers import Callers, Client
 from mss.fhir.cursor import Cursors
 from mss.fhir.directory import DirectoryDoor
@@ -206,7 +208,7 @@ async def open_door(
     door.ours = OwnMailboxes(store, LOOKUP, seal.new_pair(SystemChance()).public, clock, SystemChance())
     publishing = PublishingDoor(Taking(store, door.ours, clock, own_domains), Entries(store)) if publishes else None
     fhir = FhirDoor(
-        DirectoryDoor(Entries(store), Cursors(LOOKUP)),
+        DirectoryDoor(Entries(store), Cursors(LOOKUP), Beside(Extras(store, clock), clock)),
         callers,
         version="test",
         allows_plain=not tls,
