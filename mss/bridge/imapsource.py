@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 ANSWER_S_MAX = 60.0
 """Without an octet from the server; then the connection is given up."""
+GREETING_S_MAX = 20.0
+"""From the first octet of ours to its greeting, TLS included."""
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 """Before each new connection in a row; after the last the run ends, and the next one goes on from there."""
 BATCH_MESSAGES_MAX = 50
@@ -70,6 +73,7 @@ class ImapSource:
         self._client: ExactImap | None = None
         self._inside = ""
         self._validity: dict[str, bytes] = {}
+        self._has_let_in = False
 
     async def folders(self) -> list[SourceFolder]:
         return await self._surely(self._folders)
@@ -90,7 +94,8 @@ class ImapSource:
     # --- connections
 
     async def _surely(self, work: Callable[[ExactImap], Awaitable[T]]) -> T:
-        """Do it, on a new connection when the one there is breaks. Raises SourceTrouble."""
+        """Do it, on a new connection when the one there is breaks. A server that has let nobody in yet is not asked
+        again: what is wrong is what was typed. Raises SourceTrouble."""
         for pause_s in (*self._pauses_s, None):
             try:
                 if self._client is None:
@@ -103,6 +108,8 @@ class ImapSource:
                 ) from None
             except _SOURCE_BREAKS as problem:
                 await self.close()
+                if not self._has_let_in:
+                    raise SourceTrouble(self._wrong_address(problem)) from None
                 if pause_s is None:
                     raise SourceTrouble(
                         f"{self._server.host}:{self._server.port} does not answer ({type(problem).__name__}):"
@@ -111,18 +118,36 @@ class ImapSource:
                 await asyncio.sleep(pause_s)
         raise AssertionError("the last pause is None")
 
+    def _wrong_address(self, problem: Exception) -> str:
+        """Why nobody answered at the first time, and what to try."""
+        at = f"{self._server.host}:{self._server.port}"
+        if isinstance(problem, socket.gaierror):
+            return f"{self._server.host}: no such host, as far as the DNS knows: check --imap"
+        if isinstance(problem, ConnectionRefusedError):
+            return f"nobody listens at {at}: check host and port in --imap"
+        other = "leave --starttls out" if self._server.starts_tls else "add --starttls"
+        if isinstance(problem, ssl.SSLError):
+            return (
+                f"{at} does not begin with TLS ({problem.reason or type(problem).__name__}): check the port, or {other}"
+            )
+        if isinstance(problem, TimeoutError) and self._server.starts_tls:
+            return f"{at} does not greet in clear: check the port, or {other}"
+        return f"{at} does not answer as an IMAP server ({type(problem).__name__}): check host and port in --imap"
+
     async def _connect(self) -> ExactImap:
         server = self._server
         first_tls = None if server.starts_tls else server.tls
         client = ExactImap(server.host, server.port, timeout=ANSWER_S_MAX, ssl_context=first_tls)
         try:
-            await client.wait_hello_from_server()
+            async with asyncio.timeout(GREETING_S_MAX):
+                await client.wait_hello_from_server()
             if server.starts_tls:
                 await client.start_tls(server.tls)
             await client.sign_in(server.user, server.password)
         except BaseException:
             await client.part()
             raise
+        self._has_let_in = True
         return client
 
     # --- folders

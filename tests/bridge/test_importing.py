@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mss.bridge import imapsource
 from mss.bridge.imapsource import ImapSource, Server
 from mss.bridge.importing import GONE, OVER_QUOTA, TOO_LARGE, VIRTUAL
 from mss.bridge.maildir import MaildirSource
@@ -201,6 +202,41 @@ async def test_a_source_that_goes_away_is_asked_again_and_then_given_up(home: Ne
         script.cuts = 99
         with pytest.raises(SourceTrouble, match="run the same command again"):
             await home.bring(ImapSource(replace(server, user="other"), pauses_s=(0,)))
+
+
+@pytest.mark.parametrize(
+    ("starts_tls", "at", "why"),
+    [
+        (False, "nobody", "nobody listens at 127.0.0.1:.*check host and port"),
+        (False, "in clear", "does not begin with TLS .*add --starttls"),
+        (True, "TLS", "does not greet in clear: .*leave --starttls out"),
+        (False, "hangs up", "does not answer as an IMAP server"),
+    ],
+)
+async def test_a_server_that_was_mistyped_is_told_at_once(
+    home: NewHome, pki: Pki, monkeypatch: pytest.MonkeyPatch, starts_tls: bool, at: str, why: str
+) -> None:
+    """Nobody waits for nine minutes to read that the port is another: it is asked once, and the line says what to
+    try."""
+    monkeypatch.setattr(imapsource, "GREETING_S_MAX", 0.5 if at in ("TLS", "hangs up") else 20.0)
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if at != "hangs up":
+            writer.write(b"* OK hello\r\n")
+            await asyncio.sleep(5)
+        writer.close()
+
+    tls = service_server_context(pki.hospital.certificate_pem, pki.hospital.key_pem)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=None if at == "in clear" else tls)
+    port = server.sockets[0].getsockname()[1]
+    if at == "nobody":
+        server.close()
+        await server.wait_closed()
+    client = client_tls(pki.authority.bundle_pem)
+    asked = ImapSource(Server("127.0.0.1", port, DOCTOR, "secret", client, starts_tls), pauses_s=(3600,))
+    with pytest.raises(SourceTrouble, match=why):
+        await home.bring(asked)
+    server.close()
 
 
 class Scripted:
