@@ -43,12 +43,12 @@ from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
 from mss.sections import Antivirus, Relay, Tls
 from mss.store.blobs import BodyStore, LocalBodies, ObjectBodies
-from mss.store.changes import ACCOUNT, TASK, TOPICS, ChangeBus
+from mss.store.changes import ACCOUNT, DUTY, TASK, TOPICS, ChangeBus
 from mss.store.database import Store
 from mss.store.sealing import Sealer
 from mss.vault.opener import Opener
 
-HEARS = {"edge": (ACCOUNT,), "works": (TASK,)}
+HEARS = {"edge": (ACCOUNT,), "works": (TASK, DUTY)}
 """Which changes a process wants to be told of: each telling wakes it, and a mail is told of. The others hear all."""
 
 

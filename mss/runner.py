@@ -66,7 +66,7 @@ class Runner:
 
     async def run(self) -> None:
         """Work until cancelled; what is being done is finished first."""
-        self._bus.on_task(self._wake.set)
+        self._bus.on_duty(self._wake.set)
         try:
             while True:
                 self._wake.clear()

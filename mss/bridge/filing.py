@@ -146,7 +146,7 @@ class Filing:
         verdict = await self._store.write(lane_of(owner), act, size_bytes=inline_bytes(prepared))
         log.info("bridge.judged", message=number, verdict=type(verdict).__name__, reason=_reason(verdict))
         self._bus.publish(changes.FOLDER, owner)
-        self._bus.publish(changes.TASK)
+        self._bus.publish(changes.DUTY if self._outbox.is_idle else changes.TASK)
 
     def may_wait(self, case: Case) -> bool:
         """Whether the original that it needs may still come."""

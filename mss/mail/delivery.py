@@ -226,7 +226,7 @@ class Delivery:
                     tasks.add_task(connection, owner, duty)
 
         await self._store.write(lane_of(owner), owe)
-        self._bus.publish(changes.TASK)
+        self._bus.publish(changes.DUTY)
 
     def _asked_about(self, letter: Letter, recipients: Sequence[MailAddress]) -> list[list[str]]:
         """Those of whom the sender wants to hear, with their ORCPT."""
@@ -298,7 +298,7 @@ class Delivery:
             parcel.key.kept = True
             self._bus.publish(changes.FOLDER, parcel.owner)
         if any(parcel.new.state is not MessageState.VISIBLE or parcel.put.owes for parcel in parcels):
-            self._bus.publish(changes.TASK)
+            self._bus.publish(changes.DUTY)
 
     def _throw_away(self, place: str) -> None:
         """A body that no row needs. Nobody waits for it; one that stays after a crash is rubbish, nothing worse."""

@@ -22,7 +22,10 @@ TASK = 2
 
 ACCOUNT = 3
 """Whether somebody may sign in, or with what, is not what it was: owner."""
-TOPICS = (FOLDER, TASK, ACCOUNT)
+DUTY = 4
+"""A task of the runner is due, and nothing else: courier, sinks and sources need not look, which costs them a query
+each. Whoever is not sure says TASK."""
+TOPICS = (FOLDER, TASK, ACCOUNT, DUTY)
 
 _FORM = struct.Struct("<Bqq")
 _KIND = (socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -92,9 +95,17 @@ class ChangeBus:
         return end
 
     def on_task(self, listener: Callable[[], None]) -> None:
-        """Hear that a duty is due."""
-        assert TASK in self._hears
-        self._of_topic.setdefault(TASK, set()).add(listener)
+        """Hear that a duty is due, or mail to send."""
+        self._on_topic(TASK, listener)
+
+    def on_duty(self, listener: Callable[[], None]) -> None:
+        """Hear that a task of the runner is due, whether or not it concerns others too."""
+        self._on_topic(TASK, listener)
+        self._on_topic(DUTY, listener)
+
+    def _on_topic(self, topic: int, listener: Callable[[], None]) -> None:
+        assert topic in self._hears
+        self._of_topic.setdefault(topic, set()).add(listener)
 
     def on_account(self, listener: Callable[[int], None]) -> None:
         """Hear whose access has changed."""
