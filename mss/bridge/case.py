@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mss.bridge.facts import Identity, Label
 from mss.bridge.names import Called, label_of_file, label_of_subject
@@ -25,7 +26,7 @@ class Feed:
     address: MailAddress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked in the loop and again in the transaction is read once
 class Case:
     """A message before its judge. `keys` are of the record, or of the application mailbox when no record is named."""
 
@@ -35,8 +36,12 @@ class Case:
     reading: Reading
     addressee: tuple[Identity, ...]
     content_hmacs: tuple[bytes, ...]
+    sender: MailAddress | None = None
+    """Accountable, of the envelope; None for the null path."""
     sent_by: bytes = b""
-    """The keyed hash of the mailbox that sends; empty for the null path."""
+    """The keyed hash of that mailbox; empty for the null path."""
+    sent_from: str = ""
+    """The public number of the structure behind it, where it is a mailbox of this house."""
     announces: tuple[Case, ...] | None = None
     """The messages kept back that this one announces, opened; None when it announces nothing."""
     former: tuple[Identity, ...] = ()
@@ -72,32 +77,32 @@ class Case:
         """The message's number in the mailbox of the record's owner; 0 when it came elsewhere."""
         return 0 if self.feed else self.stored.message
 
-    @property
+    @cached_property
     def said_not_qualified(self) -> bool:
         """`X-MSS-INS: N`, in this message or in one that it forwards."""
         return any((part.header(INS_HEADER) or "").strip().upper() == NOT_QUALIFIED for part in self._messages)
 
-    @property
+    @cached_property
     def _messages(self) -> tuple[Part, ...]:
         """The roots of this message and of those inside it."""
         inner = (part.message for part in self.structure.root.walk())
         return (self.structure.root, *(one for one in inner if one is not None))
 
-    @property
+    @cached_property
     def message_id(self) -> str:
         return next(iter(headers.parse_message_ids(self.structure.header("Message-ID") or "")), "")
 
-    @property
+    @cached_property
     def sender_name(self) -> str:
         """Who sent it, as From shows."""
         shown = headers.parse_addresses(self.structure.header("From") or "")
         return (shown[0].name or shown[0].address) if shown else ""
 
-    @property
+    @cached_property
     def subject(self) -> str:
         return headers.decode_words(self.structure.header("Subject") or "")
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Label, ...]:
         """The words that should name the patient. A report's are those of the mail that it is about."""
         is_talk = self.feed is not None and not self.reading.documents  # of a patient, among professionals
@@ -108,7 +113,7 @@ class Case:
         told += [Label("file name", label_of_file(name)) for name in self.reading.file_names]
         return tuple(label for label in told if label.text)
 
-    @property
+    @cached_property
     def called(self) -> tuple[Called, ...]:
         """What the patient may be called: as we know her, and with the names in use that her documents tell."""
         names = [document.used_name for document in self.reading.documents]

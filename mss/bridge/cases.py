@@ -63,10 +63,12 @@ class Cases:
         """Of the patients, whose staff hear of what is held."""
         return self._house.patient_domain
 
-    async def open(self, owner: OwnerId, number: int, actor: str) -> Case | None:
-        """Open and read a message. None when there is none. Raises SandboxIll, SandboxBusy, SealBroken."""
+    async def open(self, owner: OwnerId, number: int, actor: str, stored: StoredMessage | None = None) -> Case | None:
+        """Open and read a message; `stored`: its row, when it was just read. None when there is none.
+        Raises SandboxIll, SandboxBusy, SealBroken."""
         keys = await self._opener.open(owner, actor, "file")
-        stored = await self._store.look_up(lambda c: messages.one_message(c, owner, number))
+        if stored is None:
+            stored = await self._store.look_up(lambda c: messages.one_message(c, owner, number))
         if stored is None:
             return None
         case = await self._opened(keys, stored)
@@ -163,6 +165,8 @@ class Cases:
         addressee, former = await self._identities(keys)
         octets = sum(map(len, contents))
         hmacs = await aside(octets, lambda: tuple(self._records.content_hmac(owner, one) for one in contents))
+        sender = announcing.sender_of(structure)
+        sent_by = self._records.sender_hmac(sender)
         return Case(
             keys=keys,
             stored=stored,
@@ -170,7 +174,9 @@ class Cases:
             reading=reading,
             addressee=addressee,
             content_hmacs=hmacs,
-            sent_by=self._records.sender_hmac(announcing.sender_of(structure)),
+            sender=sender,
+            sent_by=sent_by,
+            sent_from=await self._store.look_up(lambda c: owners.structure_behind(c, sent_by)) if sent_by else "",
             former=former,
             targets=await self._targets(keys, reading),
             feed=feed,

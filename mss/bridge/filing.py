@@ -36,7 +36,7 @@ from mss.model.verdict import Reason
 from mss.record import loose
 from mss.record.loose import LooseFile
 from mss.record.service import Actor, PreparedDocument, Records
-from mss.store import audit, changes, copies, messages, records, schema, tasks
+from mss.store import audit, changes, copies, messages, records, schema, sealing, tasks
 from mss.store.changes import ChangeBus
 from mss.store.database import Store
 from mss.store.handovers import HandoverAct
@@ -104,7 +104,7 @@ class Filing:
             await self._store.write(lane_of(owner), lambda c: tasks.finish(c, schema.task, owner, [task.id]))
             return
         for _ in range(ATTEMPTS_MAX):
-            case = await self._cases.open(owner, number, ACTOR)
+            case = await self._cases.open(owner, number, ACTOR, waiting)
             assert case is not None, "messages are never deleted before they are judged"
             try:
                 await self._conclude(case, task)
@@ -139,8 +139,9 @@ class Filing:
             if not isinstance(verdict, Hold):
                 for kept in case.announces or ():
                     self.announce(connection, kept, ACTOR)
-            tally.judged(connection, case, self._public.lookup)
-            reseal_some(connection, case.keys)
+            tally.judged(connection, case)
+            if case.stored.key.scheme == sealing.SCHEME_SEALED:  # most mail comes under a key that is wrapped already
+                reseal_some(connection, case.keys)
             return verdict
 
         verdict = await self._store.write(lane_of(owner), act, size_bytes=inline_bytes(prepared))
@@ -186,7 +187,7 @@ class Filing:
         if not isinstance(verdict, Deliver):
             return None
         made: list[PreparedDocument | None] = []
-        for document, step in zip(case.reading.documents, verdict.steps, strict=True):
+        for document, step, hashed in zip(case.reading.documents, verdict.steps, case.content_hmacs, strict=True):
             if isinstance(step, Already | Withdraw):
                 made.append(None)
                 continue
@@ -199,6 +200,7 @@ class Filing:
                     verdict.visibility,
                     case.sent_by,
                     case.fed,
+                    hashed,
                 )
             )
         return Prepared(tuple(made), verdict.visibility, asked, verdict)
@@ -295,7 +297,7 @@ class Filing:
             if not (isinstance(step, File) and step.newer):
                 fresh[new] = document.entry
             told.append((title, Fate.REPLACED if isinstance(step, Replace) else Fate.FILED))
-        tally.filed(connection, case, self._public.lookup, [at for at, made in enumerate(prepared.documents) if made])
+        tally.filed(connection, case, [at for at, made in enumerate(prepared.documents) if made])
         replaced: dict[int, int] = {}
         for old, new in superseded:
             place = prepared.documents[place_in_message(old)] if old < 0 else None

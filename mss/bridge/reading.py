@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
@@ -61,7 +62,7 @@ class SandboxIll(MssError):
     """The sandbox fails on anything: nothing is said about this message, try again later."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked of it twice is read once
 class ReadDocument:
     """A document with what it and its archive claim."""
 
@@ -81,7 +82,7 @@ class ReadDocument:
         """The same, with what was found of the signature around it."""
         return replace(self, entry=replace(self.entry, signature=signature.value)) if signature else self
 
-    @property
+    @cached_property
     def own_ins(self) -> tuple[InsClaim, ...] | None:
         """The INS that the document itself names. None: it is of a kind that names none, so that its archive counts
         alone; so do images without an issuer, as most modalities write them."""
@@ -91,23 +92,23 @@ class ReadDocument:
             return self.imaging.ins
         return None
 
-    @property
+    @cached_property
     def used_name(self) -> tuple[str, str]:
         """Family and given name in use, as the document tells them."""
         if self.header is not None:
             return self.header.patient.used_name, self.header.patient.used_given_name
         return self.imaging.used_name if self.imaging is not None else ("", "")
 
-    @property
+    @cached_property
     def flags(self) -> frozenset[str]:
         coded = self.entry.confidentiality + (self.header.confidentiality if self.header else ())
         return frozenset(code.code for code in coded)
 
-    @property
+    @cached_property
     def authors(self) -> tuple[Author, ...]:
         return self.entry.authors + (self.header.authors if self.header else ())
 
-    @property
+    @cached_property
     def traits(self) -> Claimed:
         if self.header is not None:
             return claims.of_cda(self.header.patient)
@@ -162,7 +163,7 @@ class Reader:
         later."""
         unsealed = await self._unsealer.unseal(raw, structure, _author(structure))
         raw, structure = unsealed.raw, unsealed.structure
-        names = tuple(dict.fromkeys(part.filename for part in structure.root.walk() if part.filename))
+        names = tuple(dict.fromkeys(name for part in structure.root.walk() if (name := part.filename)))
         reading = await self._read(owner, raw, structure, opens_forwarded=opens_forwarded)
         reading = replace(
             reading,

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from mss.bridge.case import INS_HEADER, Case
-from mss.crypto.keys import Lookup
 from mss.mail.counting import day_of
 from mss.mail.ledger import SHOWN, Ledger
 from mss.model.clock import from_ms
-from mss.model.errors import BadValue
-from mss.model.ids import MailAddress, lane_of
+from mss.model.ids import lane_of
 from mss.model.mailbox import MailboxKind
-from mss.store import indicators, owners
+from mss.store import indicators
 from mss.store.indicators import Count
 from mss.store.sql import Connection
 from mss.store.tasks import Task
@@ -26,23 +25,22 @@ BOX = MailboxKind.PATIENT.value
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,48}", re.ASCII)
 
 
-def judged(connection: Connection, case: Case, lookup: Lookup) -> None:
+def judged(connection: Connection, case: Case) -> None:
     """One message to a patient."""
-    indicators.add(connection, lane_of(case.keys.owner), {_count(connection, case, lookup, TO_PATIENT): 1})
+    indicators.add(connection, lane_of(case.keys.owner), {_count(case, TO_PATIENT): 1})
 
 
-def filed(connection: Connection, case: Case, lookup: Lookup, new: list[int]) -> None:
+def filed(connection: Connection, case: Case, new: Sequence[int]) -> None:
     """The documents of a message that were new to the record, by their places in it."""
     codes = Counter(_code(case, place) for place in new)
-    counts = {_count(connection, case, lookup, FILED, code): n for code, n in codes.items()}
+    counts = {_count(case, FILED, code): n for code, n in codes.items()}
     indicators.add(connection, lane_of(case.keys.owner), counts)
 
 
 def shown(connection: Connection, case: Case, task: Task, ledger: Ledger) -> None:
     """A mail that brought no document, for its sender's own table: nobody is told of it otherwise."""
-    sender = _sender(case)
-    if sender is not None:
-        ledger.note(connection, task.owner, task.id, sender, (case.message_id, case.stored.message), SHOWN)
+    if case.sender is not None:
+        ledger.note(connection, task.owner, task.id, case.sender, (case.message_id, case.stored.message), SHOWN)
 
 
 def _code(case: Case, place: int) -> str:
@@ -50,20 +48,9 @@ def _code(case: Case, place: int) -> str:
     return code if _CODE.fullmatch(code) else "other"
 
 
-def _count(connection: Connection, case: Case, lookup: Lookup, what: str, code: str = "") -> Count:
+def _count(case: Case, what: str, code: str = "") -> Count:
     """Under the day on which it came."""
     said = (case.structure.header(INS_HEADER) or "").strip().upper()
     ins = said if said in ("O", "N") and case.reading.documents else ""
-    sender = _sender(case)
-    if sender is None:
-        return Count(day_of(from_ms(case.stored.received_ms)), what, "", BOX, "", code, ins)
-    owner = owners.find(connection, lookup.address(sender.key))
-    structure = "" if owner is None else owners.structure_of(connection, owner)
-    return Count(day_of(from_ms(case.stored.received_ms)), what, sender.domain, BOX, structure, code, ins)
-
-
-def _sender(case: Case) -> MailAddress | None:
-    try:
-        return MailAddress.parse((case.structure.header("Return-Path") or "").strip().strip("<>"))  # our own line
-    except BadValue:
-        return None
+    peer = "" if case.sender is None else case.sender.domain
+    return Count(day_of(from_ms(case.stored.received_ms)), what, peer, BOX, case.sent_from, code, ins)

@@ -115,9 +115,9 @@ class Conversations:
         if conversation == 0:
             conversation = new_id(self._clock, self._chance)
             patients.insert_conversation(connection, owner, conversation, answer_to or b"", now_ms)
-        elif ended:
-            answer_to = None  # the conversation stays with whom it was
-        patients.grow_conversation(connection, owner, conversation, now_ms, unread=1, contact_hmac=answer_to)
+        else:
+            answers_to = None if ended else answer_to  # then the conversation stays with whom it was
+            patients.grow_conversation(connection, owner, conversation, now_ms, unread=1, contact_hmac=answers_to)
         messages.set_state(connection, owner, stored.message, MessageState.VISIBLE, conversation)
         return True
 
@@ -145,7 +145,7 @@ class Conversations:
             at_ms = max(at_ms, known.opened_ms)
         number = new_id(self._clock, self._chance) if known is None else known.contact
         sealed = keys.seal_small(CONTACT_KIND, number, contact.to_bytes())
-        patients.open_contact(connection, keys.owner, ContactRow(number, hashed, True, sealed, at_ms, 0))
+        patients.put_contact(connection, keys.owner, ContactRow(number, hashed, True, sealed, at_ms, 0), known)
 
     def _end(self, connection: Connection, keys: OwnerKeys, contact: Contact, at_ms: int) -> None:
         """The exchange is over with whoever this message's From and Reply-To speak for; an unknown one is noted."""

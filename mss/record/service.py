@@ -104,9 +104,10 @@ class Records:
         visibility: frozenset[str],
         sent_by: bytes = b"",
         fed: tuple[int, int] = (0, 0),
+        content_hmac: bytes = b"",
     ) -> PreparedDocument:
         """Seal a document for a record; `sent_by`: `sender_hmac` of its mailbox; `fed`: the mail of an application
-        mailbox that brought it. Raises StorageUnavailable."""
+        mailbox that brought it; `content_hmac`: when it is known. Raises StorageUnavailable."""
         owner, number, blob = keys.owner, new_id(self._clock, self._chance), new_id(self._clock, self._chance)
         ciphertext = keys.seal_object(records.DOCUMENT_KIND, number, content)
         inline, place = (ciphertext, "") if len(ciphertext) <= blobs.INLINE_BYTES_MAX else (None, "")
@@ -118,7 +119,7 @@ class Records:
             status=DocumentStatus.APPROVED,
             visibility=",".join(sorted(visibility)),
             unique_id_hmac=self._lookup.document(owner, entry.unique_id),
-            content_hmac=self.content_hmac(owner, content),
+            content_hmac=content_hmac or self.content_hmac(owner, content),
             set_hmac=self._lookup.document(owner, f"set {entry.set_id or entry.unique_id}"),
             sent_by_hmac=sent_by,
             entry_sealed=keys.seal_small(records.ENTRY_KIND, number, entries.to_bytes(entry)),

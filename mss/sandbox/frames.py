@@ -19,6 +19,7 @@ from mss.sandbox.limits import Limits
 PRELUDE = struct.Struct("!4sII")  # magic, length of the header, length of all byte strings together
 MAGIC = b"MSX1"
 SMALL_BYTES = 256 * 1024  # up to here one joined write beats several
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class BadFrame(ValueError):
@@ -36,7 +37,7 @@ class Frame:
 def pack(said: Mapping[str, Any], blobs: Sequence[bytes], limits: Limits, body_bytes_max: int) -> Iterator[bytes]:
     """The pieces to write for one frame. Raises BadFrame when it would be too large for the other side."""
     sizes = [len(blob) for blob in blobs]
-    header = json.dumps({"said": said, "sizes": sizes}, ensure_ascii=False, separators=(",", ":")).encode()
+    header = _ENCODER.encode({"said": said, "sizes": sizes}).encode()
     body_bytes = sum(sizes)
     _judge_sizes(len(header), body_bytes, limits, body_bytes_max)
     if len(sizes) > limits.blobs_max:

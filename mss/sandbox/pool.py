@@ -13,7 +13,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -71,7 +70,7 @@ class Sandbox:
         self._fresh: deque[Worker] = deque()
         self._idle: deque[Worker] = deque()  # the one that rested longest first
         self._busy = 0
-        self._line: deque[Future[None]] = deque()
+        self._line: deque[_Ticket] = deque()
 
     def start(self) -> None:
         """Start the nursery and order the first workers; they load in the background."""
@@ -169,18 +168,21 @@ class Sandbox:
 
     async def _turn(self) -> None:
         """Wait until one of `workers` places is free, first come first served."""
-        ticket: Future[None] = Future()
         with self._lock:
             if self._busy < self._workers:
                 self._busy += 1
                 return
             if len(self._line) >= self._limits.waiting_max:
                 raise SandboxBusy("too many wait for the sandbox")
+            ticket = _Ticket(asyncio.get_running_loop())
             self._line.append(ticket)
         try:
-            await asyncio.wrap_future(ticket)
+            await ticket.turn
         except asyncio.CancelledError:
-            if not ticket.cancel():  # our turn came in the same instant
+            with self._lock:
+                is_called = ticket.is_called
+                ticket.is_called = True  # whoever leaves passes it over
+            if is_called:  # our turn came in the same instant
                 self._leave()
             raise
 
@@ -189,8 +191,7 @@ class Sandbox:
         with self._lock:
             while self._line:
                 ticket = self._line.popleft()
-                if ticket.set_running_or_notify_cancel():
-                    ticket.set_result(None)
+                if not ticket.is_called and ticket.call(asyncio.get_running_loop()):
                     return
             self._busy -= 1
 
@@ -287,6 +288,35 @@ class Sandbox:
             log.warning("sandbox workers run without a filter of system calls: this kernel or container has none")
         if not (self.confinement.network_left and self.confinement.files_left):
             log.info("sandbox workers keep network and file name spaces; the filter of system calls holds them")
+
+
+class _Ticket:
+    """A place in the line, of a caller on one loop. A future of threads would wake that loop through its pipe also when
+    the one who calls is on it, which costs as much as a question does."""
+
+    __slots__ = ("_loop", "is_called", "turn")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.turn: asyncio.Future[None] = loop.create_future()
+        self.is_called = False
+        """Its turn has come, or it waits no more. Changed under the pool's lock."""
+
+    def call(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """It is its turn; `loop`: of whoever calls. False when its own is gone."""
+        self.is_called = True
+        if self._loop is loop:
+            self._come()
+            return True
+        try:
+            self._loop.call_soon_threadsafe(self._come)
+        except RuntimeError:
+            return False
+        return True
+
+    def _come(self) -> None:
+        if not self.turn.done():
+            self.turn.set_result(None)
 
 
 def _judge(frame: Frame, read: Callable[[Mapping[str, Any], tuple[bytes, ...]], T]) -> T:

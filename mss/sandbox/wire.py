@@ -240,7 +240,13 @@ def _dataclass(kind: type) -> Decoder:
             decoders.update({name: decoder_of(hints[name]) for name in names})
         if not isinstance(sent, dict) or sent.keys() != names:
             raise Nonsense(f"not the fields of {kind.__name__}")
-        values = {name: decoder(sent[name], blobs) for name, decoder in decoders.items()}
+        values = {}
+        for name, decoder in decoders.items():
+            value = sent[name]
+            if decoder is _text and type(value) is str and value.isascii():  # nearly all are: `_text` would take it
+                values[name] = value
+            else:
+                values[name] = decoder(value, blobs)
         try:
             return kind(**values)
         except (TypeError, ValueError):  # BadValue is a ValueError

@@ -159,6 +159,12 @@ def structure_of(connection: Connection, owner: int) -> str:
     return "" if found is None else str(found[0] or "")
 
 
+def structure_behind(connection: Connection, hashed: bytes) -> str:
+    """The same of the mailbox to which a keyed hash leads."""
+    owner = find(connection, hashed)
+    return "" if owner is None else structure_of(connection, owner)
+
+
 def set_state(connection: Connection, owner: int, state: AccountState) -> None:
     connection.execute(update(B).where(owned_by(B)).values(state=state), own_parameters(owner))
 
@@ -169,8 +175,9 @@ _LOCK = Hot(select(B.c.owner).where(owned_by(B)).with_for_update())
 def lock(connection: Connection, owner: int) -> None:
     """Nobody else changes this mailbox until the caller's transaction ends. An act that changes a folder or a
     conversation begins with this, before it touches them or the audit: processes on PostgreSQL then wait for each
-    other in one order, and never in a ring (docs/decisions/0002-cellar.md)."""
-    _LOCK.of(connection, own_parameters(owner))
+    other in one order, and never in a ring (docs/decisions/0002-cellar.md). On SQLite whoever writes has locked all."""
+    if connection.dialect.name != "sqlite":
+        _LOCK.of(connection, own_parameters(owner))
 
 
 def locked(owner: int, work: Callable[[Connection], T]) -> Callable[[Connection], T]:

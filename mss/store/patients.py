@@ -111,7 +111,11 @@ def contacts(connection: Connection, owner: int) -> list[ContactRow]:
 
 def open_contact(connection: Connection, owner: int, row: ContactRow) -> None:
     """Add a contact, or open a known one again with the newer name."""
-    known = contact(connection, owner, row.contact_hmac)
+    put_contact(connection, owner, row, contact(connection, owner, row.contact_hmac))
+
+
+def put_contact(connection: Connection, owner: int, row: ContactRow, known: ContactRow | None) -> None:
+    """The same for whoever has just looked what is `known`."""
     if known is None:
         _INSERT_CONTACT.each(connection, [own(owner) | {name: getattr(row, name) for name in ContactRow.__slots__}])
         return
@@ -142,12 +146,13 @@ class ConversationRow:
     n_unread: int
 
 
-_INSERT_CONVERSATION = Hot(insert(V), ("lane", "owner", "conversation", "contact_hmac", "last_ms"))
+_INSERT_CONVERSATION = Hot(insert(V), ("lane", "owner", "conversation", "contact_hmac", "last_ms", "n_msg", "n_unread"))
 
 
 def insert_conversation(connection: Connection, owner: int, conversation: int, contact_hmac: bytes, at_ms: int) -> None:
+    """A new one, with its first message, unread."""
     values = {"conversation": conversation, "contact_hmac": contact_hmac, "last_ms": at_ms}
-    _INSERT_CONVERSATION.each(connection, [own(owner) | values])
+    _INSERT_CONVERSATION.each(connection, [own(owner) | values | {"n_msg": 1, "n_unread": 1}])
 
 
 def conversation(connection: Connection, owner: int, number: int) -> ConversationRow | None:
