@@ -47,9 +47,10 @@ def new_pair(chance: Chance) -> KeyPair:
     return KeyPair(private.private_bytes_raw(), private.public_key().public_bytes_raw())
 
 
-def derive(key: bytes, *context: bytes) -> bytes:
+def derive(key: bytes | Mac, *context: bytes) -> bytes:
     """A key for one purpose: HMAC-SHA-256 of the length-prefixed context under `key` (a PRF, as HKDF-Expand)."""
-    return Mac(key).of(b"".join([len(part).to_bytes(2) + part for part in context]))
+    mac = key if isinstance(key, Mac) else Mac(key)
+    return mac.of(b"".join([len(part).to_bytes(2) + part for part in context]))
 
 
 _SHA256 = hashlib.sha256()
@@ -150,8 +151,8 @@ def place(owner: int, kind: bytes, number: int) -> bytes:
     return b"%d/%b/%d" % (owner, kind, number)
 
 
-def encrypt_object(key: bytes, where: bytes, plain: bytes) -> bytes:
-    """Encrypt a whole object in frames under a key derived for `where` alone.
+def encrypt_object(key: bytes | Mac, where: bytes, plain: bytes) -> bytes:
+    """Encrypt a whole object in frames under a key derived for `where` alone; `key` as a Mac for who seals many.
 
     A place is written once in its life, so frame numbers serve as nonces; the last frame says so in its
     associated data, which makes truncation visible.

@@ -75,7 +75,8 @@ def decode_words(value: bytes | str) -> str:
     """Text for people: unfolded, encoded words decoded, control characters and direction overrides taken out."""
     text = value if isinstance(value, str) else charsets.decode(unfold(value))
     if "=?" in text:
-        text = "".join(_decoded(text))
+        alone = _WORD.fullmatch(text)  # as names often are
+        text = "".join(_decoded(text)) if alone is None else charsets.decode(_octets(alone), _charset(alone))
     return plain(text)
 
 
@@ -88,7 +89,7 @@ def _decoded(text: str) -> Iterator[str]:
     """Pieces of `text`; adjacent words of one charset are joined before decoding, since senders cut characters."""
     run, run_charset, done = b"", "", 0
     for word in islice(_WORD.finditer(text), ENCODED_WORDS_MAX):
-        charset = word[1].partition("*")[0].lower()  # RFC 2231 §5: charset*language
+        charset = _charset(word)
         between = text[done : word.start()]
         if charset != run_charset or (between and not between.isspace()):
             yield charsets.decode(run, run_charset)
@@ -96,13 +97,20 @@ def _decoded(text: str) -> Iterator[str]:
             if not run_charset or (between and not between.isspace()):
                 yield between  # white space between two words is not shown (RFC 2047 §6.2)
         run_charset, done = charset, word.end()
-        payload = word[3].encode("utf-8", "replace")
-        if word[2] in "bB":
-            run += decode_base64(payload)
-        else:
-            run += decode_quoted_printable(payload.replace(b"_", b" "))
+        run += _octets(word)
     yield charsets.decode(run, run_charset)
     yield text[done:]
+
+
+def _charset(word: re.Match[str]) -> str:
+    return word[1].partition("*")[0].lower()  # RFC 2231 §5: charset*language
+
+
+def _octets(word: re.Match[str]) -> bytes:
+    payload = word[3].encode("utf-8", "replace")
+    if word[2] in "bB":
+        return decode_base64(payload)
+    return decode_quoted_printable(payload.replace(b"_", b" "))
 
 
 # Addresses (RFC 5322 §3.4)
@@ -154,6 +162,11 @@ def parse_addresses(value: bytes | str, limit: int = ADDRESSES_MAX) -> tuple[Hea
     """The mailboxes of an address field, those of groups included. Raises Malformed beyond `limit`."""
     octets = value.encode("utf-8", "replace") if isinstance(value, str) else value
     return tuple(_for_people(raw) for raw in parse_address_list(octets, limit) if raw.host is not None)
+
+
+def first_address(value: bytes, limit: int = ADDRESSES_MAX) -> HeaderAddress | None:
+    """The first of those mailboxes. Raises Malformed beyond `limit`."""
+    return next((_for_people(raw) for raw in parse_address_list(value, limit) if raw.host is not None), None)
 
 
 def parse_places(value: bytes, limit: int = ADDRESSES_MAX) -> list[tuple[str, str]]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
+from mss.formats.common import REMEMBERED
 from mss.formats.headers import RawAddress, parse_address_list, unfold
 from mss.formats.parameters import Parameters
-from mss.formats.parts import Field, Mime, Part, Structure
+from mss.formats.parts import CommonMime, Field, Mime, Part, Structure
 
 _PLAIN = re.compile(rb'[^\x00\r\n"\\\x80-\xff]*+\Z')
 _SPACES = re.compile(rb"[ \t]{2,}|\t")
@@ -40,34 +42,39 @@ def body_forms(part: Part) -> tuple[bytes, bytes]:
 
 
 def _single(part: Part) -> tuple[bytes, bytes]:
-    mime, kind, embedded = part.mime, part.mime.type.lower(), part.message
-    media = _string(mime.type) + b" " + _string(mime.subtype)
+    mime, embedded = part.mime, part.message
     if embedded is not None:
-        media = b'"message" "rfc822"'
-    elif kind == b"message" and mime.subtype.lower() == b"rfc822":
-        media = b'"application" "octet-stream"'  # sent encoded, so not read; the grammar wants an envelope with rfc822
-    basic = b"%b %b %b %b %b %d" % (
-        media,
-        _parameters(mime.parameters, default_charset=kind == b"text"),
+        mime = mime._replace(type=b"message", subtype=b"rfc822")
+    elif mime.type.lower() == b"message" and mime.subtype.lower() == b"rfc822":
+        mime = mime._replace(type=b"application", subtype=b"octet-stream")  # sent encoded, so not read; the grammar
+        # wants an envelope with rfc822
+    told, extension = (_remembered if isinstance(mime, CommonMime) else _described)(mime)
+    if embedded is not None:
+        sender = _envelope(embedded.fields)
+        body, full = body_forms(embedded)
+        start = b"(%b %d %b " % (told, part.size, sender)
+        return b"%b%b %d)" % (start, body, part.lines), b"%b%b %d%b" % (start, full, part.lines, extension)
+    if mime.type.lower() == b"text":
+        basic = b"(%b %d %d" % (told, part.size, part.lines)
+    else:
+        basic = b"(%b %d" % (told, part.size)
+    return basic + b")", basic + extension
+
+
+def _described(mime: Mime) -> tuple[bytes, bytes]:
+    """What a part that is no multipart says of itself, up to its size; and the extension data behind its lines."""
+    basic = b"%b %b %b %b %b %b" % (
+        _string(mime.type),
+        _string(mime.subtype),
+        _parameters(mime.parameters, default_charset=mime.type.lower() == b"text"),
         _nstring(mime.id),
         _nstring(mime.description),
         _string(mime.encoding) if mime.encoding else b'"7bit"',
-        part.size,
     )
-    extension = b" %b %b)" % (_nstring(mime.md5), _extension(mime))
-    if kind == b"text":
-        basic += b" %d" % part.lines
-    elif embedded is not None:
-        sender, lines = _envelope(embedded.fields), b" %d" % part.lines
-        body, full = body_forms(embedded)
-        return b"(%b %b %b%b)" % (basic, sender, body, lines), b"(%b %b %b%b%b" % (
-            basic,
-            sender,
-            full,
-            lines,
-            extension,
-        )
-    return b"(%b)" % basic, b"(%b%b" % (basic, extension)
+    return basic, b" %b %b)" % (_nstring(mime.md5), _extension(mime))
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_described)
 
 
 def _multipart(part: Part) -> tuple[bytes, bytes]:
@@ -100,39 +107,41 @@ def _parameters(parameters: Parameters, *, default_charset: bool = False) -> byt
 
 def _envelope(fields: Iterable[Field]) -> bytes:
     said: dict[bytes, bytes] = {}
-    people: dict[bytes, list[RawAddress]] = {name: [] for name in _PEOPLE}
-    for field in fields:
-        if field.name in people:
+    people: dict[bytes, list[RawAddress]] = {}
+    for name, value, _, _ in fields:
+        if name in _PEOPLE:
             # joined as if written in one field: nobody may show one From to us and another to the reader
-            people[field.name] += parse_address_list(field.value, ADDRESSES_SHOWN_MAX)
+            people.setdefault(name, []).extend(parse_address_list(value, ADDRESSES_SHOWN_MAX))
         else:
-            said.setdefault(field.name, field.value)
-    sender = _addresses(people[b"from"])
+            said.setdefault(name, value)
+    sender = _addresses(people.get(b"from"))
     subject = said.get(b"subject")
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
         _unfolded(said.get(b"date")),
         _string(_SPACES.sub(b" ", unfold(subject))) if subject is not None else b"NIL",
         sender,
-        _addresses(people[b"sender"]) if people[b"sender"] else sender,
-        _addresses(people[b"reply-to"]) if people[b"reply-to"] else sender,
-        _addresses(people[b"to"]),
-        _addresses(people[b"cc"]),
-        _addresses(people[b"bcc"]),
+        _addresses(people.get(b"sender"), sender),
+        _addresses(people.get(b"reply-to"), sender),
+        _addresses(people.get(b"to")),
+        _addresses(people.get(b"cc")),
+        _addresses(people.get(b"bcc")),
         _unfolded(said.get(b"in-reply-to")),
         _unfolded(said.get(b"message-id")),
     )
 
 
-_PEOPLE = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
+_PEOPLE = frozenset([b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"])
 
 
-def _addresses(people: list[RawAddress]) -> bytes:
-    if not people:
-        return b"NIL"
-    return b"(%b)" % b"".join(
-        b"(%b %b %b %b)" % (_nstring(name), _nstring(route), _nstring(mailbox), _nstring(host))
-        for name, route, mailbox, host in people
-    )
+def _addresses(people: list[RawAddress] | None, otherwise: bytes = b"NIL") -> bytes:
+    return b"(%b)" % b"".join(map(_address, people)) if people else otherwise
+
+
+def _address(person: RawAddress) -> bytes:
+    name, route, mailbox, host = person
+    if name and mailbox and host and route is None and _PLAIN.match(b"%b%b%b" % (name, mailbox, host)):
+        return b'("%b" NIL "%b" "%b")' % (name, mailbox, host)  # nearly everybody
+    return b"(%b %b %b %b)" % (_nstring(name), _nstring(route), _nstring(mailbox), _nstring(host))
 
 
 def _unfolded(value: bytes | None) -> bytes:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mss.formats.common import common_mime
 from mss.formats.headers import ADDRESSES_MAX, ENCODED_WORDS_MAX, parse_address_list, unfold
 from mss.formats.lines import SLICE_OCTETS, fault_of
 from mss.formats.parameters import (
@@ -322,11 +323,13 @@ def _describe(fields: tuple[Field, ...], *, is_root: bool, in_digest: bool) -> t
     """The Content-* fields, and the boundary of a multipart."""
     said: dict[bytes, bytes] = {}
     is_mime = not is_root
-    for field in fields:
-        if field.name.startswith(b"content-"):
-            said.setdefault(field.name[8:], field.value)
-        elif field.name == b"mime-version":
+    for name, sent, _, _ in fields:
+        if name[:8] == b"content-":
+            said.setdefault(name[8:], sent)
+        elif name == b"mime-version":
             is_mime = True
+    if (common := common_mime(said)) is not None:
+        return common, b""
     value = said.get(b"type")
     if value is None:
         if not is_mime or not said:  # RFC 2045 §4: without MIME-Version the other fields mean nothing

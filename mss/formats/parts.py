@@ -46,6 +46,13 @@ class Mime(NamedTuple):
     location: bytes | None = None
 
 
+class CommonMime(Mime):
+    """One that thousands of messages say alike, and that tells nothing about any of them: no name, no id, no boundary.
+    What follows from it may be remembered (mss/formats/common.py makes them)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One node of the tree. Offsets count octets of the message; `body_end` excludes the boundary's CRLF.
@@ -208,9 +215,15 @@ class Content(Protocol):
 
 def decode_body(raw: bytes, part: Content, octets_max: int) -> bytes:
     """The content of a part, at most `octets_max` of it. Never raises."""
+    encoding = part.encoding
+    if encoding == "quoted-printable":
+        # Whole lines decode to the same octets alone and among others; mostly a few more than are wanted suffice.
+        cut = raw.rfind(b"\n", part.body_start, min(part.body_end, part.body_start + octets_max + octets_max // 2)) + 1
+        if cut and len(octets := decode_transfer(raw[part.body_start : cut], encoding)) >= octets_max:
+            return octets[:octets_max]
     # quoted-printable takes up to 3.1 octets for one, base64 with its line ends under 1.5
     end = min(part.body_end, part.body_start + 4 * octets_max + 1024)
-    return decode_transfer(raw[part.body_start : end], part.encoding)[:octets_max]
+    return decode_transfer(raw[part.body_start : end], encoding)[:octets_max]
 
 
 def decode_text(raw: bytes, part: Content, octets_max: int = TEXT_OCTETS_MAX) -> str:

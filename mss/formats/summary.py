@@ -10,15 +10,19 @@ from __future__ import annotations
 import html
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from mss.formats.headers import decode_words, parse_addresses, parse_message_ids, plain
+from mss.formats import charsets
+from mss.formats.common import REMEMBERED
+from mss.formats.headers import decode_words, first_address, parse_message_ids, plain
 from mss.formats.imapstructure import body_forms, envelope
-from mss.formats.parts import Field, Part, Structure, decode_text, filename_of
+from mss.formats.parameters import decode_parameters
+from mss.formats.parts import CommonMime, Field, Mime, Part, Structure, decode_text, filename_of
 from mss.model.errors import BadValue
 
 VERSION = 1
@@ -223,7 +227,7 @@ def summarise(raw: bytes, structure: Structure) -> Summary:
     said: dict[bytes, bytes] = {}
     for field in structure.root.fields:
         said.setdefault(field.name, field.value)
-    people = parse_addresses(said.get(b"from", b""), ADDRESSES_READ_MAX)
+    author = first_address(said.get(b"from", b""), ADDRESSES_READ_MAX)
     ids = parse_message_ids(said.get(b"message-id", b""))
     body, full = body_forms(structure.root)
     parts = tuple(map(_entry, structure.walk()))
@@ -236,8 +240,8 @@ def summarise(raw: bytes, structure: Structure) -> Summary:
         has_attachments=any(map(_is_attachment, parts)),
         preview=_preview(raw, parts),
         subject=decode_words(said.get(b"subject", b""))[:TEXT_CHARACTERS_MAX],
-        from_name=people[0].name[:TEXT_CHARACTERS_MAX] if people else "",
-        from_address=people[0].address[:TEXT_CHARACTERS_MAX] if people else "",
+        from_name=author.name[:TEXT_CHARACTERS_MAX] if author else "",
+        from_address=author.address[:TEXT_CHARACTERS_MAX] if author else "",
         message_id=ids[0] if ids else "",
     )
 
@@ -265,24 +269,30 @@ def _usual(raw: bytes, fields: tuple[Field, ...]) -> Iterator[bytes]:
 
 
 def _entry(part: Part) -> PartEntry:
-    parameters = part.parameters
-    filename = filename_of(part.disposition_parameters, parameters) or ""
-    charset = parameters.get("charset", "")
-    texts = (part.content_type, part.encoding, charset, filename, part.disposition, part.content_id)
-    return PartEntry(
-        part.path,
-        part.header_start,
-        part.body_start,
-        part.body_end,
-        *(text[:TEXT_CHARACTERS_MAX] for text in texts),
+    texts = (_remembered if isinstance(part.mime, CommonMime) else _texts)(part.mime)
+    return PartEntry(part.path, part.header_start, part.body_start, part.body_end, *texts)
+
+
+def _texts(mime: Mime) -> tuple[str, str, str, str, str, str]:
+    """What is kept of a part's own words."""
+    parameters = decode_parameters(mime.parameters)
+    return (
+        f"{mime.type.decode('latin-1')}/{mime.subtype.decode('latin-1')}".lower()[:TEXT_CHARACTERS_MAX],
+        (mime.encoding or b"7bit").decode("latin-1").lower()[:TEXT_CHARACTERS_MAX],
+        parameters.get("charset", "")[:TEXT_CHARACTERS_MAX],
+        (filename_of(decode_parameters(mime.disposition_parameters), parameters) or "")[:TEXT_CHARACTERS_MAX],
+        (mime.disposition or b"").decode("latin-1").lower()[:TEXT_CHARACTERS_MAX],
+        charsets.decode(mime.id or b"")[:TEXT_CHARACTERS_MAX],
     )
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_texts)
 
 
 # The first words of a message
 
 _HIDDEN = re.compile(r"<(/?)(style|script|title|head)\b[^<>]*>|<!(--)|(--)>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
-_PREVIEWED = (("text/plain", PREVIEW_OCTETS_READ_MAX), ("text/html", PREVIEW_HTML_OCTETS_READ_MAX))
 
 
 def _preview(raw: bytes, parts: tuple[PartEntry, ...]) -> str:
@@ -295,10 +305,18 @@ def _preview(raw: bytes, parts: tuple[PartEntry, ...]) -> str:
         for part in texts:
             if part.content_type == content_type:
                 text = decode_text(raw, part, octets_max)
-                words = (text if content_type == "text/plain" else _text_of_html(text)).split()
+                words = _first_words(text if content_type == "text/plain" else _text_of_html(text))
                 if words:
-                    return plain(" ".join(words)[:PREVIEW_CHARACTERS_MAX])
+                    return plain(words)
     return ""
+
+
+def _first_words(text: str) -> str:
+    """The beginning of a text, one space between words; mostly a glance at its beginning suffices."""
+    words = " ".join(text[: 2 * PREVIEW_CHARACTERS_MAX].split())
+    if len(words) < PREVIEW_CHARACTERS_MAX:
+        words = " ".join(text.split())
+    return words[:PREVIEW_CHARACTERS_MAX]
 
 
 def _text_of_html(markup: str) -> str:
@@ -332,9 +350,12 @@ def _lengths(data: bytes) -> tuple[int, ...]:
         raise BadValue("not a summary") from None
 
 
-def _pack(texts: tuple[str, ...]) -> bytes:
-    octets = [text.encode("utf-8", "replace") for text in texts]
-    return b"".join(_LENGTH.pack(len(text)) + text for text in octets)
+def _pack(texts: Iterable[str]) -> bytes:
+    pieces: list[bytes] = []
+    for text in texts:
+        octets = text.encode("utf-8", "replace")
+        pieces += (_LENGTH.pack(len(octets)), octets)
+    return b"".join(pieces)
 
 
 def _unpack(data: bytes, at: int, count: int) -> tuple[list[str], int]:

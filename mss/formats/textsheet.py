@@ -108,7 +108,11 @@ class TextSheet:
         at = octets.find(needle)
         while at >= 0:
             index = bisect_right(self._starts, at) - 1
-            if header_too or at >= self._bodies[index]:
+            if (
+                at + len(needle) > self._starts[index + 1]
+            ):  # nothing stands between a message and the header of the next
+                at = octets.find(needle, at + 1)
+            elif header_too or at >= self._bodies[index]:
                 found.append(self.uids[index])
                 at = octets.find(needle, self._starts[index + 1])
             else:

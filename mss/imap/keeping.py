@@ -14,7 +14,7 @@ from mss.imap.backend import Folder, FolderProblem, FolderRefused
 from mss.imap.incoming import SealedMessage
 from mss.model.clock import Clock, to_ms
 from mss.model.errors import NotFound
-from mss.store import audit, folders, messages, owners, pages
+from mss.store import audit, folders, messages, owners
 from mss.store.folders import NewEntry
 from mss.store.sql import Connection
 from mss.store.writer import Together
@@ -44,18 +44,16 @@ class Keep(Together):
         for index, act in enumerate(acts):
             sizes[act.owner] = sizes.get(act.owner, 0) + act.sealed.row.size_bytes
             places.setdefault((act.owner, act.folder.id), []).append(index)
-        for owner in sorted(sizes):
-            owners.lock(connection, owner)
-        _check_room(connection, sizes)
-        owners.add_used_by(connection, sizes)
+        for owner, size in sorted(sizes.items()):  # rows are always locked in this order, mailboxes first
+            _take_room(connection, owner, size)
         messages.insert_messages(connection, [(act.owner, act.sealed.row) for act in acts])
         uids = [0] * len(acts)
         now = acts[0].clock.now()
-        for (owner, folder), indices in sorted(places.items()):  # rows are always locked in this order
+        for (owner, folder), indices in sorted(places.items()):
             entries = [_entry(acts[index].sealed) for index in indices]
-            if pages.find_folder(connection, owner, folder) is None:
+            appended = folders.append_found(connection, owner, folder, entries, to_ms(now))
+            if appended is None:
                 raise NotFound("folder")
-            appended = folders.append_entries(connection, owner, folder, entries, to_ms(now))
             for number, index in enumerate(indices):
                 uids[index] = appended.first_uid + number
         audit.write(connection, [act._told() for act in acts])
@@ -68,14 +66,14 @@ class Keep(Together):
         return audit.Act(self.clock.now(), actor, "imap.append", box.owner, row.message, row.message_id_hmac, "1")
 
 
-def _check_room(connection: Connection, sizes: dict[int, int]) -> None:
-    """Whether everything fits into its mailbox. When not, the writer tries each alone."""
-    for owner, size in sizes.items():
-        box = owners.mailbox(connection, owner)
-        if box is None:
-            raise NotFound("mailbox")
-        if box.quota_bytes and box.used_bytes + size > box.quota_bytes:
-            raise FolderRefused(FolderProblem.OVER_QUOTA)
+def _take_room(connection: Connection, owner: int, size: int) -> None:
+    """Room for everything of an owner. When there is not enough, the writer tries each alone."""
+    room = owners.take_room(connection, owner, size)
+    if room is None:
+        raise NotFound("mailbox")
+    quota_bytes, used_bytes = room
+    if quota_bytes and used_bytes > quota_bytes:
+        raise FolderRefused(FolderProblem.OVER_QUOTA)
 
 
 def _entry(sealed: SealedMessage) -> NewEntry:

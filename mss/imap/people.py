@@ -7,6 +7,7 @@ within minutes costs one look into the store (mss/accounts/verified.py).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -26,14 +27,17 @@ from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import AccountState
 from mss.model.rights import LEVELS, OWNER_RIGHTS, letters_of
-from mss.store import owners
+from mss.store import glances, owners
 from mss.store.accounts import AccountRow
 from mss.store.database import Store
+from mss.store.glances import Glance
 from mss.store.owners import MailboxRow
 from mss.store.sql import Connection
 from mss.vault.opener import Opener
 
 NOTHING_HIDDEN: frozenset[str] = frozenset()
+JUDGED_MAX = 5000
+"""As many logins as there may be connections (mss/imap/server.py); whoever falls out is judged again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,14 @@ class _Known:
 
     way_in: bytes
     account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What somebody who stays was found to be allowed, and the facts from which that follows."""
+
+    account: Account
+    facts: Glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,7 @@ class MailLogin:
         self._store = store
         self._opener = opener
         self._verified = VerifiedLogins[_Known](clock, chance)
+        self._judged: OrderedDict[tuple[OwnerId, bytes], _Judged] = OrderedDict()
 
     async def authenticate(self, mechanism: str, username: str, secret: bytes, peer: str) -> Account | None:
         """See mss/imap/backend.py: Authenticate."""
@@ -160,20 +173,33 @@ class MailLogin:
         """See mss/imap/backend.py: Review."""
         if not await still_opens(self._shown, account.certificate):
             return None
-        now = await self._ask(account.owner, account.proof)
-        if now is None or now.is_as_told(account):
-            return None if now is None else account
+        owner, proof = account.owner, account.proof
+        judged = self._judged.get((owner, proof))
+        if judged is not None and judged.account != account:
+            judged = None
+        if judged and judged.facts == await self._store.look_up(lambda c: glances.of_account(c, owner)):
+            return account
+
+        def ask(connection: Connection) -> tuple[Glance, _Now | None]:
+            facts = glances.of_account(connection, owner)  # first: what changes after it is seen the next time
+            return facts, _may_stay(connection, owner, proof)
+
+        facts, now = await self._store.read(ask)
+        if now is None:
+            self._judged.pop((owner, proof), None)
+            return None
+        if now.is_as_told(account):
+            self._judged[owner, proof] = _Judged(account, facts)
+            self._judged.move_to_end((owner, proof))
+            if len(self._judged) > JUDGED_MAX:
+                self._judged.popitem(last=False)
+            return account
         anew = await self._account(account.owner, now, account.proof)
         return replace(anew, hidden=account.hidden, certificate=account.certificate)
 
     async def _ask(self, owner: OwnerId, proof: bytes) -> _Now | None:
         """None: it may not sign in."""
-
-        def ask(connection: Connection) -> _Now | None:
-            row = who_may_stay(connection, owner, proof)
-            return None if row is None else _now(connection, row)
-
-        return await self._store.look_up(ask)
+        return await self._store.look_up(lambda c: _may_stay(c, owner, proof))
 
     async def _account(self, owner: OwnerId, now: _Now, proof: bytes) -> Account:
         own = await self._box(now.own, owner, now.own, OWNER_RIGHTS)
@@ -203,6 +229,11 @@ class MailLogin:
 def _speaks_for_itself(account: Account, username: str) -> bool:
     """A certificate or token speaks for its own mailbox only; it need not name it."""
     return not username or (account.own is not None and account.own.address == username)
+
+
+def _may_stay(connection: Connection, owner: OwnerId, proof: bytes) -> _Now | None:
+    row = who_may_stay(connection, owner, proof)
+    return None if row is None else _now(connection, row)
 
 
 def _now(connection: Connection, row: AccountRow) -> _Now:

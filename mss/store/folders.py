@@ -187,8 +187,21 @@ def append_entries(
     connection: Connection, owner: int, folder: int, entries: Sequence[NewEntry], savedate_ms: int
 ) -> Appended:
     """Number messages in a folder, all at once. Raises NoResultFound when the folder is gone."""
+    appended = append_found(connection, owner, folder, entries, savedate_ms)
+    if appended is None:
+        raise NoResultFound("folder")
+    return appended
+
+
+def append_found(
+    connection: Connection, owner: int, folder: int, entries: Sequence[NewEntry], savedate_ms: int
+) -> Appended | None:
+    """The same; None when the folder is gone."""
     change = own_parameters(owner) | {"which": folder} | _growth(entries)
-    _, uidnext, modseq, uidvalidity = _advanced(_ADVANCE.of(connection, change))
+    row = _ADVANCE.of(connection, change)
+    if row is None:
+        return None
+    _, uidnext, modseq, uidvalidity = row
     first = uidnext - len(entries)
     _INSERT_ENTRY.each(connection, _entry_rows(owner, folder, entries, first, modseq, savedate_ms))
     return Appended(folder, uidvalidity, first, len(entries), modseq)

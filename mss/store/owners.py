@@ -190,7 +190,9 @@ def locked(owner: int, work: Callable[[Connection], T]) -> Callable[[Connection]
     return act
 
 
-_USE = Hot(update(B).where(owned_by(B)).values(used_bytes=B.c.used_bytes + bindparam("d_bytes")))
+_MORE = update(B).where(owned_by(B)).values(used_bytes=B.c.used_bytes + bindparam("d_bytes"))
+_USE = Hot(_MORE)
+_TAKE = Hot(_MORE.returning(B.c.quota_bytes, B.c.used_bytes))
 
 
 def set_quota(connection: Connection, owner: int, quota_bytes: int) -> None:
@@ -205,6 +207,13 @@ def add_used_by(connection: Connection, size_bytes_by_owner: Mapping[int, int]) 
     """The same for several owners, in the order of their numbers: rows are always locked so."""
     sizes = sorted(size_bytes_by_owner.items())
     _USE.each(connection, [own_parameters(owner) | {"d_bytes": size_bytes} for owner, size_bytes in sizes])
+
+
+def take_room(connection: Connection, owner: int, size_bytes: int) -> tuple[int, int] | None:
+    """The same, for whoever may be refused: (octets allowed, 0 for no limit; octets now used). None without such a
+    mailbox."""
+    row = _TAKE.of(connection, own_parameters(owner) | {"d_bytes": size_bytes})
+    return None if row is None else (row[0], row[1])
 
 
 def add_member(connection: Connection, owner: int, account: int, rights: str) -> None:

@@ -52,6 +52,9 @@ lock. Its file is then written over from the front: giving blocks back and takin
 WAL_BYTES_MAX = 64 * 1024 * 1024
 """Folding back waits for no reader, so readers that overlap without end could make the log grow; from here on it does
 wait, and the file is cut."""
+WAL_LOOKED_AT = 64
+"""Commits between two looks at how long the log has grown: a look costs as much as a statement. What the bodies of a
+commit bring is counted, so that it is looked at when it may have grown by a full batch."""
 _DISK_FULL = ("database or disk is full", "No space left")
 BEGIN, COMMIT = "BEGIN IMMEDIATE", "COMMIT"
 """Said to SQLite by the writer itself; to SQLAlchemy its connection is in one transaction for ever."""
@@ -137,6 +140,7 @@ class SqliteWriter:
         self._told_soon: asyncio.AbstractEventLoop | None = None
         self._lazy_now = False
         self._connection: Connection | None = None  # kept between batches
+        self._commits = self._commit_bytes = 0  # since the log was looked at
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -199,7 +203,7 @@ class SqliteWriter:
                     return [(work, None, self._judge_failure(problem)) for work in batch]
                 return [outcome for work in batch for outcome in self._alone(work)]
             finally:
-                self._checkpoint()
+                self._checkpoint(sum(work.size_bytes for work in batch))
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
@@ -247,7 +251,12 @@ class SqliteWriter:
         self._pragma(f"synchronous={'NORMAL' if lazy else 'FULL'}")
         self._lazy_now = lazy
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, size_bytes: int) -> None:
+        self._commits += 1
+        self._commit_bytes += size_bytes
+        if self._commits < WAL_LOOKED_AT and self._commit_bytes < BATCH_BYTES_MAX:
+            return
+        self._commits = self._commit_bytes = 0
         try:
             if self._wal.stat().st_size >= WAL_BYTES_MAX:
                 self._pragma("wal_checkpoint(TRUNCATE)")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from mss.crypto import seal
 from mss.crypto.keys import KeyWrapper
-from mss.crypto.seal import KeyPair, SealedOpener
+from mss.crypto.seal import KeyPair, Mac, SealedOpener
 from mss.model.clock import Chance, Clock
 from mss.model.errors import NotFound, SealBroken
 from mss.model.ids import OwnerId, lane_of
@@ -40,6 +40,7 @@ class OwnerKeys:
     chance: Chance
     _epochs: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     _opener: SealedOpener | None = None
+    _mac: Mac | None = None
 
     def __repr__(self) -> str:
         return f"OwnerKeys({self.owner})"
@@ -80,7 +81,9 @@ class OwnerKeys:
 
     def seal_object(self, kind: bytes, number: int, plain: bytes) -> bytes:
         """Seal a body under the shelf key, in frames; a place is written once."""
-        return seal.encrypt_object(self.shelf, seal.place(self.owner, kind, number), plain)
+        if self._mac is None:
+            self._mac = seal.Mac(self.shelf)
+        return seal.encrypt_object(self._mac, seal.place(self.owner, kind, number), plain)
 
     def reseal(self, keys: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
         """Intake keys sealed to the public key, wrapped under the shelf key instead."""

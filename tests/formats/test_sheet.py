@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mss.formats.sheet import Sheet
@@ -37,6 +37,7 @@ def test_a_sheet_gives_back_every_row_and_summary(messages: dict[int, tuple[int,
 
 
 @given(st.lists(TEXTS, max_size=8), WORDS, st.booleans())
+@example([Texts("", ("é",)), Texts("a", ())], "éa", False)
 def test_a_sheet_of_texts_answers_as_each_message_would(texts: list[Texts], word: str, header_too: bool) -> None:
     """Neither more nor less, whatever stands at the end of one text and the beginning of the next."""
     wanted = word.casefold()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mss.model.ids import OwnerId, lane_of
 from mss.model.mailbox import AccountState, MailboxKind
 from mss.store import accounts, owners
 from mss.store.accounts import CredentialKind
+from mss.store.sql import Connection
 from mss.vault.opener import Opener, OwnerKeys
 from tests.kit.people import Cellar, cellar
 
@@ -159,3 +160,47 @@ async def test_what_an_account_may_open_is_told_as_it_is_now(desk: Desk) -> None
     assert last is not None
     assert last.own is not None
     assert "i" not in last.own.rights
+
+
+async def test_what_was_taken_away_ends_a_session_at_its_next_command(desk: Desk) -> None:
+    """However often it was found to be in order before."""
+    for number, end in enumerate((_new_password, _one_password_less, _suspended, _closed)):
+        one = await desk.another(f"dr.{number}@ville.mssante.example")
+        account = await one.signs_in()
+        assert account is not None
+        for _ in range(3):
+            assert await one.login.review(account) is account
+        await end(one)
+        for _ in range(2):
+            assert await one.login.review(account) is None, end.__name__
+    account = await desk.signs_in()
+    assert account is not None
+    assert await desk.login.review(account) is account
+
+
+async def test_rights_that_change_bite_at_the_next_command(desk: Desk) -> None:
+    """In a team, of a team's mailbox, of one's own; and what was given back is there again."""
+    account = await desk.signs_in()
+    assert account is not None
+    store, anne, team = desk.below.store, desk.anne, desk.team
+
+    def own(now: Account) -> str:
+        return now.own.rights if now.own is not None else ""
+
+    changes: tuple[tuple[OwnerId, Callable[[Connection], object], Callable[[Account], bool]], ...] = (
+        (anne, lambda c: owners.remove_member(c, team, anne, "member"), lambda now: not now.shared),
+        (anne, lambda c: owners.add_member(c, team, anne, "reader"), lambda now: "w" not in now.shared[0].rights),
+        (team, lambda c: owners.set_state(c, team, AccountState.SUSPENDED), lambda now: not now.shared),
+        (team, lambda c: owners.set_state(c, team, AccountState.ACTIVE), lambda now: "w" not in now.shared[0].rights),
+        (anne, lambda c: owners.set_state(c, anne, AccountState.READ_ONLY), lambda now: "i" not in own(now)),
+        (anne, lambda c: owners.set_state(c, anne, AccountState.ACTIVE), lambda now: "i" in own(now)),
+    )
+    for number, (owner, change, holds) in enumerate(changes):
+        for _ in range(2):
+            assert await desk.login.review(account) is account
+        await store.write(lane_of(owner), change)
+        now = await desk.login.review(account)
+        assert now is not None
+        assert now is not account, number
+        assert holds(now), number
+        account = now
