@@ -26,15 +26,18 @@ from mss.model.clock import Chance, Clock, to_ms
 from mss.model.errors import BadValue, SealBroken
 from mss.model.ids import MailAddress, OwnerId, lane_of
 from mss.model.verdict import Accept
-from mss.store import accounts, audit, invitations, owners, standings
+from mss.store import accounts, audit, invitations, owners, standings, tasks
 from mss.store.accounts import AccountKind, CredentialKind, CredentialRow
 from mss.store.database import Store
 from mss.store.ids import new_id
 from mss.store.invitations import InvitationRow
+from mss.store.tasks import NewTask
 
 TOKEN_BYTES = 32
 INVITED_S = 7 * 24 * 3600
 """A letter takes some days; a link that lies about is a danger."""
+WAY_IN = "web.way-in"
+"""The duty to tell whoever reads the mailbox."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 _PURPOSE = b"web invitation"
 
@@ -130,6 +133,7 @@ class Professionals:
             if self._standing_invitation(connection, self._hash(token)) is None:
                 return None
             self._let_in(connection, invited, password_hash, secret)
+            self._owe_word(connection, invited.owner)
             accounts.use_totp_step(connection, invited.owner, step)
             self._sessions.keep(connection, session)
             return session
@@ -158,6 +162,12 @@ class Professionals:
         accounts.delete_sessions_of(connection, owner)
         invitations.delete_of(connection, owner)
         audit.write(connection, [audit.Act(now, f"login:{owner}", "web.let-in", owner)])
+
+    def _owe_word(self, connection: Connection, owner: OwnerId) -> None:
+        """She is told in her mailbox, in case it was somebody else who had the link (mss/notices/wayin.py)."""
+        now_ms = to_ms(self._clock.now())
+        duty = NewTask(new_id(self._clock, self._chance), WAY_IN, str(now_ms).encode(), now_ms)
+        tasks.add_task(connection, owner, duty)
 
     def _standing_invitation(self, connection: Connection, hashed: bytes) -> InvitationRow | None:
         row = invitations.invitation(connection, hashed)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mss.mail.submit import HouseMail
     from mss.notices.compose import House
     from mss.notices.watch import Staff
+    from mss.notices.wayin import WayInNotices
     from mss.record.service import Records
     from mss.smtp.identities import Identities
     from mss.store.tasks import Task
@@ -108,12 +109,12 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     automatic = AutomaticReplies(store, opener, lookup, mail, rooms, clock)
     changed = ChangeNotices(house, store, opener, bridge.records, lookup, mail, clock)
     corrected = CorrectionNotices(house, _staff(process), store, opener, lookup, mail, clock, chance)
-    verification = _standing(process, house, opener, mail)
+    verification, way_in = _standing(process, house, opener, mail)
     untaken = UntakenAlarms(house, _staff(process), lookup, mail, clock)
     mail_rooms = (verification, notices, corrected, quarantine, watch, automatic, alarms, changed, tested, untaken)
     handlers = {
         name: act
-        for one in (bridge.filing, bridge.applications, bridge.refiling, *mail_rooms)
+        for one in (bridge.filing, bridge.applications, bridge.refiling, way_in, *mail_rooms)
         for name, act in one.handlers.items()
     }
     if process.config.bridge.checker:
@@ -144,10 +145,11 @@ def _watch_retention(process: Process, house: House, opener: Opener, mail: House
     process.keep(RetentionWatch(house, purging, store, opener, lookup, mail, clock).keep_watch())
 
 
-def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -> Verification:
-    """Who vouches for whom: the duties that imports leave, and the watch over what is overdue."""
+def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -> tuple[Verification, WayInNotices]:
+    """Who vouches for whom: the duties that imports leave, the watch over what is overdue, and word of a way in."""
     from mss.accounts.verification import Verification
     from mss.notices.standing import StandingWatch
+    from mss.notices.wayin import WayInNotices
 
     ground, rules = process.ground, standing_rules(process.config)
     store, lookup, clock = ground.store, ground.public.lookup, ground.clock
@@ -155,7 +157,7 @@ def _standing(process: Process, house: House, opener: Opener, mail: HouseMail) -
     staff = _staff(process).default
     watch = StandingWatch(house, staff, verification, store, opener, lookup, mail, clock, rules.grace)
     process.keep(watch.keep_watch())
-    return verification
+    return verification, WayInNotices(house, store, opener, lookup, mail, clock)
 
 
 def _nightly(process: Process, house: House, ledger: LedgerReader, mail: HouseMail) -> None:

@@ -17,6 +17,7 @@ import aiohttp
 from mss.bridge.dossier import Dossier
 from mss.bridge.mllp import OTHER_ERROR
 from mss.bridge.sink import NotNow, Outcome, Refused, Taken
+from mss.crypto.visiting import token_in, trouble
 from mss.formats import mhd
 from mss.formats.mhd import Answer, Provided
 from mss.model.clock import from_ms
@@ -24,7 +25,6 @@ from mss.model.errors import BadValue, MssError
 from mss.store.handovers import HandoverAct
 
 CONNECT_S = 10.0
-TOKEN_BYTES_MAX = 8 * 1024
 UNAUTHORISED = (401, 403)
 """Of our token or certificate: a human must mend it, and no document is at fault."""
 LATER = (408, 425, 429)
@@ -77,14 +77,14 @@ class FhirSink:
             return said.outcome
         except (aiohttp.ClientError, OSError, TimeoutError, BadValue) as problem:
             await self.close()
-            return NotNow(_trouble(problem))
+            return NotNow(trouble(problem))
 
     async def probe(self) -> str:
         """Its own description, which every server gives (R4 §3.1.0.1.1); our token is tried by nothing else."""
         try:
             status, answer = await self._ask("GET", "metadata")
         except (aiohttp.ClientError, OSError, TimeoutError, BadValue) as problem:
-            return _trouble(problem)
+            return trouble(problem)
         finally:
             await self.close()
         return "" if status == 200 and not answer.issues else f"it answers {status} to a request for its description"
@@ -143,7 +143,7 @@ class FhirSink:
         if body is not None:
             headers["Content-Type"] = mhd.MEDIA_TYPE
         if self._place.token_file is not None:
-            headers["Authorization"] = f"Bearer {await asyncio.to_thread(_token, self._place.token_file)}"
+            headers["Authorization"] = f"Bearer {await asyncio.to_thread(token_in, self._place.token_file)}"
         url = f"{self._place.url}/{path}" if path else self._place.url
         async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
             octets = await response.content.read(mhd.ANSWER_BYTES_MAX + 1)
@@ -162,17 +162,6 @@ def _read(status: int, octets: bytes) -> Answer:
         return Answer()
 
 
-def _token(path: Path) -> str:
-    """Raises BadValue."""
-    try:
-        token = path.read_bytes()[: TOKEN_BYTES_MAX + 1].decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadValue("its token file cannot be read") from problem
-    if not token or len(token) > TOKEN_BYTES_MAX or not token.isprintable() or " " in token:
-        raise BadValue("its token file holds no token")
-    return token
-
-
 def meaning(status: int, answer: Answer) -> Outcome:
     """A success with errors in its outcome is none; a redirect is not followed, it would take the patient along."""
     said = f"HTTP {status} {' '.join(answer.issues)}".strip()
@@ -182,16 +171,3 @@ def meaning(status: int, answer: Answer) -> Outcome:
         return NotNow(said)
     is_unknown = bool(NOT_FOUND_CODES & set(answer.issues))
     return Refused(PATIENT_UNKNOWN if is_unknown else OTHER_ERROR, said)
-
-
-def _trouble(problem: BaseException) -> str:
-    """Why there was no answer, in words that name nobody."""
-    if isinstance(problem, TimeoutError):
-        return "no answer in time"
-    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate: {getattr(problem.certificate_error, 'verify_message', 'refused')}"
-    if isinstance(problem, aiohttp.ClientConnectorError):
-        return f"no connection: {(problem.os_error.strerror or 'failed').lower()}"
-    if isinstance(problem, BadValue):
-        return str(problem)
-    return type(problem).__name__

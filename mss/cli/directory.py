@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ import typer
 from mss.cli.common import DEFAULT_CONFIG, ConfigOption, JsonOption, finish, open_house, settings, show
 from mss.cli.directorypeople import COMMANDS, suspend_overdue
 from mss.cli.directorypublish import COMMANDS as PUBLISHING
-from mss.cli.directoryrows import beside_of, proof_of, row_of
+from mss.cli.directoryrows import REASONS_SHOWN, beside_of, proof_of, refusals_of, row_of
 from mss.config import Config
 from mss.directory.bundles import is_bundles
 from mss.directory.correspondence import CorrespondenceReader
@@ -68,8 +69,8 @@ def import_file(
 ) -> None:
     """Take in the public correspondence file or national FHIR bundles. Killed or repeated, it goes on or changes
     nothing."""
-    work = _take(settings(config), file, as_of, applies=not dry_run, accepts_losses=accept_losses)
-    _tell(finish(work), as_json=as_json)
+    said = settings(config)
+    _tell(finish(_take(said, file, as_of, applies=not dry_run, accepts_losses=accept_losses)), said, as_json=as_json)
 
 
 @app.command()
@@ -77,7 +78,8 @@ def diff(
     file: FileArgument, as_of: AsOf = "", config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
 ) -> None:
     """What a file would change: numbers, and some of the changes."""
-    _tell(finish(_take(settings(config), file, as_of, applies=False)), as_json=as_json)
+    said = settings(config)
+    _tell(finish(_take(said, file, as_of, applies=False)), said, as_json=as_json)
 
 
 async def _take(config: Config, file: Path, as_of: str, *, applies: bool, accepts_losses: bool = False) -> Report:
@@ -123,10 +125,12 @@ class _Bar:
         self._out.flush()
 
 
-def _tell(report: Report, *, as_json: bool) -> None:
-    counts = report.counts()
+def _tell(report: Report, config: Config, *, as_json: bool) -> None:
+    counts, file = report.counts(), _folder(config) / report.source / "refused.csv"
+    refusals = refusals_of(file) if report.read.complete else Counter[str]()
     if as_json:
-        print(json.dumps(counts | {"samples": report.samples}, ensure_ascii=False, indent=1))
+        told = {"refusals": refusals, "refused_file": str(file), "samples": report.samples}
+        print(json.dumps(counts | told, ensure_ascii=False, indent=1))
         return
     if not report.read.complete:
         print(f"{report.file}: read already; nothing to do")
@@ -137,6 +141,9 @@ def _tell(report: Report, *, as_json: bool) -> None:
         standing, added, gone, lost = (counts[f"{name}_{what}"] for what in ("standing", "added", "gone", "lost"))
         print(f"  {name}: {standing} before, {added} new or changed, {gone} gone or changed, {lost} lost")
     print(f"  lines: {counts['lines']}, {counts['refused']} refused, {counts['rules_refused']} against the rules")
+    print("".join(f"    {count} × {why}\n" for why, count in refusals.most_common(REASONS_SHOWN)), end="")
+    if refusals:
+        print(f"    each with the number of its line: {file}")
     for what, words in (("unlisted", "on the red list, left out"), ("other_encoding", "in another encoding, read")):
         if counts[what]:
             print(f"  {counts[what]} lines {words}")
@@ -193,7 +200,9 @@ def search(
         print(json.dumps({"as_of": moment, "more": has_more, "found": rows}, ensure_ascii=False, indent=1))
         return
     show(rows, as_json=False, columns=COLUMNS, empty="nobody found")
-    if as_of is not None:
+    if as_of is None:
+        print("nothing was ever imported: mss directory import FILE")
+    else:
         more = "; there are more: say more of whom you look for" if has_more else ""
         print(f"as of {as_of:%Y-%m-%d %H:%M} UTC{more}")
 

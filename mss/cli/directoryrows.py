@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from mss.directory.extras import Extra
 from mss.model.directory import Found
+
+REASONS_SHOWN = 6
+
+
+def refusals_of(report: Path) -> Counter[str]:
+    """Why lines of a file were refused, and how many each time, from the report of an import; empty without one."""
+    try:
+        with report.open(encoding="utf-8", newline="") as file:
+            return Counter(row[1] for row in csv.reader(file) if len(row) > 1)
+    except FileNotFoundError:
+        return Counter()
 
 
 def row_of(one: Found) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Pure. Names and meanings are those of FHIR R4 and of the national guide; where o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mss.directory.conditions import Field, How
@@ -53,12 +54,6 @@ def _token(value: str) -> tuple[str | None, str]:
     return (system if bar else None), code
 
 
-def _person_number(draft: Draft, _: str, values: tuple[str, ...]) -> None:
-    numbers = tuple(number for value in values for number in person_numbers(value))
-    draft.matches_nobody |= not numbers
-    draft.ask(Field.PERSON_NUMBER, How.EXACT, numbers)
-
-
 def person_numbers(value: str) -> tuple[str, ...]:
     """Which IDNPS a token may mean."""
     system, code = _token(value)
@@ -67,12 +62,6 @@ def person_numbers(value: str) -> tuple[str, ...]:
         longer = {11: ("8",), 9: ("0",)}.get(len(code), ())
         return (code, *(f"{kind}{code}" for kind in longer))
     return {systems.IDNPS: (code,), systems.RPPS: (f"8{code}",), systems.ADELI: (f"0{code}",)}.get(system, ())
-
-
-def _structure_number(draft: Draft, _: str, values: tuple[str, ...]) -> None:
-    numbers = tuple(number for value in values for number in structure_numbers(value))
-    draft.matches_nobody |= not numbers
-    draft.ask(Field.STRUCTURE_NUMBER, How.EXACT, numbers)
 
 
 def structure_numbers(value: str) -> tuple[str, ...]:
@@ -87,6 +76,17 @@ def structure_numbers(value: str) -> tuple[str, ...]:
     if system in systems.SIRENE_SYSTEMS:
         return (f"3{code}",)
     return (code,) if system == systems.IDNST else ()
+
+
+def _number(of: Field, meant: Callable[[str], tuple[str, ...]]) -> Apply:
+    """`meant`: which national numbers a token may mean; none: nobody has it."""
+
+    def apply(draft: Draft, _: str, values: tuple[str, ...]) -> None:
+        numbers = tuple(number for value in values for number in meant(value))
+        draft.matches_nobody |= not numbers
+        draft.ask(of, How.EXACT, numbers)
+
+    return apply
 
 
 def _whole(code: str) -> None:
@@ -213,7 +213,7 @@ _PEOPLE = (
         "identifier",
         "token",
         "IDNPS, RPPS or ADELI number, with its system or without.",
-        _person_number,
+        _number(Field.PERSON_NUMBER, person_numbers),
         (),
         f"{HL7}Practitioner-identifier",
     ),
@@ -254,7 +254,7 @@ _STRUCTURES = (
         "identifier",
         "token",
         "IDNST, FINESS or SIRET number, with its system or without.",
-        _structure_number,
+        _number(Field.STRUCTURE_NUMBER, structure_numbers),
         (),
         f"{HL7}Organization-identifier",
     ),

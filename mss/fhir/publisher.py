@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from mss.crypto.visiting import token_in, trouble
 from mss.directory.own import Own
 from mss.fhir.capability import FHIR_JSON
 from mss.fhir.telling import (
@@ -37,7 +38,6 @@ from mss.model.errors import BadValue, MssError
 CONNECT_S = 10.0
 ANSWER_BYTES_MAX = 1024 * 1024
 """A hospital with all of its mailboxes is some hundred kilobytes."""
-TOKEN_BYTES_MAX = 8 * 1024
 LATER = (401, 403, 408, 425, 429)
 """Of our token or certificate, or of the moment: no mailbox is at fault."""
 PATCHES_MAX = 5
@@ -90,7 +90,7 @@ class Publisher:
             return said.outcome
         except (aiohttp.ClientError, OSError, TimeoutError, BadValue) as problem:
             await self.close()
-            return NotNow(_trouble(problem))
+            return NotNow(trouble(problem))
 
     async def compare(self, own: Own, *, is_shown: bool) -> bool | NotNow:
         """Whether it says what we say; changes nothing."""
@@ -100,7 +100,7 @@ class Publisher:
             return NotNow(said.outcome.why) if isinstance(said.outcome, NotNow) else False
         except (aiohttp.ClientError, OSError, TimeoutError, BadValue) as problem:
             await self.close()
-            return NotNow(_trouble(problem))
+            return NotNow(trouble(problem))
 
     async def _late(self, own: Own, *, is_shown: bool, always: bool) -> list[Patch]:
         """The patches that are needed. Raises _Said."""
@@ -140,7 +140,7 @@ class Publisher:
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
         headers = {"Accept": FHIR_JSON}
         if self._place.token_file is not None:
-            headers["Authorization"] = f"Bearer {await asyncio.to_thread(_token, self._place.token_file)}"
+            headers["Authorization"] = f"Bearer {await asyncio.to_thread(token_in, self._place.token_file)}"
         if version:
             headers["If-Match"] = f'W/"{version}"'
         octets = None
@@ -186,27 +186,3 @@ def _json(octets: bytes) -> Any:
         return json.loads(octets) if octets else None
     except (ValueError, RecursionError):
         return None
-
-
-def _token(path: Path) -> str:
-    """Raises BadValue."""
-    try:
-        token = path.read_bytes()[: TOKEN_BYTES_MAX + 1].decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadValue("our token file cannot be read") from problem
-    if not token or len(token) > TOKEN_BYTES_MAX or not token.isprintable() or " " in token:
-        raise BadValue("our token file holds no token")
-    return token
-
-
-def _trouble(problem: BaseException) -> str:
-    """Why there was no answer, in words that name nobody."""
-    if isinstance(problem, TimeoutError):
-        return "no answer in time"
-    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate: {getattr(problem.certificate_error, 'verify_message', 'refused')}"
-    if isinstance(problem, aiohttp.ClientConnectorError):
-        return f"no connection: {(problem.os_error.strerror or 'failed').lower()}"
-    if isinstance(problem, BadValue):
-        return str(problem)
-    return type(problem).__name__

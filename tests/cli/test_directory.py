@@ -50,6 +50,13 @@ def test_a_day_with_the_directory(desk: Operator, tmp_path: Path) -> None:
         assert len(list(csv.DictReader(file))) == 150
 
     content = list(lines(150))
+    broken = tmp_path / "Extraction_20251202.txt"
+    broken.write_text("\n".join([*content, "PER|no", "PER|no"]), encoding="utf-8")
+    said = desk.mss("directory", "diff", str(broken))
+    assert "2 refused" in said.out
+    assert "    2 × 2 fields instead of 22\n    each with the number of its line: " in said.out
+    told = json.loads(desk.mss("directory", "diff", str(broken), "--json").out)
+    assert (told["refusals"], Path(told["refused_file"]).name) == ({"2 fields instead of 22": 2}, "refused.csv")
     shorter = tmp_path / "Extraction_20251202.txt"
     shorter.write_text("\n".join(content[:-10]), encoding="utf-8")
     assert "would stop" in desk.mss("directory", "diff", str(shorter)).out
