@@ -73,7 +73,7 @@ def relay_server_context(
     # within one context only, with the certificate of before, whose dates and revocation the judge looks at again.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
-    context.sslobject_class = _watched(context, on_refused, sends_alert_first=True)
+    _watch(context, on_refused, sends_alert_first=True)
     return _answering_by_name(context, certificate, others)
 
 
@@ -86,7 +86,7 @@ def relay_client_context(
     context.verify_mode = ssl.CERT_REQUIRED
     _load_identity(context, certificate, key)
     _trust(context, server_roots)
-    context.sslobject_class = _watched(context, on_refused, sends_alert_first=False)
+    _watch(context, on_refused, sends_alert_first=False)
     return context
 
 
@@ -101,7 +101,7 @@ def service_server_context(
     if client_roots is not None:
         _trust(context, client_roots)
         context.verify_mode = ssl.CERT_OPTIONAL
-    context.sslobject_class = _watched(context, None, sends_alert_first=True)
+    _watch(context, None, sends_alert_first=True)
     return _answering_by_name(context, certificate, others)
 
 
@@ -230,8 +230,8 @@ def _reason(problem: BaseException) -> str:
     return (getattr(problem, "reason", None) or getattr(problem, "strerror", None) or str(problem)).lower()
 
 
-class _WatchedTls(ssl.SSLObject):
-    """A handshake that tells whose certificate it refused, and why."""
+class _Watched:
+    """A handshake that tells whose certificate it refused, and why; in front of one of the ssl module's classes."""
 
     presented: bytes | None = None
     _failure: ssl.SSLError | None = None
@@ -239,11 +239,13 @@ class _WatchedTls(ssl.SSLObject):
     _sends_alert_first = False
     _quiet: ssl.SSLContext | None = None
 
-    def do_handshake(self) -> None:
+    context: ssl.SSLContext
+
+    def do_handshake(self, *block: bool) -> None:
         if self._failure is not None:
             raise self._failure
         try:
-            super().do_handshake()
+            super().do_handshake(*block)  # type: ignore[misc]  # the ssl module's, which stands behind
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as failure:
@@ -251,8 +253,8 @@ class _WatchedTls(ssl.SSLObject):
             if self._on_refused is not None:
                 self._on_refused(RefusedPeer(_read_shown(self.presented), _reason(failure)))
             if self._sends_alert_first:
-                # asyncio (3.11) closes on an error without sending the alert that OpenSSL left in the buffer. Asking
-                # for more makes it send; the next octet, the end of file or the handshake's deadline then ends it.
+                # asyncio (3.11), under the pages, closes on an error without sending the alert that OpenSSL left in the
+                # buffer. Asking for more makes it send; the next octet, the end of file or the deadline then ends it.
                 raise ssl.SSLWantReadError from failure
             raise
         self.presented = None
@@ -260,25 +262,25 @@ class _WatchedTls(ssl.SSLObject):
             self.context = self._quiet
 
 
-def _watched(context: ssl.SSLContext, on_refused: OnRefused | None, *, sends_alert_first: bool) -> type[ssl.SSLObject]:
-    """A class for the context's connections, and the hook that sees certificates before they are verified.
+def _watch(context: ssl.SSLContext, on_refused: OnRefused | None, *, sends_alert_first: bool) -> None:
+    """Classes for the context's connections, and the hook that sees certificates before they are verified.
 
     The hook is OpenSSL's message callback: nothing else shows a certificate whose handshake failed. It is set below
     the wrapper of the ssl module, which would turn every number into an enum for each record.
     """
     hook = staticmethod(on_refused) if on_refused else None
-    quiet = None if on_refused is None else ssl.SSLContext(context.protocol)
-    told = {"_on_refused": hook, "_sends_alert_first": sends_alert_first, "_quiet": quiet}
-    watched = type("WatchedTls", (_WatchedTls,), told)
+    told = {"_on_refused": hook, "_quiet": None if on_refused is None else ssl.SSLContext(context.protocol)}
+    in_memory = {"_sends_alert_first": sends_alert_first}
+    context.sslobject_class = type("WatchedTls", (_Watched, ssl.SSLObject), told | in_memory)
+    context.sslsocket_class = type("WatchedTlsSocket", (_Watched, ssl.SSLSocket), told)
     if on_refused is not None:
         super(ssl.SSLContext, ssl.SSLContext)._msg_callback.__set__(context, _see_message)  # type: ignore[misc]
-    return watched
 
 
 def _see_message(tls: object, direction: str, version: int, content_type: int, message: int, octets: bytes) -> None:
     if content_type != _HANDSHAKE_RECORD or message != _CERTIFICATE_MESSAGE or direction != "read":
         return
-    if isinstance(tls, _WatchedTls):
+    if isinstance(tls, _Watched):
         tls.presented = _first_certificate(octets, version)
 
 

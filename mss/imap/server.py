@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from asyncio import sslproto
 from collections import Counter
 from dataclasses import dataclass
 
 import structlog
 
+from mss.crypto.listening import Listener
 from mss.crypto.tls import TlsHolder
 from mss.imap import responses
 from mss.imap.backend import Authenticate, MailStore, Members, Review
@@ -25,8 +25,8 @@ from mss.model.clock import Clock
 
 log = structlog.get_logger("imap")
 
-TLS_READ_BYTES = 16 * 1024
-"""asyncio gives each TLS connection a read buffer of 256 KiB; one record is enough (measured: 28 kB instead of 268)."""
+LISTEN_BACKLOG = 512
+"""Clients that all come back after a restart wait in the kernel instead of being refused by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class ImapServer:
         self._tls = tls
         self._caps = caps or Caps()
         self._hub = Hub(store)
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._tasks: dict[SocketWire, asyncio.Task[None]] = {}
         self._sessions: dict[SocketWire, Session] = {}
         self._of_address: Counter[str] = Counter()
@@ -83,15 +83,13 @@ class ImapServer:
 
     async def listen(self, host: str, port: int, *, implicit_tls: bool) -> int:
         """Open one port; answers which (for port 0)."""
-        sslproto.SSLProtocol.max_size = TLS_READ_BYTES
-        loop = asyncio.get_running_loop()
 
         def wire() -> SocketWire:
             return SocketWire(self._tls, lambda made: self._begin(made, implicit_tls), self._gone, self._has_room)
 
-        server = await loop.create_server(wire, host, port, backlog=512)
-        self._listeners.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        listener = Listener(host, port, wire, backlog=LISTEN_BACKLOG)
+        self._listeners.append(listener)
+        return listener.port
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Stop listening, let running commands end, say goodbye."""

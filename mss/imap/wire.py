@@ -8,10 +8,10 @@ a command.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import cast
 
+from mss.crypto.channel import Channel
 from mss.crypto.tls import TlsHolder, peer_certificate
 from mss.imap.reader import CommandReader, Event, Limits, Refused
 from mss.imap.state import Disconnected
@@ -25,12 +25,10 @@ WRITE_BUFFER_BYTES = 256 * 1024
 STUCK_S = 300.0
 """A client that reads nothing for so long while we have something to say is gone."""
 HANDSHAKE_S = 15.0
-LINGER_S = 10.0
-"""After a goodbye: time to read it."""
 
 
 class SocketWire(asyncio.Protocol):
-    """The `Wire` of mss/imap/state.py on an asyncio transport; plain at first, TLS after `start_tls`."""
+    """The `Wire` of mss/imap/state.py on a channel; plain at first, TLS after `start_tls`."""
 
     def __init__(
         self,
@@ -48,7 +46,7 @@ class SocketWire(asyncio.Protocol):
         self._tls = tls
         self._made = made
         self._lost = lost
-        self._transport: asyncio.Transport | None = None
+        self._transport: Channel | None = None
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._has_come = False
@@ -57,15 +55,12 @@ class SocketWire(asyncio.Protocol):
         self._is_gone = False
         self._waiter: asyncio.Future[bool] | None = None
         self._drainer: asyncio.Future[None] | None = None
-        self._lingers: asyncio.TimerHandle | None = None
         self._is_full = False  # writing
 
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._transport is not None:
-            return
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(Channel, transport)
         self._transport.pause_reading()  # until we know whether TLS comes first
         self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         name = transport.get_extra_info("peername")
@@ -82,8 +77,6 @@ class SocketWire(asyncio.Protocol):
 
     def connection_lost(self, problem: Exception | None) -> None:
         self._is_gone = True
-        if self._lingers is not None:
-            self._lingers.cancel()
         self._wake(heard=True)
         if self._drainer is not None and not self._drainer.done():
             self._drainer.set_result(None)
@@ -196,22 +189,14 @@ class SocketWire(asyncio.Protocol):
         self._send()
         self._check()
         self.reader.discard()
-        self._has_come = False
-        loop = asyncio.get_running_loop()
-        plain = cast(asyncio.Transport, self._transport)
+        self._has_come = self._is_paused = self._is_full = False
+        assert self._transport is not None
         try:
-            secured = await loop.start_tls(
-                plain, self, self._tls.current, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
-            )
-        except (OSError, ssl.SSLError, TimeoutError) as problem:
+            secured = await self._transport.start_tls(self._tls.current, HANDSHAKE_S)
+        except (OSError, TimeoutError) as problem:  # every SSLError is an OSError
             raise Disconnected("TLS handshake failed") from problem
-        if secured is None:
-            raise Disconnected("gone")
-        self._transport = secured
-        self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        self._is_full = False
         self.is_secure = True
-        self.certificate = peer_certificate(secured.get_extra_info("ssl_object"))
+        self.certificate = peer_certificate(secured)
 
     def read(self) -> None:
         """Begin to read, on a connection that starts in clear."""
@@ -219,11 +204,11 @@ class SocketWire(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Send what is left and hang up; a client that does not take it is cut off."""
-        self._send()
+        """Send what is left and hang up; a client that does not take it is cut off by the channel."""
         if self._transport is not None and not self._is_gone:
-            self._transport.close()
-            self._lingers = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
+            self._transport.close_with(b"".join(self._out))
+        self._out = []
+        self._out_bytes = 0
 
     def abort(self) -> None:
         if self._transport is not None and not self._is_gone:

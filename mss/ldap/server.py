@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from mss.crypto.listening import Listener
 from mss.crypto.tls import TlsHolder
 from mss.ldap.replies import Problem
 from mss.ldap.session import Rooms, Session, Settings
@@ -20,6 +21,10 @@ from mss.ldap.wire import Gone, Wire
 from mss.model.errors import MssError
 
 log = structlog.get_logger("ldap")
+
+LISTEN_BACKLOG = 256
+LINGER_S = 5.0
+"""For an address book to read our last words and hang up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class LdapServer:
         self._tls = tls
         self._settings = settings or Settings()
         self._caps = caps or Caps()
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._tasks: dict[Wire, asyncio.Task[None]] = {}
         self._sessions: dict[Wire, Session] = {}
         self._of_address: Counter[str] = Counter()
@@ -60,12 +65,15 @@ class LdapServer:
 
     async def listen(self, host: str, port: int, *, implicit_tls: bool) -> int:
         """Open one port; answers which (for port 0)."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Wire(self._tls, lambda made: self._begin(made, implicit_tls)), host, port, backlog=256
+        listener = Listener(
+            host,
+            port,
+            lambda: Wire(self._tls, lambda made: self._begin(made, implicit_tls)),
+            backlog=LISTEN_BACKLOG,
+            closing_s=LINGER_S,
         )
-        self._listeners.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        self._listeners.append(listener)
+        return listener.port
 
     async def close(self, grace_s: float = 2.0) -> None:
         """Stop listening and end every conversation."""

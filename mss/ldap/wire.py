@@ -7,10 +7,10 @@ forgotten when TLS begins. Nothing here knows an operation.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import cast
 
+from mss.crypto.channel import Channel
 from mss.crypto.tls import TlsHolder
 from mss.ldap.codec import MESSAGE_BYTES_MAX, Frames
 from mss.model.errors import MssError
@@ -19,7 +19,6 @@ WRITE_BUFFER_BYTES = 128 * 1024
 STUCK_S = 60.0
 """A client that reads nothing for so long while we have something to say is gone."""
 HANDSHAKE_S = 15.0
-LINGER_S = 5.0
 
 
 class Gone(MssError):
@@ -35,7 +34,7 @@ class Wire(asyncio.Protocol):
         self.is_secure = False
         self._tls = tls
         self._made = made
-        self._transport: asyncio.Transport | None = None
+        self._transport: Channel | None = None
         self._heard = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -44,9 +43,7 @@ class Wire(asyncio.Protocol):
     # ── asyncio's side ──
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._transport is not None:
-            return
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(Channel, transport)
         self._transport.pause_reading()  # until we know whether TLS comes first
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if isinstance(name, tuple) else "local"
@@ -122,17 +119,13 @@ class Wire(asyncio.Protocol):
         self._check()
         self.frames.forget()
         self._heard.clear()
-        plain = cast(asyncio.Transport, self._transport)
+        assert self._transport is not None
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                plain, self, self._tls.current, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
-            )
-        except (OSError, ssl.SSLError, TimeoutError) as problem:
+            await self._transport.start_tls(self._tls.current, HANDSHAKE_S)
+        except (OSError, TimeoutError) as problem:  # every SSLError is an OSError
             raise Gone("TLS handshake failed") from problem
-        if secured is None:
-            raise Gone("gone")
-        self._transport = secured
-        secured.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        self._is_paused = False
+        self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self.is_secure = True
 
     def read(self) -> None:
@@ -142,7 +135,6 @@ class Wire(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close(self) -> None:
-        """Send what is left and hang up; a client that does not take it is cut off."""
+        """Send what is left and hang up; a client that does not take it is cut off by the channel."""
         if self._transport is not None and not self._is_gone:
             self._transport.close()
-            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)

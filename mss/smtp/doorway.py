@@ -11,12 +11,12 @@ import ssl
 from collections.abc import Callable
 from typing import ClassVar
 
+from mss.crypto.listening import Listener
 from mss.model.ids import MailAddress, parse_domain
 from mss.smtp import journal
 from mss.smtp.conversation import Conversation, Handler
 from mss.smtp.limits import ConnectionCounter, Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
-from mss.smtp.smalltls import reading_room
 from mss.smtp.wire import Visit, Wire
 from mss.store.spool import SpoolRoom
 
@@ -66,27 +66,27 @@ class MailServer:
         self.postmaster = postmaster
         self.is_tls_from_start = is_tls_from_start
         self.spools = spools
-        self.reading_room = reading_room()
         self.memory = OctetBudget(self.limits.octets_in_memory_max)
         self.counter = ConnectionCounter(self.limits)
         self._tls = tls
         self._open: set[Wire] = set()
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._all_left = asyncio.Event()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; answers the port (useful when 0 was asked for). May be called again for another address."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: self.conversation(self), host, port, backlog=LISTEN_BACKLOG)
-        self._servers.append(server)
-        bound = int(server.sockets[0].getsockname()[1])
+        listener = Listener(
+            host, port, lambda: self.conversation(self), backlog=LISTEN_BACKLOG, closing_s=self.limits.closing_s
+        )
+        self._listeners.append(listener)
+        bound = listener.port
         journal.listening(self.name, host, bound)
         return bound
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """Take no new connections; say 421 to who is idle, let messages under way finish, then cut."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         self._all_left.clear()
         for wire in list(self._open):
             wire.leave()
@@ -97,7 +97,7 @@ class MailServer:
                 pass
         for wire in list(self._open):
             wire.abort()
-        self._servers.clear()
+        self._listeners.clear()
 
     @property
     def open_connections(self) -> int:

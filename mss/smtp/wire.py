@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from aiosmtpd.smtp import SMTP, Session
 
 from mss.crypto.certs import serial_of
+from mss.crypto.channel import Channel
 from mss.crypto.tls import peer_certificate
 from mss.mail.reception import Peer
 from mss.smtp import journal, replies
@@ -25,7 +26,6 @@ from mss.smtp.commands import CommandReader
 from mss.smtp.limits import Limits, OctetBudget
 from mss.smtp.meters import Meter, Party
 from mss.smtp.replies import Reply
-from mss.smtp.smalltls import SmallTls
 from mss.store.spool import SpoolRoom
 
 BACKLOG_OCTETS_MAX = 64 * 1024
@@ -80,7 +80,6 @@ class Doorway(Protocol):
     meter: Meter
     spools: SpoolRoom | None
     is_tls_from_start: bool
-    reading_room: memoryview
 
     def tls_context(self) -> ssl.SSLContext: ...
 
@@ -98,7 +97,7 @@ class Wire(SMTP):
         self.doorway = doorway
         self.hostname = doorway.hostname
         self.limits = doorway.limits
-        self.transport: asyncio.Transport | None = None
+        self.transport: Channel | None = None
         self.session: Visit = Visit(loop, "")
         self._commands = CommandReader(max(self.limits.command_octets_max, self.limits.auth_octets_max))
         self._arriving: MessageReader | None = None  # while octets of a message are awaited
@@ -111,13 +110,12 @@ class Wire(SMTP):
         self._timer: asyncio.TimerHandle | None = None
         self._is_counted = self._is_gone = self._is_done = self._eof = self._is_leaving = False
         self._is_reading_paused = self._is_writing_paused = False
-        self._tls: SmallTls | None = None
         self._handler_coroutine: asyncio.Task[None] | None = None
 
     # --- called by the event loop ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast(Channel, transport)
         peername = transport.get_extra_info("peername")
         self.session = Visit(self.loop, str(peername[0]) if peername else "")
         self._is_counted = self.doorway.enter(self)
@@ -259,55 +257,33 @@ class Wire(SMTP):
 
     async def _start_tls(self, go_ahead: Reply | None) -> bool:
         """Encrypt from here on; False when it came to nothing. What was said before counts no more (RFC 3207 §4.2)."""
-        raw, waiter, context = self.transport, self.loop.create_future(), self.doorway.tls_context()
-        assert raw is not None
+        assert self.transport is not None
         if go_ahead is not None:
             self._say(go_ahead)
             self._flush()
         self._commands.clear()
-        tls = self._tls = SmallTls(
-            self.loop,
-            self,
-            context,
-            waiter,
-            self.doorway.reading_room,
-            handshake_s=self.limits.handshake_s,
-            closing_s=self.limits.closing_s,
-        )
         self.session = Visit(self.loop, self.session.remote_address)
         self.session.is_encrypted = True
-        self.transport = encrypted = tls._app_transport
-        raw.set_protocol(tls)
-        self._resume_reading(raw)
-        tls.connection_made(raw)
+        self._is_reading_paused = False
         try:
-            await waiter
+            tls = await self.transport.start_tls(self.doorway.tls_context(), self.limits.handshake_s)
         except (TimeoutError, OSError) as problem:  # every SSLError is an OSError
             journal.handshake_failed(self.doorway.name, self.session.remote_address, type(problem).__name__)
-        ssl_object = cast(ssl.SSLObject | None, encrypted.get_extra_info("ssl_object"))
-        if ssl_object is None:  # also when the client went away in the middle, which asyncio reports as no error
-            raw.abort()
             self.connection_lost(None)
             return False
-        self.session.certificate_der = peer_certificate(ssl_object)
-        cipher = ssl_object.cipher()
-        self.session.tls = f"{ssl_object.version()} {cipher[0] if cipher else ''}".strip()
+        self.session.certificate_der = peer_certificate(tls)
+        cipher = tls.cipher()
+        self.session.tls = f"{tls.version()} {cipher[0] if cipher else ''}".strip()
         return True
 
     def _hang_up(self) -> None:
-        """Send what is left to say, then close; who does not read it in time is cut."""
+        """Send what is left to say, then close; who does not read it in time is cut by the channel."""
         if self.transport is None or self._is_gone:
             return
-        if self._tls is not None and self.session.is_encrypted:
-            self._tls.hold_back()
-            self._flush()
-            self._tls.close_after_last_words()
-        else:
-            self._flush()
-            self.transport.close()
+        self.transport.close_with(b"".join(self._out))
+        self._out.clear()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(self.limits.closing_s, self.transport.abort)
 
     def _end(self) -> None:
         """The upper half has ended; say and close what is left."""

@@ -7,7 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from mss.crypto import tls
 from mss.crypto.authority import Authority, Fault, Issued, write_file
+from mss.crypto.channel import Channel
+from mss.crypto.listening import Listener
 from mss.crypto.tls import (
     OPENSSL_CONF,
     RefusedPeer,
@@ -44,13 +46,47 @@ class Meeting:
     refused: list[RefusedPeer] = field(default_factory=list)
 
 
+class Greeter(asyncio.Protocol):
+    """What stands behind a door: greets whoever gets through."""
+
+    def __init__(self, context: ssl.SSLContext, meeting: Meeting, handshake_s: float) -> None:
+        self.context, self.meeting, self.handshake_s = context, meeting, handshake_s
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, Channel)
+        transport.pause_reading()
+        self.doing = asyncio.get_running_loop().create_task(self.greet(transport))
+
+    async def greet(self, channel: Channel) -> None:
+        try:
+            tls = await channel.start_tls(self.context, self.handshake_s)
+        except (OSError, TimeoutError):
+            return
+        self.meeting.shown = peer_certificate(tls)
+        channel.write(b"220 ready\r\n")
+
+
 async def meet(
     make_server: Callable[[Callable[[RefusedPeer], None]], ssl.SSLContext],
     client: ssl.SSLContext,
     *,
     host: str | None = None,
 ) -> Meeting:
-    """Let a client connect; the server greets whoever gets through."""
+    """Let a client connect to a mail door; the server greets whoever gets through."""
+    meeting = Meeting()
+    context = make_server(meeting.refused.append)
+    listener = Listener("127.0.0.1", 0, lambda: Greeter(context, meeting, DEADLINE_S), backlog=5)
+    try:
+        await _call(listener.port, client, host, meeting)
+    finally:
+        listener.close()
+    return meeting
+
+
+async def meet_at_the_pages(
+    make_server: Callable[[Callable[[RefusedPeer], None]], ssl.SSLContext], client: ssl.SSLContext
+) -> Meeting:
+    """The same through asyncio's own TLS, which is under aiohttp."""
     meeting = Meeting()
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,17 +98,21 @@ async def meet(
     server = await asyncio.start_server(
         greet, "127.0.0.1", 0, ssl=make_server(meeting.refused.append), ssl_handshake_timeout=DEADLINE_S
     )
-    async with server, asyncio.timeout(DEADLINE_S):
-        address, port = server.sockets[0].getsockname()
+    async with server:
+        await _call(server.sockets[0].getsockname()[1], client, None, meeting)
+    return meeting
+
+
+async def _call(port: int, client: ssl.SSLContext, host: str | None, meeting: Meeting) -> None:
+    async with asyncio.timeout(DEADLINE_S):
         try:
-            reader, writer = await asyncio.open_connection(address, port, ssl=client, server_hostname=host)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client, server_hostname=host)
             meeting.greeted = await reader.readline() == b"220 ready\r\n"
             tls = writer.get_extra_info("ssl_object")
             meeting.version, meeting.cipher = tls.version(), tls.cipher()[0]
             writer.close()
         except ssl.SSLError as refusal:
             meeting.alert = refusal.reason or ""
-    return meeting
 
 
 def relay(pki: Pki) -> Callable[[Callable[[RefusedPeer], None]], ssl.SSLContext]:
@@ -120,23 +160,29 @@ async def test_only_the_handshake_is_watched(
     monkeypatch.setattr(tls, "_see_message", watched)
     shown: list[int] = []
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        shown.append(len(seen))
-        for _ in range(20):
-            writer.write(await reader.readline())
-        await writer.drain()
-        shown.append(len(seen))
-        writer.close()
+    class Echo(Greeter):
+        channel: Channel
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=relay(pki)(lambda _: None))
-    async with server, asyncio.timeout(DEADLINE_S):
+        async def greet(self, channel: Channel) -> None:
+            self.channel = channel
+            await super().greet(channel)
+            shown.append(len(seen))
+
+        def data_received(self, data: bytes) -> None:
+            self.channel.write(data)
+
+    context, meeting = relay(pki)(lambda _: None), Meeting()
+    listener = Listener("127.0.0.1", 0, lambda: Echo(context, meeting, DEADLINE_S), backlog=5)
+    async with asyncio.timeout(DEADLINE_S):
         client = caller(pki, pki.lab, version)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), ssl=client)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, ssl=client)
+        assert await reader.readline() == b"220 ready\r\n"
         for number in range(20):
             writer.write(b"%d\r\n" % number)
             assert await reader.readline() == b"%d\r\n" % number
-        await reader.read()
+        shown.append(len(seen))
         writer.close()
+    listener.close()
     assert 0 < shown[0] == shown[1]
 
 
@@ -168,12 +214,13 @@ async def test_a_weak_or_revoked_certificate_reaches_the_judge(pki: Pki, fault: 
         (Fault.OTHER_AUTHORITY, "UNKNOWN_CA", "issuer"),
     ],
 )
+@pytest.mark.parametrize("meets", [meet, meet_at_the_pages])
 async def test_a_wrong_certificate_ends_in_an_alert_and_our_log_names_it(
-    pki: Pki, fault: Fault, alert: str, reason: str, version: ssl.TLSVersion
+    pki: Pki, fault: Fault, alert: str, reason: str, version: ssl.TLSVersion, meets: Callable[..., Awaitable[Meeting]]
 ) -> None:
     """The peer's engineer sees the alert, ours sees whose certificate it was, its serial number and why."""
     shows = pki.show(fault)
-    meeting = await meet(relay(pki), caller(pki, shows, version))
+    meeting = await meets(relay(pki), caller(pki, shows, version))
     assert not meeting.greeted
     assert alert in meeting.alert
     (refused,) = meeting.refused
@@ -195,11 +242,10 @@ async def test_a_certificate_beyond_its_bounds_ends_in_an_alert(pki: Pki, make: 
 @pytest.mark.parametrize("octets", [b"EHLO lab.example\r\n", b"", b"\x16\x03\x01\x00\x05hello" * 9])
 async def test_who_neither_shakes_hands_nor_leaves_is_put_out(pki: Pki, octets: bytes) -> None:
     """Waiting for an alert to be read ends with the deadline of the handshake."""
-    server = await asyncio.start_server(
-        lambda _reader, _writer: None, "127.0.0.1", 0, ssl=relay(pki)(lambda _refused: None), ssl_handshake_timeout=0.5
-    )
-    async with server, asyncio.timeout(DEADLINE_S):
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    context, meeting = relay(pki)(lambda _refused: None), Meeting()
+    listener = Listener("127.0.0.1", 0, lambda: Greeter(context, meeting, 0.5), backlog=5)
+    async with asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(octets)
         try:
             while await reader.read(1000):
@@ -207,6 +253,8 @@ async def test_who_neither_shakes_hands_nor_leaves_is_put_out(pki: Pki, octets: 
         except ConnectionResetError:
             pass
         writer.close()
+    listener.close()
+    assert not meeting.greeted
 
 
 async def test_tls_1_1_is_refused(pki: Pki) -> None:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from mss.imap import fetching, wire
 from mss.imap.backend import Folder
-from mss.imap.server import TLS_READ_BYTES, Caps
+from mss.imap.server import Caps
 from mss.imap.snapshot import Changes
 from mss.imap.state import Settings
 from mss.model.clock import ManualClock, SystemClock
@@ -383,14 +383,4 @@ async def test_who_hurries_waits_and_is_answered(build: Build, monkeypatch: pyte
     long_ones = [seconds for seconds in waited if seconds > 1]
     assert len(long_ones) == 3
     assert long_ones == sorted(long_ones)
-    await client.close()
-
-
-async def test_tls_connections_have_small_buffers(build: Build) -> None:
-    """asyncio gives 256 KiB to each; five thousand clients would take more than a gigabyte."""
-    house = await build()
-    client = await PictureClient.connect(house, DOCTOR)
-    for line in house.server._tasks:
-        assert line._transport is not None
-        assert len(line._transport._ssl_protocol._ssl_buffer) == TLS_READ_BYTES  # type: ignore[attr-defined]
     await client.close()

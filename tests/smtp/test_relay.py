@@ -241,16 +241,6 @@ async def test_a_line_that_is_too_long_for_others_is_taken_and_written_down(
     await client.close()
 
 
-async def test_a_connection_is_light(house: SmtpHouse) -> None:
-    """Encrypted ones too: a dozen kB, not asyncio's 268. All of a door read into one and the same place."""
-    clients = [await house.peer() for _ in range(5)]
-    small = [wire.transport._ssl_protocol for wire in house.relay._open]  # type: ignore[union-attr]
-    assert {len(tls._ssl_buffer) for tls in small} == {0}
-    assert {id(tls.get_buffer(-1)) for tls in small} == {id(house.relay.reading_room)}
-    for client in clients:
-        await client.close()
-
-
 async def test_what_a_peer_is_does_not_outlive_its_session(house: SmtpHouse) -> None:
     """Who comes without a certificate after somebody who had one is nobody."""
     known = await house.peer()
