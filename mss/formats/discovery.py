@@ -23,6 +23,8 @@ _ASKED = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestsche
 _OUTER = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 _TOLD = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 _IDENTITY = uuid.uuid5(uuid.NAMESPACE_DNS, "profiles.mss-server.invalid")
+_AS_INCOMING = "<UsePOPAuth>on</UsePOPAuth><SMTPLast>off</SMTPLast>"
+"""The same name and password as for reading, whatever kind of account that is."""
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
@@ -113,7 +115,8 @@ def _protocol(kind: str, door: Door, login: str) -> str:
         f"<Protocol><Type>{kind}</Type><Server>{escape(door.host)}</Server><Port>{door.port}</Port>"
         f"<DomainRequired>off</DomainRequired><LoginName>{login}</LoginName><SPA>off</SPA>"
         f"<SSL>{'off' if door.starts_tls else 'on'}</SSL>"
-        f"<Encryption>{'TLS' if door.starts_tls else 'SSL'}</Encryption><AuthRequired>on</AuthRequired></Protocol>"
+        f"<Encryption>{'TLS' if door.starts_tls else 'SSL'}</Encryption><AuthRequired>on</AuthRequired>"
+        f"{_AS_INCOMING if kind == 'SMTP' else ''}</Protocol>"
     )
 
 
@@ -133,14 +136,17 @@ def _pox(inside: str) -> bytes:
 def apple_profile(servers: Servers, address: MailAddress) -> bytes:
     """A configuration profile with one mail account (Apple, Device Management: Mail); not signed yet.
 
-    Its numbers follow from the address, so that installing it again replaces it.
+    Its numbers and identifier follow from the address, so that installing it again replaces it, and it alone: two
+    mailboxes of one domain may stand on one telephone.
     """
+    number = uuid.uuid5(_IDENTITY, f"profile {address.key}")
+    identifier = f"{_reversed(address.domain)}.{number.hex}"
     incoming, outgoing = servers.imap[0], servers.submission[0]
     mail: dict[str, object] = {
         "PayloadType": "com.apple.mail.managed",
         "PayloadVersion": 1,
-        "PayloadIdentifier": f"{_reversed(address.domain)}.mail",
-        "PayloadUUID": str(uuid.uuid5(_IDENTITY, f"mail {address}")).upper(),
+        "PayloadIdentifier": f"{identifier}.mail",
+        "PayloadUUID": str(uuid.uuid5(_IDENTITY, f"mail {address.key}")).upper(),
         "PayloadDisplayName": servers.name,
         "EmailAccountType": "EmailTypeIMAP",
         "EmailAccountDescription": servers.name,
@@ -152,8 +158,8 @@ def apple_profile(servers: Servers, address: MailAddress) -> bytes:
     profile = {
         "PayloadType": "Configuration",
         "PayloadVersion": 1,
-        "PayloadIdentifier": _reversed(address.domain),
-        "PayloadUUID": str(uuid.uuid5(_IDENTITY, f"profile {address}")).upper(),
+        "PayloadIdentifier": identifier,
+        "PayloadUUID": str(number).upper(),
         "PayloadDisplayName": f"{servers.name} ({address})",
         "PayloadOrganization": servers.name,
         "PayloadContent": [mail],

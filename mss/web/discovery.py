@@ -19,6 +19,12 @@ from mss.model.errors import BadValue, NotFound
 from mss.model.ids import MailAddress
 
 AUTOCONFIG_HOST = "autoconfig."
+AUTODISCOVER_PATHS = tuple(
+    f"/{folder}/{file}.xml"
+    for folder in ("autodiscover", "Autodiscover", "AutoDiscover")
+    for file in ("autodiscover", "Autodiscover", "AutoDiscover")
+)
+"""Where this was first made, capitals do not count; programs write them as they like."""
 PROFILE = "application/x-apple-aspen-config"
 READ_S_MAX = 10.0
 """For a request of some hundred octets."""
@@ -40,8 +46,7 @@ class Discovery:
         return [
             ("GET", "/.well-known/autoconfig/mail/config-v1.1.xml", self.autoconfig),
             ("GET", "/mail/config-v1.1.xml", self.autoconfig),
-            ("POST", "/autodiscover/autodiscover.xml", self.autodiscover),
-            ("POST", "/Autodiscover/Autodiscover.xml", self.autodiscover),
+            *(("POST", path, self.autodiscover) for path in AUTODISCOVER_PATHS),
             ("GET", "/apple.mobileconfig", self.profile),
         ]
 

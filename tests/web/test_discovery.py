@@ -15,7 +15,8 @@ import pytest
 
 from mss.crypto import cms
 from mss.crypto.tls import TlsHolder, service_server_context
-from mss.formats.discovery import REQUEST_BYTES_MAX, Door, Servers, srv_records
+from mss.formats.discovery import REQUEST_BYTES_MAX, Door, Servers, apple_profile, srv_records
+from mss.model.ids import MailAddress
 from mss.web.discovery import Discovery
 from mss.web.server import Listening, WebServer
 from tests.kit import programs
@@ -124,9 +125,10 @@ async def test_the_host_named_autoconfig_stands_for_its_domain(finder: Finder) -
 
 
 async def test_outlook_finds_both_servers(finder: Finder) -> None:
-    """As [MS-OXDSCLI] writes it; the path in either spelling."""
+    """As [MS-OXDSCLI] writes it, the same password for both; the path in each spelling that programs use."""
     asked = ASK.format(address=f"marie.o-neil@{DOMAIN}", schema=SCHEMA).encode()
-    for path in ("/autodiscover/autodiscover.xml", "/Autodiscover/Autodiscover.xml"):
+    for name in ("autodiscover/autodiscover", "Autodiscover/Autodiscover", "AutoDiscover/AutoDiscover"):
+        path = f"/{name}.xml"
         answer = await finder.ask(path, asked)
         assert (answer.status, answer.kind) == (200, "text/xml")
         account = ElementTree.fromstring(answer.body).find(f"{TOLD}Response/{TOLD}Account")
@@ -134,12 +136,12 @@ async def test_outlook_finds_both_servers(finder: Finder) -> None:
         assert account.findtext(f"{TOLD}AccountType") == "email"
         assert account.findtext(f"{TOLD}Action") == "settings"
         told = [
-            tuple(one.findtext(f"{TOLD}{name}") for name in ("Type", "Server", "Port", "SSL", "LoginName"))
+            tuple(one.findtext(f"{TOLD}{tag}") for tag in ("Type", "Server", "Port", "SSL", "LoginName", "UsePOPAuth"))
             for one in account.iter(f"{TOLD}Protocol")
         ]
         assert told == [
-            ("IMAP", "mail.ville.mssante.example", "993", "on", f"marie.o-neil@{DOMAIN}"),
-            ("SMTP", "mail.ville.mssante.example", "465", "on", f"marie.o-neil@{DOMAIN}"),
+            ("IMAP", "mail.ville.mssante.example", "993", "on", f"marie.o-neil@{DOMAIN}", None),
+            ("SMTP", "mail.ville.mssante.example", "465", "on", f"marie.o-neil@{DOMAIN}", "on"),
         ]
 
 
@@ -188,6 +190,21 @@ async def test_an_iphone_gets_a_profile_that_is_signed(finder: Finder, tmp_path:
     assert (mail["OutgoingMailServerPortNumber"], mail["OutgoingMailServerUseSSL"]) == (465, True)
     assert mail["IncomingMailServerUsername"] == mail["EmailAddress"] == f"marie@{DOMAIN}"
     assert "IncomingPassword" not in mail
+
+
+def test_two_mailboxes_on_one_telephone_are_two_profiles() -> None:
+    """A profile replaces the one of the same identifier: hers, however she types her address, and nobody else's."""
+
+    def named(address: str) -> tuple[str, str]:
+        profile = plistlib.loads(apple_profile(SERVERS, MailAddress.parse(address)))
+        (mail,) = profile["PayloadContent"]
+        assert mail["PayloadIdentifier"] != profile["PayloadIdentifier"]
+        return profile["PayloadIdentifier"], profile["PayloadUUID"]
+
+    assert named(f"marie@{DOMAIN}") == named(f"Marie@{DOMAIN.upper()}")
+    first, second = named(f"marie@{DOMAIN}"), named(f"paul@{DOMAIN}")
+    assert first[0] != second[0]
+    assert first[1] != second[1]
 
 
 UNKNOWN = [
