@@ -159,7 +159,15 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
 
     async def authenticate(attempt: Attempt) -> Peer | None:
         knock = await knocks.wait(attempt.username, attempt.remote_address)
-        address, proof, certificate = None, b"", b""
+        peer = await look(attempt)
+        if peer is None:
+            await knocks.was_wrong(knock)
+        else:
+            knocks.was_right(knock)
+        return peer
+
+    async def look(attempt: Attempt) -> Peer | None:
+        address, certificate = None, b""
         if attempt.mechanism == EXTERNAL:
             if attempt.certificate_der is None:
                 return None
@@ -176,7 +184,6 @@ def _mail_login(ground: Foundation, shown: Shown) -> Authenticate:
             address = None if owner is None else MailAddress.parse(attempt.username.strip())
         if owner is None:
             return None
-        knocks.was_right(knock)
         # From where it comes, the door knows.
         return Peer(f"login:{owner}", account=owner, proof=proof, address=address, certificate_der=certificate)
 

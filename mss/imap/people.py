@@ -101,7 +101,9 @@ class MailLogin:
         if mechanism in TOKEN_MECHANISMS:
             knock = await self._knocks.wait(username, peer)
             account = await self._by_token(username, secret)
-            if account is not None:
+            if account is None:
+                await self._knocks.was_wrong(knock)
+            else:
                 self._knocks.was_right(knock)
             return account
         digest = self._verified.digest((mechanism.encode(), username.encode("utf-8", "replace"), secret))
@@ -112,6 +114,7 @@ class MailLogin:
         knock = await self._knocks.wait(username, peer)
         found = await (self._by_certificate if mechanism == "EXTERNAL" else self._by_password)(username, secret)
         if found is None:
+            await self._knocks.was_wrong(knock)
             return None
         self._knocks.was_right(knock)
         self._verified.keep(digest, found)

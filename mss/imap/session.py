@@ -204,14 +204,14 @@ async def _idle(session: Session) -> Answer:
         if now_s > began_s + settings.idle_s:
             wire.write(responses.bye("Nothing heard for too long"))
             raise Disconnected("idle for too long")
-        if now_s >= spoke_s + settings.still_here_s:
-            wire.write(responses.STILL_HERE)
-            spoke_s = now_s
         with suppress(StorageUnavailable):  # nothing is told while nobody can tell; the next look asks again
             await session.check_rights()
             await session.tell_news(may_expunge=True, ask=not heard)
         if session.leaving:
             return None
+        if now_s >= spoke_s + settings.still_here_s:
+            wire.write(responses.STILL_HERE)
+            spoke_s = now_s
         await wire.drain()
     if isinstance(line, Refused) or line.rstrip(b" ").upper() != b"DONE":
         raise Declined(Problem.DONE_EXPECTED)

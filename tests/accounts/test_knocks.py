@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mss.accounts.knocks import OF_NAME_FREE, OF_NAME_S_MAX, OF_PLACE_EVERY_S, OF_PLACE_FREE, OF_PLACE_S_MAX, Knocks
+from mss.accounts.knocks import (
+    OF_NAME_FREE,
+    OF_NAME_S_MAX,
+    OF_PLACE_EVERY_S,
+    OF_PLACE_FREE,
+    OF_PLACE_S_MAX,
+    PACE_S,
+    Knocks,
+)
 from mss.model.clock import ManualClock
 
 ANNE, HERE, THERE = "anne@ville.mssante.example", "192.0.2.1", "192.0.2.2"
@@ -31,6 +39,14 @@ class Door:
                 self.knocks.was_right(knock)
         return self.slept
 
+    async def told_after(self, look_s: float) -> float:
+        """How long after its look began a wrong login is told."""
+        knock = await self.knocks.wait(ANNE, HERE)
+        began_s = self.clock.monotonic_s()
+        self.clock.forward(look_s)
+        await self.knocks.was_wrong(knock)
+        return self.clock.monotonic_s() - began_s
+
 
 @pytest.fixture
 def door(clock: ManualClock) -> Door:
@@ -52,6 +68,12 @@ async def test_a_name_that_nobody_has_waits_as_long(door: Door) -> None:
     for name in (ANNE, "nobody@ville.mssante.example"):
         waits.append([await door.tries(name, f"{HERE} {name}") for _ in range(12)])
     assert waits[0] == waits[1]
+
+
+async def test_how_long_the_look_took_tells_nothing(door: Door) -> None:
+    """A wrong login is told at the same moment, whether or not somebody has that name."""
+    assert await door.told_after(0.000_067) == pytest.approx(PACE_S) == await door.told_after(0.000_080)
+    assert await door.told_after(1.3 * PACE_S) == pytest.approx(2 * PACE_S)
 
 
 async def test_others_behind_the_address_wait_little(door: Door) -> None:
