@@ -333,6 +333,8 @@ class Corrections:
                 connection, row, CorrectionState.DECLINED, now_ms, confirmed_by=actor
             ):
                 raise NotCorrectable("decided")
+            if row.kind == CorrectionKind.REPRESENT:
+                self._representing.tell(connection, row, "lapsed")
             self._note(connection, row, "record.declined", actor)
 
         await self._store.write(lane_of(row.owner), act)

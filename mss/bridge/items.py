@@ -12,6 +12,9 @@ EXPIRES_MS = 72 * 3_600_000
 TASK_EXPIRES = "correction-expires"
 """End a proposal that nobody confirmed, or remind of what is out of every record: payload {"correction": number}."""
 
+TASK_REPRESENT = "correction-represent"
+"""Tell a representative what became of his right: payload {"correction": number, "what": word of notices}."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentItem:

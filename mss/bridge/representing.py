@@ -2,7 +2,8 @@
 
 A right over a record was given for the person whom that record was taken for. So a merge proposes each to the staff,
 who know the family; nobody opens anything before somebody has said yes, and a proposal that nobody decides expires and
-is told. Parting two records takes back what was given for their sake.
+is told. Parting two records takes back what was given for their sake. Each time the representative reads a letter: he
+must not find out at a closed door (mss/notices/corrected.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from mss.bridge.book import correction_context
-from mss.bridge.items import EXPIRES_MS, TASK_EXPIRES, Items
+from mss.bridge.items import EXPIRES_MS, TASK_EXPIRES, TASK_REPRESENT, Items
 from mss.crypto import seal
 from mss.model.clock import Chance, Clock, to_ms
 from mss.model.people import IdentityTraits
@@ -66,6 +67,7 @@ class Representing:
         """The records are two again: what was given is taken, what waits is declined."""
         now_ms = to_ms(self._clock.now())
         for row in self._of(connection, merge):
+            self.tell(connection, row, "parted")
             if row.state == CorrectionState.DONE:
                 owners.remove_member(connection, row.owner, row.other, REPRESENTATIVE)
                 self._note(connection, row, "member.remove")
@@ -76,7 +78,16 @@ class Representing:
     def give(self, connection: Connection, row: Correction, actor: str) -> None:
         """Somebody has said yes."""
         owners.add_member(connection, row.owner, row.other, REPRESENTATIVE)
+        self.tell(connection, row, "given")
         self._note(connection, row, "member.add", actor)
+
+    def tell(self, connection: Connection, row: Correction, what: str) -> None:
+        """The letter that is owed to whoever represented: ended, given, lapsed, parted."""
+        payload = json.dumps({"correction": row.id, "what": what}).encode()
+        due_ms = to_ms(self._clock.now())
+        tasks.add_task(
+            connection, row.owner, NewTask(new_id(self._clock, self._chance), TASK_REPRESENT, payload, due_ms)
+        )
 
     def _of(self, connection: Connection, merge: Correction) -> list[Correction]:
         found = corrections.following(connection, merge.other, merge.id)
@@ -106,6 +117,7 @@ class Representing:
         payload = json.dumps({"correction": number}).encode()
         duty = NewTask(new_id(self._clock, self._chance), TASK_EXPIRES, payload, row.expires_ms)
         tasks.add_task(connection, merge.other, duty)
+        self.tell(connection, row, "ended")
         self._note(connection, row, "record.represent-proposed")
 
     def _note(self, connection: Connection, row: Correction, act: str, actor: str = ACTOR) -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -446,20 +448,34 @@ async def test_a_parent_does_not_inherit_a_right_by_a_merge(one: House) -> None:
         listed = await one.corrections.book.listed()
         return [each.row for each in listed if (each.row.kind, each.row.state) == ("represent", "proposed")]
 
+    async def told() -> list[str]:
+        """The letters in the parent's mailbox, oldest first: their words up to the first full stop."""
+        raws = [await raw_of(one, parent.owner, each) for each in await mailbox_of(one, parent.owner)]
+        return [plain(BytesParser(policy=default).parsebytes(raw)).partition(".")[0] for raw in raws]  # type: ignore[arg-type]
+
     done = await desk.merge(old.owner, new.owner, STAFF, "même personne")
     await one.run_tasks()
     (proposal,) = await asked()
     assert not await represented()
+    assert ["n'en font plus qu'un" in words for words in await told()] == [True]
+    one.clock.forward(60)
     await one.corrections.confirm(proposal.id, STAFF)
+    await one.run_tasks()
     assert await represented() == [parent.owner]
+    assert "est confirmé" in (await told())[1]
+    one.clock.forward(60)
     await one.corrections.undo(done.id, STAFF)
     await one.run_tasks()
     assert not await represented()
+    assert "de nouveau deux" in (await told())[2]
+    (answerable,) = {view.may_answer for view in await one.conversation_list(parent)}
+    assert answerable
     again = await desk.merge(old.owner, new.owner, STAFF, "même personne")
     await one.run_tasks()
     (proposal,) = await asked()
     one.clock.forward(timedelta(hours=73).total_seconds())
-    await one.run_tasks("correction-expires")
+    await one.run_tasks()
+    assert "n'a pas été confirmé" in (await told())[4]
     assert not await asked()
     assert not await represented()
     assert again.id != done.id
