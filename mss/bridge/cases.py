@@ -267,7 +267,7 @@ class Cases:
             must_replace=document.must_replace,
             replaced=None if standing else self._replaced(connection, case, document),
             newer=None if standing else self._newer(connection, case, document),
-            names_several=document.imaging is not None and document.imaging.several,
+            names_several=document.imaging is not None and bool(document.imaging.people),
             added_to=self._added_to(connection, case, document.entry.adds_to),
             former=case.former,
             by_application=case.feed is not None,

@@ -54,6 +54,13 @@ def claimed(documents: Sequence[ReadDocument]) -> tuple[ClaimedDocument, ...]:
     return tuple(_claimed(document) for document in documents)
 
 
+def several_named(documents: Sequence[ReadDocument], reason: Reason) -> str:
+    """Whom the images of a study name, where that is why they wait: nobody could decide without reading it."""
+    if reason is not Reason.IMAGES_OF_SEVERAL:
+        return ""
+    return "; ".join(one for document in documents if document.imaging is not None for one in document.imaging.people)
+
+
 def _claimed(document: ReadDocument) -> ClaimedDocument:
     traits, author = document.traits, next(iter(document.authors), None)
     both = (*(document.metadata_ins or ()), *(document.own_ins or ()))

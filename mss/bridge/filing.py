@@ -15,7 +15,7 @@ import structlog
 
 from mss.bridge import announcing, tally
 from mss.bridge.cases import Case, Cases, hides_from_patient, place_in_message
-from mss.bridge.explain import EXPLANATIONS, claimed
+from mss.bridge.explain import EXPLANATIONS, claimed, several_named
 from mss.bridge.facts import Already, Deliver, File, Hold, Leave, Replace, Verdict, Withdraw
 from mss.bridge.matching import judge
 from mss.bridge.outbox import Outbox, Source
@@ -348,7 +348,7 @@ class Filing:
             held = Held(case.feed.owner, HeldWhat.FEED, number, hold.reason, case.feed.address.domain, hashed, code)
         explanation = Explanation(
             explanation=EXPLANATIONS.get(hold.reason, hold.reason.value),
-            detail=hold.detail,
+            detail=hold.detail or several_named(case.reading.documents, hold.reason),
             message_id=case.message_id,
             subject=case.subject,
             sender=case.structure.header("From") or "",

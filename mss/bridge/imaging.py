@@ -5,6 +5,7 @@ Never decides; but images that name two people are no study of anybody, and that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from mss.model.errors import Malformed
 from mss.model.ids import InsOid
 from mss.model.verdict import Reason
 
+PEOPLE_TOLD_MAX = 5
+"""A human who compares more than five names refuses the study."""
 _INS_OIDS = frozenset(oid.value for oid in InsOid)
 
 
@@ -26,8 +29,9 @@ class Imaging:
     traits: Claimed
     used_name: tuple[str, str] = ("", "")
     """Family and given name in PatientName, where the birth name stands apart."""
-    several: bool = False
-    """Its images name more than one person, all of them under one INS or none: another spelling, or another patient."""
+    people: tuple[str, ...] = ()
+    """Where its images name more than one person, all of them under one INS or none: each as a human compares them,
+    with how many images. Another spelling, or another patient."""
 
     def __repr__(self) -> str:  # never in a log
         return "Imaging(…)"
@@ -36,13 +40,25 @@ class Imaging:
 def of_study(headers: Sequence[DicomHeader]) -> Imaging:
     """Raises Malformed(INS_MISMATCH): its images name the INS of more than one patient."""
     named = {frozenset(_ins(header)) for header in headers}
-    people = {_folded(header) for header in headers}
+    people = Counter(_folded(header) for header in headers)
     if len(named - {frozenset()}) > 1:
         raise Malformed(Reason.INS_MISMATCH, "images of several patients")
     first = headers[0]
     ins = () if frozenset() in named else _ins(first)  # an image without a number is nobody's
     used = first.name if any(first.birth_name) else ("", "")
-    return Imaging(ins, _traits(first), used, several=len(people) > 1)
+    return Imaging(ins, _traits(first), used, _told(headers, people) if len(people) > 1 else ())
+
+
+def _told(headers: Sequence[DicomHeader], people: Counter[tuple[object, ...]]) -> tuple[str, ...]:
+    """The rarest first: what is wrong is mostly one image among many."""
+    spelled = {_folded(header): _traits(header) for header in headers}
+    found = []
+    for folded, count in sorted(people.items(), key=lambda one: one[1]):
+        one = spelled[folded]
+        born = one.birth_date.isoformat() if one.birth_date else "?"
+        sex = one.sex.value if one.sex else "?"
+        found.append(f"{count} × {one.birth_name or '?'} {one.first_given_name} {born} {sex}")
+    return tuple(found[:PEOPLE_TOLD_MAX])
 
 
 def _ins(header: DicomHeader) -> tuple[InsClaim, ...]:

@@ -100,6 +100,8 @@ async def test_a_study_under_several_names_takes_two_people_and_a_reason(house: 
     await house.send_documents(zoe, pdfs=(("cd.zip", SEVERAL),))
     (item,) = await house.triage.held_list()
     assert (item.reason, item.code) == ("images-of-several", 904)
+    _, explanation = await house.triage.show(item.id, "staff:1")
+    assert "1 × MARCHANT-ESSAI Zoé" in explanation.detail, "whoever decides sees who is named"
     with pytest.raises(BadValue):
         await house.triage.file(item.id, "staff:1")
     with pytest.raises(NotFileable):
