@@ -77,6 +77,9 @@ class Bridge(Section):
     """A PDF, picture, RTF or text file without archive: its addressee may keep it, it is filed for her, or held."""
     four_eyes: bool = False
     """A second, different person of the staff confirms filing by hand, re-filing, putting back and merging records."""
+    shown_after_days: int = Field(default=0, ge=0, le=365)
+    """A patient sees what is marked INVISIBLE_PATIENT after so many days, though nobody has announced it to her; its
+    sender reads the day. 0: never without an announcement."""
     application_boxes: dict[str, str] = Field(default_factory=dict)
     """Application mailbox that feeds records = who of its structure gets a copy when nothing is filed (or "")."""
     openpgp: OpenPgpKeys | None = None

@@ -22,6 +22,7 @@ from mss.bridge.returning import Returning
 from mss.bridge.scope import Scopes
 from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
+from mss.bridge.unannounced import Unannounced
 from mss.bridge.unsealing import Unsealer
 from mss.bridgesections import Bridge as Section
 from mss.bridgesections import SmimeKeys
@@ -52,6 +53,7 @@ class Bridge:
     scopes: Scopes
     takeout: Takeout
     refiling: Refiling
+    unannounced: Unannounced
 
 
 def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
@@ -70,7 +72,8 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
     cases = Cases(store, opener, reader, records, ground.house, clock, fed_by)
     conversations = Conversations(public.lookup, clock, chance)
     owes = outbox(ground)
-    filing = Filing(store, opener, public, cases, records, conversations, ground.bus, clock, chance, owes)
+    days = settings.shown_after_days
+    filing = Filing(store, opener, public, cases, records, conversations, ground.bus, clock, chance, owes, days)
     scopes = Scopes(store, opener, records, public.lookup, ground.house.patient_domain)
     takeout = Takeout(records, owes, public, clock, chance)
     mover = Mover(store, opener, ground.bodies, public.lookup, clock, chance)
@@ -79,7 +82,8 @@ def bridge_of(ground: Foundation, opener: Opener, sandbox: Sandbox) -> Bridge:
     merging = Merging(store, opener, records, ground.bodies, mover, takeout, lookup, asks, ground.bus, clock, chance)
     refiling = Refiling(store, opener, cases, filing, mover, takeout, returning, merging, ground.bus, clock)
     applications = Applications(store, cases, filing, records, ground.bus, clock)
-    return Bridge(records, cases, filing, applications, scopes, takeout, refiling)
+    unannounced = Unannounced(store, cases, filing, applications, ground.bus)
+    return Bridge(records, cases, filing, applications, scopes, takeout, refiling, unannounced)
 
 
 def corrections_of(ground: Foundation, keys: PrivateKeys, opener: Opener, made: Bridge) -> Corrections:

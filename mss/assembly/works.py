@@ -114,7 +114,7 @@ def _runner(process: Process, sandbox: Sandbox, keys: PrivateKeys) -> None:
     mail_rooms = (verification, notices, corrected, quarantine, watch, automatic, alarms, changed, tested, untaken)
     handlers = {
         name: act
-        for one in (bridge.filing, bridge.applications, bridge.refiling, way_in, *mail_rooms)
+        for one in (bridge.filing, bridge.applications, bridge.refiling, bridge.unannounced, way_in, *mail_rooms)
         for name, act in one.handlers.items()
     }
     if process.config.bridge.checker:

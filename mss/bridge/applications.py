@@ -135,7 +135,8 @@ class Applications:
                 kept_back = Hold(Reason.KEPT_BACK_UNTIL_ANNOUNCED)
                 self._filing.wait(connection, case, kept_back, HeldState.KEPT_BACK)
                 told = tuple((title, Fate.KEPT_BACK) for title, _ in told)
-                why = announcing.instruction_to(case.feed.address, case.message_id)
+                until = self._filing.patience.until
+                why = announcing.instruction_to(case.feed.address, case.message_id, until)
                 answer = Answer(number, Fate.KEPT_BACK, kept_back.reason, told, is_first, why)
             case Deliver() as deliver:
                 fate = Fate.WITHDRAWN if deliver.takes_back else Fate.FILED

@@ -76,6 +76,7 @@ class Filing:
         clock: Clock,
         chance: Chance,
         outbox: Outbox,
+        shown_after_days: int = 0,
     ) -> None:
         self._store = store
         self._opener = opener
@@ -86,6 +87,7 @@ class Filing:
         self._bus = bus
         self._clock = clock
         self._chance = chance
+        self.patience = announcing.Patience(shown_after_days, clock, chance)
         self._holder = Holder(public, clock, chance)
         self.ledger = Ledger(public.lookup, public.tasks, clock, chance)
         self._gatherer = Gatherer(store, clock, chance)
@@ -145,7 +147,8 @@ class Filing:
             return verdict
 
         verdict = await self._store.write(lane_of(owner), act, size_bytes=inline_bytes(prepared))
-        log.info("bridge.judged", message=number, verdict=type(verdict).__name__, reason=_reason(verdict))
+        reason = verdict.reason.value if isinstance(verdict, Hold) else ""
+        log.info("bridge.judged", message=number, verdict=type(verdict).__name__, reason=reason)
         self._bus.publish(changes.FOLDER, owner)
         self._bus.publish(changes.DUTY if self._outbox.is_idle else changes.TASK)
 
@@ -228,7 +231,7 @@ class Filing:
             hold = Hold(Reason.KEPT_BACK_UNTIL_ANNOUNCED)
             self.wait(connection, case, hold, HeldState.KEPT_BACK)
             told = tuple((title, Fate.KEPT_BACK) for title, _ in told)
-            why = announcing.instruction(case.message_id)
+            why = announcing.instruction(case.message_id, self.patience.until)
             answer = Answer(number, Fate.KEPT_BACK, hold.reason, told, why=why)
             self.note(connection, case, "bridge.kept-back", actor, number, str(len(told)))
         else:
@@ -355,6 +358,8 @@ class Filing:
             documents=claimed(case.reading.documents),
         )
         self._holder.prepare(held, explanation, told, first=AGAIN, state=state).put(connection)
+        if state is HeldState.KEPT_BACK:
+            self.patience.owe(connection, held.owner, number)
 
     def owe(self, connection: Connection, owner: int, answer: Answer) -> None:
         """The duty to answer the sender, in the verdict's transaction."""
@@ -392,7 +397,3 @@ class Filing:
             continue
         with suppress(StorageUnavailable):  # the next key that is wrapped brings another try
             await self._gatherer.gather(keys)
-
-
-def _reason(verdict: Verdict | None) -> str:
-    return verdict.reason.value if isinstance(verdict, Hold) else ""

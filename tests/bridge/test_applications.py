@@ -263,6 +263,18 @@ async def test_the_sender_replaces_and_withdraws_by_the_same_way(fed: House) -> 
     assert [view.entry.unique_id for view in await fed.documents(zoe)] == [f"{OID}.1^1"]
 
 
+async def test_a_hidden_document_is_shown_after_the_operators_delay(fed: House, sandbox: Sandbox) -> None:
+    """The same for what software's mailbox brought."""
+    fed.read_with(sandbox, shown_after_days=1)
+    zoe = await fed.enrol(ZOE)
+    await send(fed, letter(fed, make_cda(ZOE, visibility=Visibility.HIDDEN_FROM_PATIENT)))
+    assert not await fed.documents(zoe)
+    fed.clock.forward(86_400)
+    await fed.run_tasks()
+    assert len(await fed.documents(zoe)) == 1
+    assert not await fed.triage.held_list(HeldState.KEPT_BACK)
+
+
 async def test_a_hidden_document_is_announced_by_its_sender(fed: House) -> None:
     """By a mail to the same application mailbox; somebody else's announcement is held."""
     zoe = await fed.enrol(ZOE)

@@ -451,7 +451,7 @@ async def test_a_parent_does_not_inherit_a_right_by_a_merge(one: House) -> None:
     async def told() -> list[str]:
         """The letters in the parent's mailbox, oldest first: their words up to the first full stop."""
         raws = [await raw_of(one, parent.owner, each) for each in await mailbox_of(one, parent.owner)]
-        return [plain(BytesParser(policy=default).parsebytes(raw)).partition(".")[0] for raw in raws]  # type: ignore[arg-type]
+        return [plain(BytesParser(policy=default).parsebytes(raw)).partition(".")[0] for raw in raws]
 
     done = await desk.merge(old.owner, new.owner, STAFF, "même personne")
     await one.run_tasks()

@@ -399,6 +399,27 @@ async def test_staff_release_what_was_kept_back(house: House) -> None:
         await house.triage.release(item.id, "staff:1")
 
 
+async def test_where_the_operator_has_set_a_delay_it_is_shown_then_and_not_before(
+    house: House, sandbox: Sandbox
+) -> None:
+    """Its sender reads the day at once, and again that she sees it; what was announced before is not told twice."""
+    house.read_with(sandbox, shown_after_days=7)
+    zoe = await house.enrol(ZOE)
+    await kept_back(house, zoe)
+    assert "le patient le verra à partir du 12/01/2026" in " ".join(words_of((await house.sent())[-1]).split())
+    house.clock.forward(6 * 86_400)
+    await house.run_tasks()
+    assert await house.sees_nothing(zoe)
+    house.clock.forward(86_400)
+    await house.run_tasks()
+    assert len(await house.documents(zoe)) == await house.unread(zoe) == 1
+    told = len(await house.sent())
+    assert "désormais visible du patient" in words_of((await house.sent())[-1])
+    house.clock.forward(30 * 86_400)
+    await house.run_tasks()
+    assert len(await house.sent()) == told
+
+
 async def test_one_hidden_document_hides_all_of_its_message(house: House) -> None:
     """A flag binds the whole message: the letter beside the result may tell it."""
     zoe = await house.enrol(ZOE)

@@ -34,6 +34,7 @@ from mss.bridge.routing import Route
 from mss.bridge.scope import Scopes
 from mss.bridge.takeout import Takeout
 from mss.bridge.triage import Triage
+from mss.bridge.unannounced import Unannounced
 from mss.bridge.unsealing import Unsealer
 from mss.formats import mime
 from mss.formats.summary import summarise
@@ -205,6 +206,7 @@ class House:
         holds_loose: bool = False,
         files_loose: bool = False,
         unsealer: Unsealer | None = None,
+        shown_after_days: int = 0,
     ) -> None:
         """Build the bridge over a sandbox; again over another one."""
         below, store, clock, public = self.cellar, self.store, self.clock, self.cellar.public
@@ -221,8 +223,10 @@ class House:
             clock,
             below.chance,
             Outbox(self.routes, clock, below.chance),
+            shown_after_days,
         )
         self.applications = Applications(store, cases, self.filing, self.records, self.bus, clock)
+        self.unannounced = Unannounced(store, cases, self.filing, self.applications, self.bus)
         scopes = Scopes(store, below.opener, self.records, public.lookup, PATIENTS)
         owes = Outbox(self.routes, clock, below.chance)
         takeout = Takeout(self.records, owes, public, clock, below.chance)
@@ -256,6 +260,7 @@ class House:
         return {
             **self.filing.handlers,
             **self.applications.handlers,
+            **self.unannounced.handlers,
             **self.refiling.handlers,
             **self.notices.handlers,
             **self.watch.handlers,
