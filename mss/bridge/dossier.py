@@ -21,6 +21,7 @@ from mss.mail.mailboxes import sender_of, text_part
 from mss.model.document import Author, DocumentEntry, DocumentStatus
 from mss.model.errors import NotFound, SealBroken
 from mss.model.ids import OwnerId
+from mss.model.mailbox import MailboxKind
 from mss.model.people import IdentityStatus
 from mss.record.service import DocumentView, Records
 from mss.store import corrections, handovers, messages, records
@@ -31,6 +32,9 @@ from mss.store.sql import Connection
 from mss.vault.opener import Opener, OwnerKeys
 
 ACTOR = "sinks"
+SOFTWARE_HEADER = "X-MSS-NIL"
+SOFTWARE_CHARS_MAX = 199
+"""Of an identifier of a device (HL7 v2.6 EI.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +153,23 @@ class Dossiers:
         domain = address.partition("@")[2]
         mailbox = f"@{domain}" if domain == self._patient_domain else address
         letter = await asyncio.to_thread(_letter_of, raw, structure, address)
-        return replace(letter, sent_by=await self._behind(letter.sender)), mailbox
+        return await self._with_sender(letter), mailbox
 
-    async def _behind(self, address: str) -> Author:
-        """Person and structure behind a sending mailbox, where the directory knows one for certain."""
-        found = await self._search.at(address)
+    async def _with_sender(self, letter: Letter) -> Letter:
+        """Person, structure or software behind a sending mailbox, where the directory knows one for certain."""
+        found = await self._search.at(letter.sender)
+        is_software = {one.listing.kind for one in found} == {MailboxKind.APPLICATION}
         people = {one.listing.idnps: one.listing for one in found}
         places = {one.listing.idnst: one.listing.structure for one in found}
         person = next(iter(people.values())) if len(people) == 1 else None
         structure = next(iter(places)) if len(places) == 1 else ""
-        return Author(
+        sent_by = Author(
             person_id=person.idnps if person else "",
             person_name=f"{person.given} {person.family.upper()}".strip() if person and person.idnps else "",
             institution_id=structure,
             institution_name=places[structure] if structure else "",
         )
+        return replace(letter, sent_by=sent_by, software=(letter.software or letter.sender) if is_software else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +186,7 @@ class _Known:
 
 def _known(c: Connection, row: Handover) -> _Known:
     number, is_moved = row.earlier, row.act == HandoverAct.RELINK
-    if is_moved and not number:
+    if not number:
         number = max(records.replaced_by(c, row.owner, row.document), default=0)
     has_earlier = bool(number) and (
         handovers.anybody_has_it(c, row.sink, number) if is_moved else handovers.has_it(c, row.owner, row.sink, number)
@@ -213,4 +219,5 @@ def _letter_of(raw: bytes, structure: Structure, recipient: str) -> Letter:
         sender=sender_of(structure)[1],
         recipient=recipient,
         reply_to=replies[0].address if replies else "",
+        software=(structure.header(SOFTWARE_HEADER) or "").strip()[:SOFTWARE_CHARS_MAX],
     )

@@ -151,9 +151,9 @@ def _event(dossier: Dossier) -> MdmEvent | None:
 
 
 def _names_itself(dossier: Dossier, event: MdmEvent) -> bool:
-    """Whether TXA-13 is the document's own number: of what is withdrawn, and of what replaces itself."""
-    is_moved = dossier.act is HandoverAct.RELINK and dossier.is_known
-    return event is MdmEvent.WITHDRAWN or (event is MdmEvent.REPLACED and is_moved)
+    """Whether TXA-13 is the document's own number: of what replaces itself. (Of what is withdrawn it is the version
+    before, if any, as in the example of ANS; the profile asks for it in a T10 alone.)"""
+    return event is MdmEvent.REPLACED and dossier.act is HandoverAct.RELINK and dossier.is_known
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

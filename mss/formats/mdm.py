@@ -32,6 +32,7 @@ LETTER_BYTES_MAX = 1024 * 1024
 
 _SYSTEMS = {"2.16.840.1.113883.6.1": "LN", "1.2.250.1.213.1.1.4.12": "TRE_A05"}
 _AUTHORITIES = {InsOid.NIA: "ASIP-SANTE-INS-NIA"}
+_INS_ROOTS = frozenset(oid.value for oid in InsOid)
 _NIR_AUTHORITY = "ASIP-SANTE-INS-NIR"
 _PERSONS = f"ASIP-SANTE-PS&{OID_PERSON}&ISO"
 _YES_NO = "expandedYes-NoIndicator"
@@ -93,6 +94,8 @@ class Letter:
     recipient: str
     reply_to: str = ""
     sent_by: Author = NOBODY
+    software: str = ""
+    """Where a program sends: its reference (X-MSS-NIL), or else its mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ def _pid(mdm: Mdm) -> str:
     traits = mdm.traits
     authority = f"{_AUTHORITIES.get(mdm.ins.oid, _NIR_AUTHORITY)}&{mdm.ins.oid.value}&ISO"
     fields = {
-        3: f"{text(mdm.ins.value)}^^^{authority}^INS",
+        3: "~".join((f"{text(mdm.ins.value)}^^^{authority}^INS", *_local_ids(mdm.entry))),
         5: composite(traits.birth_name, traits.first_given_name, " ".join(traits.given_names), "", "", "", "L"),
         7: f"{traits.birth_date:%Y%m%d}",
         8: traits.sex.value,
@@ -180,6 +183,14 @@ def _pid(mdm: Mdm) -> str:
     if places:
         fields[11] = "~".join(places)
     return segment("PID", fields)
+
+
+def _local_ids(entry: DocumentEntry) -> Iterator[str]:
+    """The sender's own number of the patient: PID-3 is to name whom the CDA names (profile, segment PID)."""
+    number, _, rest = entry.source_patient_id.partition("^^^&")
+    root, _, kind = rest.partition("&ISO")
+    if number and root and root not in _INS_ROOTS and "^" not in number + root:
+        yield f"{text(unescape(number))}^^^&{text(root)}&ISO^{text(kind.strip('^')) or 'PI'}"
 
 
 def _homes(entry: DocumentEntry) -> Iterator[str]:
@@ -220,6 +231,8 @@ def _participants(mdm: Mdm) -> Iterator[str]:
         sender[5] = f"{composite(author.person_id, family, given)}^^^^^^{_PERSONS}^D^^^IDNPS"
     if author.institution_id:
         sender[8] = composite(author.institution_name, "", "", "", "", "", "IDNST", "", "", author.institution_id)
+    if letter.software:
+        sender[10] = text(letter.software)
     yield segment("PRT", sender)
     recipient = {2: "UC", 4: "RCT^^participation", 15: _mail(letter.recipient)}
     if unit.name:

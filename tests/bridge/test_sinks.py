@@ -20,14 +20,18 @@ from mss.bridge.sinks import RETRY_MAX_S
 from mss.bridge.triage import NotDecidable
 from mss.crypto.authority import Authority
 from mss.crypto.tls import service_server_context, sink_client_context
+from mss.directory.correspondence import CorrespondenceReader
+from mss.directory.imports import Imports
 from mss.formats.mdm import Ends
 from mss.model.clock import ManualClock, SeededChance
 from mss.model.errors import BadValue
+from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
 from mss.sandbox.pool import Sandbox
 from mss.store import handovers
 from mss.store.handovers import HandoverState
 from tests.kit.documents import HUGO, OUR_OID, ZOE, an_ins
+from tests.kit.frenchpeople import HEADER, finess, rpps
 from tests.kit.hl7peer import Hl7Peer, Message
 from tests.kit.hospital import EVERYTHING, Hospital, demanding, report
 from tests.kit.house import APPLICATION, LABORATORY, House, open_house, words_of
@@ -121,7 +125,7 @@ async def test_what_is_filed_replaced_and_withdrawn_reaches_the_record(any_hospi
     assert first.of("PRT", 8, 1) == "Service d'urologie^^^^^120456789^UF^^^3435"
     assert first.of("PRT", 15, 2) == "^^X.400^secretariat@labo.mssante.example"
     assert (second.of("TXA", 13), second.of("ORC", 1), second.of("OBX", 11)) == (named(1), "RO", "C")
-    assert (third.of("ORC", 1), third.of("OBX", 11)) == ("CA", "D")
+    assert (third.of("ORC", 1), third.of("OBX", 11), third.of("TXA", 13)) == ("CA", "D", named(1))
     assert not await hospital.open_rows()
 
 
@@ -467,3 +471,31 @@ async def test_records_that_are_merged_and_parted_are_told_to_the_record(hospita
     assert sorted(back) == [("T10", named(1), old.ins.value), ("T10", named(2), old.ins.value)]
     assert peer.kept[3].message.of("TXA", 13) == peer.kept[3].document
     assert not await hospital.open_rows()
+
+
+async def test_the_record_reads_who_sends_as_the_directory_knows_him(hospital: MllpHospital, tmp_path: Path) -> None:
+    """A person with number and structure (PRT-5, PRT-8), a program by its reference (PRT-10), an unknown mailbox by its
+    address alone. The sender's own number of the patient follows her INS."""
+    house = hospital.house
+    zoe = await house.enrol(ZOE)
+    people = [f"{name}@labo.mssante.example" for name in ("ada", "robot", "inconnu")]
+    number = rpps(1)
+    role = f"1|1{finess(7)}||DR|MARTIN-ESSAI|Ada|10|Médecin|||N|Labo des Tilleuls|1|Rue|69003 LYON|69003|"
+    listed = [
+        f"PER|{people[0]}|8|{number}|8{number}|{role}",
+        f"APP|{people[1]}||||1|1{finess(7)}|Automate||||||||O|Labo des Tilleuls|1|Rue|69003 LYON||",
+    ]
+    file = tmp_path / "Extraction_20251201.txt"
+    file.write_text("\n".join([HEADER, *listed]), encoding="utf-8")
+    await Imports(house.store, tmp_path / "work", house.clock).take(file, CorrespondenceReader(), lambda *_: None)
+    for at, address in enumerate(people, 1):
+        sender = MailAddress.parse(address)
+        await house.send_documents(zoe, report(at), sender=sender, headers={"X-MSS-NIL": "DEV000042"})
+    await hospital.hand_over()
+    ada, robot, nobody = (one.message for one in hospital.peer.kept)
+    assert ada.of("PRT", 5) == f"8{number}^MARTIN-ESSAI^Ada^^^^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"
+    assert ada.of("PRT", 8) == f"Labo des Tilleuls^^^^^^IDNST^^^1{finess(7)}"
+    assert (robot.of("PRT", 5), robot.of("PRT", 8)) == ("", ada.of("PRT", 8))
+    assert [one.of("PRT", 10) for one in (ada, robot, nobody)] == ["", "DEV000042", ""]
+    assert (nobody.of("PRT", 5), nobody.of("PRT", 8)) == ("", "")
+    assert ada.of("PID", 3).split("~")[1:] == [f"IPP-1^^^&{OUR_OID}.3&ISO^PI"]
