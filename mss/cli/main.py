@@ -36,6 +36,8 @@ GROUPS = (
 """Modules of mss/cli with an `app` of their own."""
 SINGLE = ("trace", "stats")
 """Modules of mss/cli with one command, named like them."""
+SERVERS = ("serve", "demo")
+"""They go on, and tell in a journal."""
 
 
 @app.command()
@@ -133,5 +135,10 @@ def load(word: str) -> None:
 
 def run() -> None:
     """Entry point of the `mss` script."""
-    load(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
+    word = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    load(word)
+    if word not in SERVERS:
+        from mss.assembly.log import log_to_stderr
+
+        log_to_stderr("error", "command")  # what a command has to say it prints; its output is for scripts too
     app()

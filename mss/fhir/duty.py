@@ -86,14 +86,17 @@ class Publication:
                         continue
                 except MssError as problem:
                     log.warning("directory.store-away", error=type(problem).__name__)
-                if self._publisher is not None:
-                    await self._publisher.close()
+                await self.close()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await awake.wait()
         finally:
-            if self._publisher is not None:
-                await self._publisher.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """End what is open with the directory."""
+        if self._publisher is not None:
+            await self._publisher.close()
 
     # ── one change ──
 

@@ -24,7 +24,7 @@ from mss.model.ids import MailAddress
 from mss.model.mailbox import MailboxKind
 from mss.store import audit, ownmailboxes
 from mss.store.ownmailboxes import OwnRow
-from tests.kit.fhirdoor import TOKEN, Door, copied, open_door
+from tests.kit.fhirdoor import PEOPLE, TOKEN, Door, copied, open_door
 from tests.kit.frenchpeople import rpps
 from tests.kit.ownhouse import CAMILLE, HOSPITAL, OwnHouse, own_house, team
 from tests.kit.pki import Pki
@@ -69,8 +69,8 @@ class Two:
 
 
 @asynccontextmanager
-async def two_operators(tmp_path: Path, pki: Pki, filled: Path) -> AsyncIterator[Two]:
-    """Each with a store of its own, TLS between them."""
+async def two_operators(tmp_path: Path, pki: Pki, filled: Path, url: str = "") -> AsyncIterator[Two]:
+    """Each with a store of its own, TLS between them. `url`: of an empty database for ours; else a filled copy."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     ours.mkdir()
     theirs.mkdir()
@@ -82,7 +82,7 @@ async def two_operators(tmp_path: Path, pki: Pki, filled: Path) -> AsyncIterator
     both = frozenset((CHU, VILLE))
     async with (
         open_door(copied(filled, theirs), theirs, (), tls=tls, client_tls=client, publishes=both) as peer,
-        own_house(copied(filled, ours), ours, ()) as house,
+        own_house(url or copied(filled, ours), ours, PEOPLE if url else ()) as house,
     ):
         place = Place(peer.base, ours / "ours.token")
         publisher = Publisher(place, lambda: sink_client_context(ours / "ca.pem"))
@@ -96,8 +96,16 @@ async def two(tmp_path: Path, pki: Pki, filled: Path) -> AsyncIterator[Two]:
         yield made
 
 
-async def test_what_one_operator_says_the_other_one_shows(two: Two) -> None:
+@pytest.fixture
+async def any_two(tmp_path: Path, pki: Pki, filled: Path, database_url: str) -> AsyncIterator[Two]:
+    """Ours on each engine."""
+    async with two_operators(tmp_path, pki, filled, database_url) as made:
+        yield made
+
+
+async def test_what_one_operator_says_the_other_one_shows(any_two: Two) -> None:
     """New, described, withdrawn, closed, back, on the red list: each change arrives, and none is sent twice."""
+    two = any_two
     house, publication = two.house, two.publication
     await house.begin(team(str(NEW)))
     await house.begin(Own(str(MINE), MailboxKind.PERSONAL, idnps=CAMILLE))
