@@ -41,12 +41,11 @@ class Changes:
         """The number of what is gone, or what is added."""
         with self._path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
-                sign, rest = line[0], line[2:-1]
-                if sign == "-":
-                    yield int(rest)
+                if line[0] == "-":
+                    yield int(line[2:])
                 else:
-                    number, kind, text = rest.split("\t", 2)
-                    yield Staged(int(number), 0, _KINDS[kind], text)
+                    _, number, kind, text = line.split("\t", 3)
+                    yield Staged(int(number), 0, _KINDS[kind], text[:-1])
 
     def drop(self) -> None:
         self._path.unlink(missing_ok=True)

@@ -10,11 +10,21 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mss.directory.staging import Line, Progress, Value
-from mss.directory.words import fold
-from mss.model.directory import Job, Listing, Place, Professional, Source, Structure, clean
+from mss.directory.words import REMEMBERED_MAX, fold
+from mss.model.directory import (
+    TEXT_CHARS_MAX,
+    Job,
+    Listing,
+    Place,
+    Professional,
+    Source,
+    Structure,
+    clean,
+)
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress, ProfessionalId, StructureId
 from mss.model.mailbox import MailboxKind
@@ -184,7 +194,8 @@ def fields_of(columns: Columns, text: str) -> list[str]:
     fields = _without_last_bar(fields, columns)
     if len(fields) != columns.count:
         raise BadValue(f"{len(fields)} fields instead of {columns.count}")
-    return [_unquoted(field.strip()) for field in fields]
+    fields = [field.strip() for field in fields]
+    return [_unquoted(field) for field in fields] if '"' in text else fields
 
 
 def _without_last_bar(fields: list[str], columns: Columns) -> list[str]:
@@ -202,10 +213,13 @@ def said_by(columns: Columns, text: str) -> Said:
     """Read a line. Raises BadValue with what is wrong with it, without repeating what it says of anybody."""
     fields = fields_of(columns, text)
     at = columns.at
+    is_clean = text.isprintable() and "  " not in text and max(map(len, fields)) <= TEXT_CHARS_MAX  # nearly every line
 
     def get(name: str) -> str:
         place = at.get(name, -1)
-        return clean(fields[place]) if 0 <= place < len(fields) else ""
+        if not 0 <= place < len(fields):
+            return ""
+        return fields[place] if is_clean else clean(fields[place])
 
     if fold(get("unlisted")) in _YES:
         return Said(None, unlisted=True)
@@ -214,7 +228,8 @@ def said_by(columns: Columns, text: str) -> Said:
     if kind is MailboxKind.PERSONAL and not idnps and ({"person_national", "person"} & at.keys()):
         raise BadValue("a personal mailbox without its holder's national id")
     idnst = _structure_id(get("structure_type"), get("structure_id"))
-    place = _place(tuple(clean(fields[n]) for n in columns.address_lines), get("town"), get("postal_code"))
+    lines = [fields[n] if is_clean else clean(fields[n]) for n in columns.address_lines]
+    place = Place(tuple(line for line in lines if line), *_town(get("town"), get("postal_code")))
     name = get("structure") or get("sign")
     listing = Listing(
         address=MailAddress.parse(get("address")).key,
@@ -267,6 +282,7 @@ def _structure_id(kind: str, number: str) -> str:
         return StructureId(kind[:1] + number).value
 
 
+@lru_cache(REMEMBERED_MAX)
 def _job(label: str, code: str) -> Job | None:
     return Job(label or code, code) if label or code else None
 
@@ -276,12 +292,13 @@ def _flag(word: str) -> bool | None:
     return True if plain in _YES else False if plain in _NO else None
 
 
-def _place(lines: tuple[str, ...], town: str, postal_code: str) -> Place:
-    """The street, then postal code and city out of `75015 PARIS CEDEX 15`."""
+@lru_cache(REMEMBERED_MAX)
+def _town(town: str, postal_code: str) -> tuple[str, str, str]:
+    """Postal code, city and department out of `75015 PARIS CEDEX 15`."""
     found = _TOWN.match(town)
     code = postal_code or (found["code"] if found else "")
     city = _BEHIND_TOWN.sub("", _BEHIND_TOWN.sub("", found["city"] if found else town))
-    return Place(tuple(line for line in lines if line), code, city, department_of(code))
+    return code, city, department_of(code)
 
 
 def department_of(postal_code: str) -> str:

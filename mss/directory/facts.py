@@ -12,6 +12,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from mss.model.directory import Job, Listing, Place, Professional, Structure
@@ -20,6 +22,8 @@ from mss.model.mailbox import MailboxKind
 CONTENT_BITS = 20
 """One subject has a handful of rows: two of them collide once in a million, and only as an import refused."""
 SUBJECT_BITS = 42
+JOBS_REMEMBERED_MAX = 1_000
+"""There are some hundreds."""
 
 
 class Kind(IntEnum):
@@ -68,13 +72,12 @@ def fact_of(source: int, value: Professional | Structure | Listing) -> Fact:
     """The row of a value."""
     if isinstance(value, Professional):
         kind, subject = Kind.PROFESSIONAL, value.idnps
-        fields: list[Any] = [value.idnps, value.family, value.given, value.civility]
+        text = f"[{_list(value.idnps, value.family, value.given, value.civility)}]"
     elif isinstance(value, Structure):
         kind, subject = Kind.STRUCTURE, value.idnst
-        fields = [value.idnst, value.name, _place_fields(value.place), value.sector]
+        text = f"[{_list(value.idnst, value.name)},{_place_text(value.place)},{_quoted(value.sector)}]"
     else:
-        kind, subject, fields = Kind.LISTING, subject_of(value), _listing_fields(value)
-    text = _encode(fields)
+        kind, subject, text = Kind.LISTING, subject_of(value), _listing_text(value)
     number = subject_number(source, kind, subject) << CONTENT_BITS | _hash(text) >> (64 - CONTENT_BITS)
     return Fact(number, kind, text)
 
@@ -114,45 +117,45 @@ def listing_of(text: str) -> Listing:
 
 
 _decode = json.JSONDecoder().raw_decode
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PUTS = tuple(Listing.__dict__[field.name].__set__ for field in dataclasses.fields(Listing))
 """How each field of a frozen value is set at birth, without looking it up by name."""
 _MAILBOX_KINDS: dict[str, MailboxKind | None] = {"": None, **{kind.value: kind for kind in MailboxKind}}
 
 
-def _listing_fields(value: Listing) -> list[Any]:
-    return [
-        value.address,
-        value.kind or "",
-        value.idnps,
-        value.family,
-        value.given,
-        value.civility,
-        _job_fields(value.profession),
-        _job_fields(value.specialty),
-        value.idnst,
-        value.structure,
-        value.sector,
-        _place_fields(value.place),
-        value.description,
-        value.service,
-        value.responsible,
-        value.paperless,
-        value.rank,
-    ]
+# What json.dumps(…, ensure_ascii=False, separators=(",", ":")) writes, letter by letter: an import writes millions.
 
 
-def _place_fields(place: Place) -> list[Any]:
-    return [place.lines, place.postal_code, place.city, place.department]
+def _listing_text(value: Listing) -> str:
+    who = _list(value.address, value.kind or "", value.idnps, value.family, value.given, value.civility)
+    jobs = f"{_job_text(value.profession)},{_job_text(value.specialty)}"
+    where = f"{_list(value.idnst, value.structure, value.sector)},{_place_text(value.place)}"
+    said = _list(value.description, value.service, value.responsible)
+    return f"[{who},{jobs},{where},{said},{_WORDS[value.paperless]},{value.rank}]"
+
+
+_WORDS = {True: "true", False: "false", None: "null"}
+
+
+def _list(*texts: str) -> str:
+    return ",".join(map(_quoted, texts))
+
+
+def _place_text(place: Place) -> str:
+    return f"[[{_list(*place.lines)}],{_list(place.postal_code, place.city, place.department)}]"
+
+
+def _job_text(job: Job | None) -> str:
+    return "[]" if job is None else f"[{_list(job.label, job.code)}]"
 
 
 def _place_of(fields: list[Any]) -> Place:
     return Place(tuple(fields[0]), *fields[1:])
 
 
-def _job_fields(job: Job | None) -> list[str]:
-    return [] if job is None else [job.label, job.code]
-
-
 def _job_of(fields: list[str]) -> Job | None:
-    return Job(*fields) if fields else None
+    return _job(*fields) if fields else None
+
+
+@lru_cache(JOBS_REMEMBERED_MAX)
+def _job(label: str, code: str) -> Job:
+    return Job(label, code)

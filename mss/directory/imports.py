@@ -306,8 +306,9 @@ class Imports:
     def _index(self, one: Staged, keys: Runs, jobs: set[tuple[str, str]]) -> None:
         if one.kind is Kind.LISTING:
             listing = listing_of(one.text)
-            named = (job for job in (listing.specialty, listing.profession) if job is not None)
-            jobs.update([(job_key(job), job.code[:CODE_CHARS_MAX]) for job in named])
+            for job in (listing.specialty, listing.profession):
+                if job is not None:
+                    jobs.add((job_key(job), job.code[:CODE_CHARS_MAX]))
             found = keys_of_listing(listing)
         else:
             found = keys_of_fact(one.kind, one.text)
@@ -320,8 +321,8 @@ class Imports:
         written = 0
         for block in keys.sorted_blocks():
             for at in range(0, len(block), KEYS_AT_ONCE):
-                split = [line.split("\t") for line in block[at : at + KEYS_AT_ONCE]]
-                rows = [(key, int(number)) for key, number in split]
+                split = (line.partition("\t") for line in block[at : at + KEYS_AT_ONCE])
+                rows = [(key, int(number)) for key, _, number in split]
                 await self._store.write(LANE, partial(directory.add_keys, rows=rows))
                 written += len(rows)
                 progress("index", written, total)

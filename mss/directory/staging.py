@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
 from mss.directory.comparing import Staged
-from mss.directory.facts import CONTENT_BITS, Fact, Kind, fact_of, subject_number
+from mss.directory.facts import CONTENT_BITS, Kind, fact_of, subject_number
 from mss.directory.runs import Runs
 from mss.model.directory import Listing, Professional, Source, Structure
 from mss.model.errors import BadValue
@@ -31,6 +31,11 @@ SPARED_MAX = 200_000
 
 _PERSON = re.compile(rb"(?<![0-9])8?[0-9]{11}(?![0-9])")
 """RPPS, or IDNPS with it."""
+
+KEPT_MAX = 5_000
+"""People and structures that were written already, of a piece: those of one practice stand near each other."""
+PIECE_LINES = 50_000
+"""Some 25 MB of facts: as many are in memory at a time."""
 
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of it, of how much."""
@@ -94,10 +99,10 @@ def digest_of(file: Path) -> str:
 class Staging:
     """One file on its way into the directory, in a folder of its own."""
 
-    def __init__(self, folder: Path, reader: Reader, *, piece_lines: int | None = None) -> None:
+    def __init__(self, folder: Path, reader: Reader, *, piece_lines: int = PIECE_LINES) -> None:
         self._folder = folder
         self._reader = reader
-        self._runs = Runs(folder, "facts", **({} if piece_lines is None else {"lines_max": piece_lines}))
+        self._runs = Runs(folder, "facts", lines_max=piece_lines)
         self._state = folder / "progress.json"
         self.report = folder / "refused.csv"
 
@@ -123,7 +128,7 @@ class Staging:
         return done
 
     def _read_lines(self, opened: BinaryIO, done: Read, report: TextIO, progress: Progress, size: int) -> None:
-        kept: dict[Value, Fact] = {}
+        kept: set[Value] = set()
         refusals = csv.writer(report)
         while raw := opened.readline(READ_OCTETS):
             done.lines += 1
@@ -151,13 +156,15 @@ class Staging:
         if len(done.spared) > SPARED_MAX:
             done.spared, done.spares_all = [], True
 
-    def _keep(self, value: Value, line: int, kept: dict[Value, Fact]) -> bool:
-        if value in kept:
-            return False
-        fact = fact_of(self._reader.source, value)
+    def _keep(self, value: Value, line: int, kept: set[Value]) -> bool:
         if not isinstance(value, Listing):  # people and structures come again and again
-            kept[value] = fact
-        return self._runs.add(f"{fact.number:019}\t{line:09}\t{fact.kind:d}\t{fact.text}")
+            if value in kept:
+                return False
+            if len(kept) >= KEPT_MAX:
+                kept.clear()
+            kept.add(value)
+        fact = fact_of(self._reader.source, value)
+        return self._runs.add(f"{fact.number:019}\t{line:09}\t{_DIGITS[fact.kind]}\t{fact.text}")
 
     def _piece_is_done(self, done: Read, report: TextIO) -> None:
         """What was read so far need not be read again."""
@@ -201,7 +208,8 @@ class Staging:
             joined.unlink()
 
 
-_KINDS = {f"{kind:d}": kind for kind in Kind}
+_DIGITS = {kind: f"{kind:d}" for kind in Kind}
+_KINDS = {digit: kind for kind, digit in _DIGITS.items()}
 
 
 def _staged(line: str) -> Staged:
