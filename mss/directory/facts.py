@@ -22,6 +22,8 @@ from mss.model.mailbox import MailboxKind
 CONTENT_BITS = 20
 """One subject has a handful of rows: two of them collide once in a million, and only as an import refused."""
 SUBJECT_BITS = 42
+LISTINGS_REMEMBERED_MAX = 500
+"""A page is found, then asked for once more with all that belongs to its addresses: some 1 MB."""
 JOBS_REMEMBERED_MAX = 1_000
 """There are some hundreds."""
 
@@ -103,6 +105,7 @@ def structure_of(text: str) -> Structure:
     return Structure(idnst, name, _place_of(place), sector)
 
 
+@lru_cache(LISTINGS_REMEMBERED_MAX)
 def listing_of(text: str) -> Listing:
     """Reads what `fact_of` wrote. Identifiers are not judged again: they were when the listing was made, and a search
     decodes a thousand rows for a page."""

@@ -84,6 +84,10 @@ def _structure_keys(listing: Listing, city: str, whole: str) -> Iterator[str]:
         yield f"o/{word}/{mark}/{whole}"
         if city:
             yield f"u/{city}/{word}/{mark}/{whole}"
+        if not listing.family:  # teams alone: whoever asks for one by its name walks along nobody who works there
+            yield f"m/{word}/{whole}"
+            if city:
+                yield f"r/{city}/{word}/{whole}"
 
 
 @lru_cache(REMEMBERED_MAX)
@@ -125,6 +129,8 @@ class Question:
     kinds: frozenset[str] = frozenset()
     """PER, ORG, APP, CAB; empty: all."""
     sounds_alike: bool = True
+    of_teams: bool = False
+    """Nobody with a family name: the words of a structure are those of a team or a software."""
     job_code: str = ""
     """National code of a profession or specialty, where sources say codes."""
     conditions: tuple[Condition, ...] = ()
@@ -173,7 +179,7 @@ def walks(question: Question, jobs: tuple[str, ...]) -> list[Walk]:
     if asked:
         return _by_name(question, asked, city, department, jobs)
     if question.structure:
-        return _by_structure(question.structure, city)
+        return _by_structure(question.structure, city, of_teams=question.of_teams)
     if found := _by_condition(question, city, department):
         return found
     where = f"p/{city}" if city else f"q/{department}" if department else ""
@@ -269,8 +275,9 @@ def _by_name(question: Question, asked: list[str], city: str, department: str, j
     return [Walk(start) for start in dict.fromkeys(starts)]
 
 
-def _by_structure(text: str, city: str) -> list[Walk]:
-    found = walk_by_words(f"u/{city}" if city else "o", text)
+def _by_structure(text: str, city: str, *, of_teams: bool = False) -> list[Walk]:
+    everywhere, there = ("m", "r") if of_teams else ("o", "u")
+    found = walk_by_words(f"{there}/{city}" if city else everywhere, text)
     return [] if found is None else [found]
 
 
@@ -304,6 +311,8 @@ def jobs_meant(typed: str, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
 def fits(question: Question, jobs: tuple[str, ...], listing: Listing) -> bool:
     """Whether a listing met on a walk is one that was asked for: the parts that its key did not say."""
     if question.has_address and not listing.address:
+        return False
+    if question.of_teams and listing.family:
         return False
     if question.kinds and listing.kind not in question.kinds:
         return False

@@ -43,8 +43,10 @@ TEXT_BYTES_MAX = 1_000
 NUMBER_MAX = 2**31 - 1
 
 _SEQUENCE, _INTEGER, _OCTETS, _BOOLEAN, _ENUMERATED = 0x30, 0x02, 0x04, 0x01, 0x0A
+_SET = 0x31
 _CONTROLS = 0xA0
 _BIND, _UNBIND, _SEARCH, _ABANDON, _EXTENDED = 0x60, 0x42, 0x63, 0x50, 0x77
+_FOUND = 0x64
 _ANSWER_OF = {0x66: 0x47, 0x68: 0x49, 0x4A: 0x4B, 0x6C: 0x4D, 0x6E: 0x4F}
 """Modify, add, delete, rename, compare, and the tags of their answers."""
 _TERMS = {
@@ -315,9 +317,23 @@ BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER = 0x41, 0x45, 0x58
 
 
 def entry(number: int, dn: str, attributes: Attributes) -> bytes:
-    """One found entry."""
-    values = [(name.encode(), [value.encode() for value in several]) for name, several in attributes]
-    return _message(number, pureldap.LDAPSearchResultEntry(dn.encode(), values))
+    """One found entry (RFC 4511 §4.5.2). Written by ourselves, octet for octet as ldaptor does: an answer has a hundred,
+    and it takes twenty times as long."""
+    content = []
+    for name, several in attributes:
+        values = b"".join([_element(_OCTETS, value.encode()) for value in several])
+        content.append(_element(_SEQUENCE, _element(_OCTETS, name.encode()) + _element(_SET, values)))
+    found = _element(_FOUND, _element(_OCTETS, dn.encode()) + _element(_SEQUENCE, b"".join(content)))
+    return _element(_SEQUENCE, _element(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1)) + found)
+
+
+def _element(tag: int, content: bytes) -> bytes:
+    """With its length in the shortest form."""
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes((tag, 0x80 | len(octets))) + octets + content
 
 
 def result(number: int, answer: int, code: int, text: str = "", name: str = "") -> bytes:

@@ -108,9 +108,9 @@ def entry_of(found: Sequence[Found], tree: Tree, extra: Extra = NOTHING_KNOWN) -
     dn = tree.name_of(first.address.lower())
     values: dict[str, Iterable[str]] = {
         "objectClass": _CLASSES,
-        "cn": [first.title, f"{first.given} {first.family}".strip()],
+        "cn": [first.title, f"{first.given} {first.family}".strip() if first.family else ""],
         "sn": [first.family or first.title],
-        "givenName": [first.given],
+        "givenName": [first.given if first.family else ""],
         "displayName": [first.title],
         "mail": [first.address.lower()],
         "uid": [first.address.lower()],

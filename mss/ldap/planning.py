@@ -8,7 +8,7 @@ the beginning of a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mss.directory.keys import NAME_LETTERS_MIN, Question
@@ -21,6 +21,7 @@ QUESTIONS_MAX = 12
 _GIVEN = {"givenname", "gn"}
 _NAMES = {"cn", "commonname", "2.5.4.3", "sn", "surname", "givenname", "gn", "displayname"}
 _FAMILY = {"sn", "surname"}
+_WHOLE = {"cn", "commonname", "2.5.4.3", "displayname"}
 _MAILS = {"mail", "rfc822mailbox", "uid", "userid"}
 _STRUCTURES = {"o", "organizationname", "company", "ou", "organizationalunitname", "department", "description"}
 _PLACES = {"l", "localityname", "city", "postalcode", "st", "stateorprovincename"}
@@ -32,12 +33,18 @@ Plan = tuple[Question, ...] | None
 
 
 def questions(asked: Filter) -> Plan:
-    """The questions of a filter."""
+    """The questions of a filter, none of which another says as well."""
+    plan = _of(asked)
+    return plan and tuple(one for one in plan if one.kinds != _PEOPLE or replace(one, kinds=frozenset()) not in plan)
+
+
+def _of(asked: Filter) -> Plan:
+    """The same, some of them perhaps needless as long as nothing narrows them."""
     match asked:
         case All(parts):
             return _narrowest(_plans(parts))
         case Any(parts):
-            return _joined([questions(part) for part in parts])
+            return _joined([_of(part) for part in parts])
         case Equal() | Like():
             return _leaf(asked)
         case Present(name):
@@ -47,17 +54,36 @@ def questions(asked: Filter) -> Plan:
     return None
 
 
-def _plans(parts: Iterable[Filter]) -> list[Plan]:
+def _plans(parts: Sequence[Filter]) -> list[Plan]:
     """The questions of each part that must hold. A family name beside a given name is one question about both: a tenth
     of the country is called Marie, and who walks them all does not come to the end."""
-    named = {part.name: part for part in parts if isinstance(part, Equal | Like)}
-    family = next((part for name, part in named.items() if name in _FAMILY), None)
-    given = next((part for name, part in named.items() if name in _GIVEN), None)
-    if family is None or given is None:
-        return [questions(part) for part in parts]
-    rest = [questions(part) for part in parts if part is not family and part is not given]
-    both = _both_names(family, given)
-    return [*rest, *((both,) if both is not None else (questions(family), questions(given)))]
+    for given in parts:
+        if isinstance(given, Equal | Like) and given.name in _GIVEN:
+            for named in parts:
+                if (both := _with_given(named, given)) is not None:
+                    return [both, *(_of(part) for part in parts if part is not named and part is not given)]
+    return [_of(part) for part in parts]
+
+
+def _with_given(named: Filter, given: Equal | Like) -> Plan:
+    """Questions about a name together with a given name; None when there are none that bring everybody."""
+    match named:
+        case Any(parts) if parts:
+            return _joined([_with_given(part, given) for part in parts])
+        case Equal() | Like() if named.name in _FAMILY:
+            return _both_names(named, given)
+        case Equal(name, value, False) if name in _WHOLE:
+            if not _may_hold(value, given):
+                return _both_names(named, given)  # only a family name can be meant
+            plan = _leaf(named)
+            return plan and plan[:1]  # a person, who is called so in all
+    return None
+
+
+def _may_hold(value: str, given: Equal | Like) -> bool:
+    """Whether a whole name may be one that the given name is a part of."""
+    begun = words(given.value if isinstance(given, Equal) else given.first)
+    return not begun or any(word.startswith(begun[0]) for word in words(value))
 
 
 def _both_names(family: Equal | Like, given: Equal | Like) -> Plan:
@@ -138,7 +164,8 @@ def _leaf(asked: Equal | Like) -> Plan:
     if name in _STRUCTURES:
         return _of_structure(name, text)
     if name in _NAMES:
-        return _of_name(name, text, sounds_alike=isinstance(asked, Equal) and asked.sounds_alike)
+        is_whole = isinstance(asked, Equal) and not asked.sounds_alike
+        return _of_name(name, text, is_whole=is_whole, sounds_alike=isinstance(asked, Equal) and asked.sounds_alike)
     return None
 
 
@@ -146,8 +173,9 @@ _PEOPLE = frozenset({"PER", "CAB"})
 """Of a question that is not narrowed: a given name alone is known of the whole country only."""
 
 
-def _of_name(name: str, text: str, *, sounds_alike: bool) -> Plan:
-    """A person by her name; a team or a software by a word of its own, which is its name here."""
+def _of_name(name: str, text: str, *, is_whole: bool, sounds_alike: bool) -> Plan:
+    """A person by her name; a team or a software by a word of its own, which is its name here. `is_whole`: nothing
+    stands before or behind it, so that one word is never a given name alone."""
     people = Question(name=text, sounds_alike=sounds_alike)
     if name in _GIVEN:
         return (replace(people, kinds=_PEOPLE),)
@@ -157,10 +185,10 @@ def _of_name(name: str, text: str, *, sounds_alike: bool) -> Plan:
         people = replace(people, name=" ".join(plain))
     longest = max(words(text), key=len)
     found = [people]
-    if " " not in people.name and name not in _FAMILY:
+    if " " not in people.name and name not in _FAMILY and not is_whole:
         found.append(replace(people, kinds=_PEOPLE))
     if len(longest) >= NAME_LETTERS_MIN:
-        found.append(Question(structure=longest, kinds=frozenset({"ORG", "APP", "CAB"})))
+        found.append(Question(structure=longest, kinds=frozenset({"ORG", "APP", "CAB"}), of_teams=True))
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from ldaptor.protocols import pureldap
 
 from mss.directory.keys import NAME_LETTERS_MIN
 from mss.directory.words import fold
@@ -111,6 +112,19 @@ def test_a_broken_message_is_our_error(data: st.DataObject) -> None:
         read(bytes(octets))
     except Broken:
         pass
+
+
+@given(
+    st.integers(1, codec.NUMBER_MAX), st.text(max_size=200), st.lists(st.tuples(values, st.lists(values)), max_size=5)
+)
+@example(128, "x" * 70_000, [("cn", ["é" * 130, ""]), ("sn", [])])
+def test_an_entry_is_written_as_the_library_writes_it(
+    number: int, dn: str, attributes: list[tuple[str, list[str]]]
+) -> None:
+    """Octet for octet, in a twentieth of the time."""
+    pairs = [(name.encode(), [value.encode() for value in several]) for name, several in attributes]
+    told = pureldap.LDAPMessage(pureldap.LDAPSearchResultEntry(dn.encode(), pairs), id=number).toWire()
+    assert codec.entry(number, dn, attributes) == told
 
 
 def test_the_library_is_never_heard(capsys: pytest.CaptureFixture[str]) -> None:
