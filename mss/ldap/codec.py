@@ -317,7 +317,7 @@ BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER = 0x41, 0x45, 0x58
 
 
 def entry(number: int, dn: str, attributes: Attributes) -> bytes:
-    """One found entry (RFC 4511 §4.5.2). Written by ourselves, octet for octet as ldaptor does: an answer has a hundred,
+    """One found entry (RFC 4511 §4.5.2). Written by ourselves, octet for octet as ldaptor does: answers have a hundred,
     and it takes twenty times as long."""
     content = []
     for name, several in attributes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -50,13 +51,18 @@ COMMON = ("Martin", "Paris", "Infirmier")
 def crowd(count: int) -> Iterator[str]:
     """Lines of people of whom every fifth is called Martin, every fourth works in Paris: as many share a word of a
     question as in a directory forty times as large."""
-    for one in Crowd(seed=3).entries(count):
+    for one in _people().entries(count):
         line = one.line
         if one.family and one.number % 5 == 0:
             line = line.replace(f"|{one.family}|", "|MARTIN|", 1)
         if one.number % 4 == 0:
             line = f"{line.rsplit('|', 3)[0]}|75015 PARIS|75015|"
         yield line
+
+
+@cache
+def _people() -> Crowd:
+    return Crowd(seed=3)
 
 
 async def fill(url: str, count: int) -> None:
