@@ -197,7 +197,7 @@ def test_what_is_hidden_from_a_mail_program_is_told_and_offered_again(operator: 
 def test_what_a_sending_mailbox_was_told_is_asked_by_its_address(operator: Operator) -> None:
     """A table, also an empty one; what is no address is told in a line."""
     said = operator.mss("stats", "--sender", "bio@labo.mssante.example", "--csv")
-    assert said.out.splitlines() == ["at,message_id,outcome,code,reason,documents"]
+    assert said.out.splitlines() == ["at,message_id,copy,received_at,outcome,code,reason,documents"]
     said = operator.mss("stats", "--sender", "bio@labo.mssante.example")
     assert "it was told nothing in these days" in said.out
     said = operator.mss("stats", "--sender", "bio")
