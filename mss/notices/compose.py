@@ -19,6 +19,7 @@ from mss.mail.answers import FAILURES, Answer, Fate
 from mss.model.errors import BadValue
 from mss.model.ids import MailAddress
 from mss.model.verdict import Reason
+from mss.notices.advice import advice
 
 SENDER_NAME = "Ne pas répondre"
 KEPT_BACK_SUBJECT = "[Conservé jusqu'à l'annonce]"
@@ -145,10 +146,12 @@ def _is_always_told(owed: Answer) -> bool:
 
 
 def details(owed: Answer) -> list[str]:
-    """One line for each document, French then English; what staff wrote comes last."""
+    """One line for each document, French then English; what the sender can do; what staff wrote comes last."""
     lines = [_line(title, fate) for title, fate in owed.documents[:DOCUMENTS_TOLD_MAX]]
     if not lines:
         lines = [_line("", owed.fate)]
+    if owed.fate in (Fate.HELD, Fate.NOT_INTEGRATED) and (told := advice(owed.reason)):
+        lines.append(told)
     return [*lines, *([f"Précision / note: {headers.plain(owed.why)}"] if owed.why else [])]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
 
 from mss.formats import mdn
 from mss.formats.mdn import ErrorCode
-from mss.mail.answers import Fate
+from mss.mail.answers import Answer, Fate
 from mss.model.ids import MailAddress
+from mss.model.verdict import Reason
 from mss.notices import compose
+from mss.notices.advice import ADVICE
 from tests.kit.documents import HUGO, OUR_OID, ZOE, make_cda
 from tests.kit.house import LABORATORY, PATIENTS, House, words_of
 
@@ -144,3 +147,15 @@ async def test_a_subject_of_many_languages_comes_back_readable(house: House) -> 
 def test_every_fate_has_its_words() -> None:
     """Nothing is told without saying what became of it."""
     assert set(compose._FATES) == set(Fate)
+
+
+def test_a_secretary_reads_what_to_do_wherever_the_code_says_another_error() -> None:
+    """906 tells her nothing. What compares with what is known here of the patient says no more than its code."""
+    others = {reason for reason, code in mdn.CODES.items() if code is ErrorCode.OTHER}
+    spoken = {Reason.REFUSED_BY_STAFF, Reason.KEPT_BACK_UNTIL_ANNOUNCED}  # with words of their own
+    assert not others - spoken - ADVICE.keys()
+    silent = {Reason.PATIENT_UNKNOWN, Reason.TRAITS_MISMATCH, Reason.INS_FORMER, Reason.IDENTITY_NOT_QUALIFIED}
+    assert not silent & ADVICE.keys()
+    held = Answer(1, Fate.HELD, Reason.ARCHIVE_BROKEN, (("Bilan", Fate.HELD),))
+    assert any(line.startswith("Que faire : l'archive jointe ne s'ouvre pas") for line in compose.details(held))
+    assert len(compose.details(replace(held, reason=Reason.TRAITS_MISMATCH))) == 1
