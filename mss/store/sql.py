@@ -50,7 +50,8 @@ class Hot:
         compiled = cast(ClauseElement, statement).compile(dialect=_SQLITE, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)
         self._text = str(compiled)
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        brought = frozenset(columns or ())
+        self._fixed = {k: value for k, value in compiled.params.items() if value is not None and k not in brought}
         self._pick = _picker(compiled.positiontup or ())
 
     def of(self, connection: Connection, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
