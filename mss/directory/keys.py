@@ -24,6 +24,8 @@ NAME_LETTERS_MIN = 3
 """Of a name that is asked for by its beginning. Fewer letters are a list of everybody."""
 IDENTIFIERS_MAX = 50
 """Of one question: what a software asks at once of its address book."""
+QUESTIONS_REMEMBERED_MAX = 64
+"""Each is asked of a thousand listings in a row, and forgotten soon: it may be a name."""
 JOBS_MAX = 12
 """Professions and specialties that one word of a question may mean."""
 DULL = frozenset(("de", "du", "des", "la", "le", "les", "et", "d", "l", "en", "au", "aux", "a", "sur", "sous"))
@@ -342,5 +344,10 @@ def fits_place(typed: str, place: Place) -> bool:
 
 def fits_words(typed: str, text: str) -> bool:
     """Whether each word that was typed begins one of the text."""
-    here = words(text)
-    return all(any(word.startswith(asked) for word in here) for asked in words(typed) if asked not in DULL)
+    here = f" {fold(text)}"
+    return all(beginning in here for beginning in _beginnings(typed))
+
+
+@lru_cache(QUESTIONS_REMEMBERED_MAX)
+def _beginnings(typed: str) -> tuple[str, ...]:
+    return tuple(f" {word}" for word in words(typed) if word not in DULL)

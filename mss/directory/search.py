@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from mss.directory.facts import CONTENT_BITS, Kind, listing_of, numbers_about, professional_of, structure_of
-from mss.directory.keys import Question, fits, keys_of, walks
+from mss.directory.facts import (
+    CONTENT_BITS,
+    Kind,
+    listing_of,
+    numbers_about,
+    professional_of,
+    structure_of,
+    structure_words_of,
+)
+from mss.directory.keys import Question, fits, fits_words, keys_of, walks
 from mss.directory.walking import (
     Mark,
     Sources,
@@ -177,7 +185,9 @@ class _Answer:
     def ahead(self, met: list[tuple[str, FactRow]]) -> None:
         """Read those that were not looked at yet; leave out what was not asked for, or is said better elsewhere."""
         rows = {row.number: row for _, row in met if row.kind == Kind.LISTING and row.number not in self._seen}
-        read = ((row, listing_of(row.text)) for row in rows.values())
+        words = self._question.structure
+        named = (row for row in rows.values() if not words or fits_words(words, structure_words_of(row.text)))
+        read = ((row, listing_of(row.text)) for row in named)
         fitting = [(row, listing) for row, listing in read if fits(self._question, self._jobs, listing)]
         better = said_better(self._connection, self._sources, [(row, listing.address) for row, listing in fitting])
         self._fitting = {row.number: listing for row, listing in fitting if row.number not in better}

@@ -29,6 +29,8 @@ from mss.web.words import N_
 log = structlog.get_logger("web")
 
 PAGE_LINES = 25
+LOOKS_MAX = 10
+"""Of one page, while it is empty: words that each are common, and together rare, would show nobody page after page."""
 FIELDS = ("name", "job", "place", "structure", "number", "kind")
 SEARCHES_AT_ONCE = 60
 SEARCH_EVERY_S = 2.0
@@ -41,6 +43,10 @@ KINDS = {
     "CAB": N_("Boîte de cabinet"),
 }
 _TOO_WIDE = N_("Précisez : au moins trois lettres d’un nom, une profession, un lieu ou une structure.")
+_NOT_THROUGH = N_(
+    "Ces mots sont portés par beaucoup : la recherche s’est arrêtée avant la fin. Ajoutez une ville ou un nom, ou "
+    "continuez la liste."
+)
 _TOO_OFTEN = N_("Trop de recherches en peu de temps. Attendez quelques secondes, puis réessayez.")
 
 
@@ -91,11 +97,22 @@ async def _show(visit: Visit, search: Search, here: str, owner: int, member: Sta
     try:
         mark = visit.request.query.get("after", "")
         after = Mark.parse(mark) if mark else None
-        page = await search.find(_question(_asked(visit)), page_max=PAGE_LINES, after=after)
+        page = await _first_found(search, _question(_asked(visit)), after)
     except BadValue:
         raise NotFound("page of another question") from None
     log.info("directory.searched", door=here, owner=owner, found=len(page.found), has_more=page.more is not None)
-    return await _page(visit, here, page, _TOO_WIDE if page.too_wide else "", member=member)
+    failure = _TOO_WIDE if page.too_wide else _NOT_THROUGH if page.more is not None and not page.found else ""
+    return await _page(visit, here, page, failure, member=member)
+
+
+async def _first_found(search: Search, question: Question, after: Mark | None) -> Page:
+    """The page behind a mark, or the first after it with anybody on it. Raises BadValue."""
+    for _ in range(LOOKS_MAX):
+        page = await search.find(question, page_max=PAGE_LINES, after=after)
+        if page.found or page.more is None:
+            break
+        after = page.more
+    return page
 
 
 async def _page(

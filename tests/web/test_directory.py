@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
+
 from mss.directory.correspondence import CorrespondenceReader
 from mss.directory.extras import Extras, Said
 from mss.directory.imports import Imports
 from mss.model.ids import MailAddress
 from mss.store import addressnotes
-from tests.directory.test_search import FILE
+from tests.directory.test_search import FILE, person
 from tests.kit.frenchpeople import HEADER, lines, rpps
 from tests.web.test_desk import Counter, counter
 
@@ -56,6 +58,30 @@ async def test_a_long_list_is_turned_page_by_page(counter: Counter, tmp_path: Pa
     assert page.status == 200
     both = {word for word in set(page.shown.split()) & first if "@" in word}
     assert not both
+
+
+async def test_words_that_are_common_each_and_rare_together_are_not_nobody(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search looks on while a page is empty; stopped before its end it does not say that there is nobody."""
+    monkeypatch.setattr("mss.directory.walking.KEYS_LOOKED_AT_MAX", 4)
+    lyon = [person(10 + at, "", "Anne", f"ABEL{at:02}", "Pharmacien", "", "69003", "LYON") for at in range(30)]
+    bron = [person(50 + at, "", "Anne", f"BERG{at:02}", "Médecin", "", "69500", "BRON") for at in range(40)]
+    wanted = person(99, "", "Zoé", "ZOLA", "Médecin", "", "69003", "LYON")
+    await fill(counter, tmp_path, [HEADER, *(one.replace("Cabinet", "Pharmacie") for one in lyon), *bron, wanted])
+    browser, _ = await counter.at_desk(await counter.hire("Anne"))
+    page = await browser.get("/desk/directory?structure=cabinet+lyon")
+    assert "a99@ville.mssante.example" in page.shown
+    assert "arrêtée" not in page.shown
+    monkeypatch.setattr("mss.directory.walking.KEYS_LOOKED_AT_MAX", 2)
+    page = await browser.get("/desk/directory?structure=cabinet+lyon")
+    assert "a99@ville.mssante.example" not in page.shown
+    assert "arrêtée avant la fin" in page.shown
+    assert "Personne de ce nom" not in page.shown
+    page = await browser.get(page.links["Suite de la liste"])
+    assert "a99@ville.mssante.example" in page.shown
+    page = await browser.get("/desk/directory?structure=cabinet+paris")
+    assert "Personne de ce nom" in page.shown
 
 
 async def test_a_name_of_the_directory_cannot_draw_on_the_page(counter: Counter, tmp_path: Path) -> None:
