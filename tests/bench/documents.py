@@ -7,7 +7,7 @@ from dataclasses import replace
 from email.message import EmailMessage
 
 from mss.demo.firstmail import BIOLOGIST, LOINC, RESULTS
-from mss.demo.people import PATIENT_LIST
+from mss.demo.people import PATIENT_LIST, DemoPatient
 from mss.formats.cda import read_header
 from mss.formats.cdatree import CdaId
 from mss.formats.cdawrite import CdaToWrite, write_cda
@@ -21,9 +21,8 @@ from tests.kit.documents import an_uuid, make_package, make_pdf
 PDF_OCTETS = 20_000
 
 
-def report(chance: Chance) -> bytes:
+def report(chance: Chance, patient: DemoPatient = PATIENT_LIST[0]) -> bytes:
     """A CDA document, level 3."""
-    patient = PATIENT_LIST[0]
     return write_cda(
         CdaToWrite(
             id=CdaId("1.2.250.1.999.1.9", str(int.from_bytes(chance.token(6)))),
@@ -43,17 +42,19 @@ def pdf() -> bytes:
     return make_pdf("\n".join(os.urandom(30).hex() for _ in range(PDF_OCTETS // 75)))
 
 
-def pdf_mail(sender: str, to: str, number: int, *, wants_receipt: bool = False) -> tuple[str, bytes]:
+def pdf_mail(
+    sender: str, number: int, *, patient: DemoPatient = PATIENT_LIST[0], wants_receipt: bool = False
+) -> tuple[str, bytes]:
     """Message-ID and bytes of a mail with such a PDF in an IHE_XDM archive."""
     chance = SystemChance()
-    cda = report(chance)
+    cda = report(chance, patient)
     like = entry_from_cda(read_header(cda), cda, entry_uuid=an_uuid(1))
     unique = f"1.2.250.1.999.1.4.{int.from_bytes(chance.token(7))}"
     entry = replace(like, unique_id=unique, entry_uuid=an_uuid(2), mime_type="application/pdf", set_id="")
     archive = make_package(XdmDocument(entry, pdf()), submission_id=f"{unique}.1")
     message_id = f"<{chance.token(8).hex()}@{sender.rpartition('@')[2]}>"
     mail = EmailMessage()
-    mail["From"], mail["To"] = sender, to
+    mail["From"], mail["To"] = sender, patient.address
     mail["Subject"] = f"Bilan {number}"
     mail["Date"] = "Mon, 5 Jan 2026 10:00:00 +0100"
     mail["Message-ID"] = message_id

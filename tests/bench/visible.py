@@ -47,7 +47,7 @@ def measure(demo: Demo, mails: int = MAILS, per_s: float = PER_S) -> Waits:
 
 async def _measure(demo: Demo, mails: int, per_s: float) -> list[float]:
     hers, onlooker = PATIENT_LIST[0].address, Onlooker(demo)
-    letters = [pdf_mail(SENDER, hers, number) for number in range(mails)]
+    letters = [pdf_mail(SENDER, number) for number in range(mails)]
     acknowledged: dict[bytes, float] = {}
     seen: dict[bytes, float] = {}
     owner = onlooker.owner(hers)
