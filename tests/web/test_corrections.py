@@ -87,10 +87,13 @@ async def test_from_the_wrong_record_into_the_right_one(counter: Counter) -> Non
     assert (wrong.status, "Aucun dossier" in wrong.shown) == (404, True)
     asked = await nadia.submit(out, f"{correction}/refile", to=lea.ins.value)
     assert "une autre personne doit confirmer" in asked.shown
+    assert "Proposé le" in asked.shown
+    assert "Décidé le" not in asked.shown
     refused = await nadia.submit(asked, f"{asked.path}/confirm")
     assert (refused.status, "Vous l’avez proposé" in refused.shown) == (409, True)
     rita, _ = await counter.at_desk(await counter.hire("Rita", PATIENTS))
     done = await rita.submit(await rita.get(asked.path), f"{asked.path}/confirm")
+    assert "Décidé le" in done.shown
     assert "Décidé" in done.shown
     await house.run_tasks()
     right, _ = await counter.at_desk(await signs_in(counter, lea, "lea"))
