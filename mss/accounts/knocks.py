@@ -13,8 +13,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mss.accounts.slowdown import Budget, Slowdown, neighbourhood
+from mss.accounts.slowdown import Budget, Slowdown
 from mss.model.clock import Clock
+from mss.model.ids import network_of
 
 NAME_CHARS_MAX = 320
 """Of what somebody says is a name, so many tell it from others."""
@@ -54,7 +55,7 @@ class Knocks:
 
     async def wait(self, name: str, place: str) -> Knock:
         """Before a login is looked at; it counts as wrong until `was_right`. End with that, or with `was_wrong`."""
-        name, place = _key(name), neighbourhood(place)
+        name, place = _key(name), network_of(place)
         missing_s = self._of_place.take(place)
         wait_s = min(missing_s, OF_PLACE_S_MAX)
         if name:  # a certificate or a token may come without: they are not all of one name

@@ -20,10 +20,10 @@ from mss.accounts.lifecycle import Wish
 from mss.accounts.passwords import Busy, Passwords
 from mss.accounts.service import totp_context
 from mss.accounts.sessions import Level, Session, Sessions
-from mss.accounts.slowdown import Budget, Slowdown, neighbourhood
+from mss.accounts.slowdown import Budget, Slowdown
 from mss.crypto.keys import KeyWrapper, Lookup
 from mss.model.clock import Chance, Clock, to_ms
-from mss.model.ids import OwnerId, lane_of
+from mss.model.ids import OwnerId, lane_of, network_of
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.store import accounts, audit, owners
 from mss.store.accounts import AccountKind, AccountRow, CredentialKind
@@ -149,12 +149,12 @@ class Login:
         """Whole seconds until this may be tried; a try of the address is used when it may be now."""
         wait = self._slowdown.wait_s(key)
         if wait <= 0 and not key[1]:
-            wait = self._addresses.take(neighbourhood(visitor.address))
+            wait = self._addresses.take(network_of(visitor.address))
         return math.ceil(wait)
 
     def _give_back(self, device: str, visitor: Visitor) -> None:
         if not device:  # a known browser took none
-            self._addresses.give_back(neighbourhood(visitor.address))
+            self._addresses.give_back(network_of(visitor.address))
 
     def _recall(self, key: tuple[bytes, str], row: AccountRow | None) -> None:
         if row is not None:

@@ -6,6 +6,7 @@ the address which is used. One type for an INS knows its authority (OID) and its
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,9 @@ OwnerId = NewType("OwnerId", int)
 
 LANES = 1024
 """Lanes into which owners fall; fixed at birth of an installation (docs/decisions/0002-cellar.md)."""
+
+NETWORKS_CACHED_MAX = 4096
+"""Of which addresses it is remembered where they belong: more than connections at once."""
 
 ADDRESS_OCTETS_MAX = 254  # RFC 5321 §4.5.3.1.3 less the angle brackets
 LOCAL_OCTETS_MAX = 64  # RFC 5321 §4.5.3.1.1
@@ -261,3 +265,17 @@ class StructureId:
             Rpps(rest[:11])
         elif not (kind == "0" and _ADELI.match(rest[:9]) and _PRACTICE_RANK.match(rest[9:])):
             raise BadValue("not a structure id")
+
+
+@lru_cache(maxsize=NETWORKS_CACHED_MAX)
+def network_of(address: str) -> str:
+    """Whom a count is for: an IPv4 address, or the /64 that one IPv6 site commands (RFC 6177)."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return str(parsed)

@@ -7,15 +7,11 @@ or account, and in all; octets of messages in memory over all connections of a d
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 
+from mss.model.ids import network_of
 from mss.smtp.blocks import LINE_OCTETS_MAX
-
-NETWORKS_CACHED_MAX = 4096
-"""Of which addresses it is remembered where they belong: more than connections at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +119,3 @@ class OctetBudget:
             return False
         self.used = grown
         return True
-
-
-@lru_cache(maxsize=NETWORKS_CACHED_MAX)
-def network_of(address: str) -> str:
-    """Whom a count is for: an IPv4 address, or the /64 that one IPv6 site commands (RFC 6177)."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
-    return str(parsed)

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from mss.mail.reception import Peer, PeerJudge, Receipt, Reception
 from mss.model.clock import Clock
-from mss.model.ids import MailAddress
+from mss.model.ids import MailAddress, network_of
 from mss.model.message import Envelope
 from mss.model.verdict import Accept, Later, Reason, Refuse, Verdict
 from mss.smtp import journal, replies
 from mss.smtp.conversation import Conversation, MailDoorway
 from mss.smtp.doorway import DiskHasRoom, MailServer, TlsContext, always
-from mss.smtp.limits import Limits, network_of
+from mss.smtp.limits import Limits
 from mss.smtp.meters import Caps, Meter, Party
 from mss.smtp.replies import Reply
 from mss.smtp.transaction import Transaction

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from mss.accounts import login
 from mss.accounts.login import Entry, Visitor
 from mss.accounts.sessions import ABSOLUTE_S, IDLE_S, Level, Session
-from mss.accounts.slowdown import neighbourhood
+from mss.model.ids import network_of
 from mss.model.mailbox import AccountState
 from mss.model.verdict import Accept, Later, Reason, Refuse
 from mss.store import accounts
@@ -307,6 +307,6 @@ async def test_what_is_no_token_is_no_session(house: Cellar) -> None:
 
 async def test_neighbours_of_one_network_are_one_address_only_in_ipv6() -> None:
     """A customer has a /64; an IPv4 address is one box."""
-    assert neighbourhood("2001:db8:1:2:3::4") == neighbourhood("2001:db8:1:2:ffff::1")
-    assert neighbourhood("192.0.2.7") != neighbourhood("192.0.2.8")
-    assert neighbourhood("::ffff:192.0.2.7") == neighbourhood("192.0.2.7") != neighbourhood("::ffff:192.0.2.8")
+    assert network_of("2001:db8:1:2:3::4") == network_of("2001:db8:1:2:ffff::1")
+    assert network_of("192.0.2.7") != network_of("192.0.2.8")
+    assert network_of("::ffff:192.0.2.7") == network_of("192.0.2.7") != network_of("::ffff:192.0.2.8")

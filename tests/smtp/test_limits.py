@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mss.smtp.limits import ConnectionCounter, Limits, OctetBudget, network_of
+from mss.model.ids import network_of
+from mss.smtp.limits import ConnectionCounter, Limits, OctetBudget
 
 
 def test_one_address_cannot_take_all_places() -> None:
