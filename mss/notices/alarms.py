@@ -7,16 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from mss.crypto.keys import Lookup, PrivateKeys
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.bell import TASK_ALARM, alarm_of
-from mss.mail.letters import PARIS
 from mss.mail.submit import HouseMail
 from mss.mail.vigil import Alarm, Sign
 from mss.model.clock import Clock, to_ms
 from mss.model.ids import MailAddress, OwnerId
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.store.tasks import Task
 
 SUBJECT = "[Alerte] recherche d'adresses de patients"
@@ -42,11 +39,9 @@ class PatientAlarms:
     def __init__(
         self, house: House, staff: MailAddress, private: PrivateKeys, lookup: Lookup, mail: HouseMail, clock: Clock
     ) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._staff = staff
         self._private = private
-        self._lookup = lookup
-        self._mail = mail
         self._clock = clock
 
     @property
@@ -57,12 +52,8 @@ class PatientAlarms:
     async def tell(self, task: Task) -> None:
         """Write to staff; a repeat, or a second process that noticed the same, changes nothing."""
         alarm = alarm_of(task, self._private.tasks)
-        now = self._clock.now()
-        cause = f"alarm {alarm.sign}/{alarm.who}/{to_ms(now) // HOUR_MS}"
-        message_id = letters.notice_id(self._lookup, cause, self._house.sender.domain)
-        heading = Heading(message_id, now.astimezone(PARIS), self._house.sender, SENDER_NAME, self._staff, SUBJECT)
-        written = report.write(heading, words(alarm), None, header_of([("Subject", SUBJECT)]), whole=False)
-        await self._mail.send(OwnerId(task.owner), None, (self._staff,), written)
+        about = f"alarm {alarm.sign}/{alarm.who}/{to_ms(self._clock.now()) // HOUR_MS}"
+        await self._letters.send(OwnerId(task.owner), self._staff, SUBJECT, words(alarm), about)
         log.info("alarm.told", task=task.id, sign=alarm.sign.value)
 
 

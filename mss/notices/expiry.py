@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from mss.crypto.certs import PeerCertificate
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.recipients import NOBODY
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock
 from mss.model.ids import MailAddress
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 
 SUBJECT = "[Alerte] certificat qui expire"
 
@@ -21,20 +19,13 @@ class ExpiryNotices:
     """Lives in works."""
 
     def __init__(self, house: House, staff: MailAddress, lookup: Lookup, mail: HouseMail, clock: Clock) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._staff = staff
-        self._lookup = lookup
-        self._mail = mail
-        self._clock = clock
 
     async def tell(self, where: str, certificate: PeerCertificate, left_days: int, mark: str) -> None:
         """One mail; its Message-ID follows from `mark`, so a repeat changes nothing. Raises StorageUnavailable."""
-        message_id = letters.notice_id(self._lookup, f"expiry {mark}", self._house.sender.domain)
-        at = self._clock.now().astimezone(PARIS)
-        heading = Heading(message_id, at, self._house.sender, SENDER_NAME, self._staff, SUBJECT)
         text = words(where, certificate, left_days)
-        written = report.write(heading, text, None, header_of([("Subject", SUBJECT)]), whole=False)
-        await self._mail.send(NOBODY, None, (self._staff,), written)
+        await self._letters.send(NOBODY, self._staff, SUBJECT, text, f"expiry {mark}")
 
 
 def words(where: str, certificate: PeerCertificate, left_days: int) -> str:

@@ -13,15 +13,13 @@ import structlog
 
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock
 from mss.model.errors import MssError
 from mss.model.ids import MailAddress, lane_of
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.store import fullness, owners
 from mss.store.database import Store
 from mss.store.owners import MailboxRow
@@ -64,11 +62,9 @@ class FullnessWatch:
     def __init__(
         self, house: House, store: Store, opener: Opener, lookup: Lookup, mail: HouseMail, clock: Clock
     ) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._store = store
         self._opener = opener
-        self._lookup = lookup
-        self._mail = mail
         self._clock = clock
 
     async def keep_watch(self) -> None:
@@ -106,13 +102,8 @@ class FullnessWatch:
     async def _tell(self, box: MailboxRow, now: int) -> None:
         keys = await self._opener.open(box.owner, ACTOR, "fullness notice")
         address = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
-        at = self._clock.now().astimezone(PARIS)
-        mark = f"fullness {box.owner} {now} {at:%Y-%m-%d}"
-        message_id = letters.notice_id(self._lookup, mark, self._house.sender.domain)
-        subject = f"Votre boîte est pleine à {now} %"
-        to = MailAddress.parse(address)
-        heading = Heading(message_id, at, self._house.sender, SENDER_NAME, to, subject)
+        about = f"fullness {box.owner} {now} {self._clock.now().astimezone(PARIS):%Y-%m-%d}"
         text = words(address, box.used_bytes, box.quota_bytes)
-        written = report.write(heading, text, None, header_of([("Subject", subject)]), whole=False)
-        await self._mail.send(box.owner, None, (to,), written)
+        subject = f"Votre boîte est pleine à {now} %"
+        await self._letters.send(box.owner, MailAddress.parse(address), subject, text, about)
         log.info("fullness.told", owner=box.owner, level=now)

@@ -14,9 +14,6 @@ import structlog
 
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.purging import Look, Purging
 from mss.mail.retention import Step
@@ -25,7 +22,8 @@ from mss.model.clock import Clock
 from mss.model.errors import MssError
 from mss.model.ids import MailAddress, OwnerId
 from mss.model.mailbox import SpecialUse
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.store import owners
 from mss.store.database import Store
 from mss.vault.opener import Opener
@@ -75,13 +73,10 @@ class RetentionWatch:
         mail: HouseMail,
         clock: Clock,
     ) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._purging = purging
         self._store = store
         self._opener = opener
-        self._lookup = lookup
-        self._mail = mail
-        self._clock = clock
 
     async def keep_watch(self) -> None:
         """Look every few hours."""
@@ -127,15 +122,11 @@ class RetentionWatch:
         keys = await self._opener.open(owner, ACTOR, "retention notice")
         address = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
         is_last = look.step is Step.REMIND
-        mark = f"retention {owner} {running.due:%Y-%m-%d} {'last' if is_last else 'first'}"
-        message_id = letters.notice_id(self._lookup, mark, self._house.sender.domain)
+        about = f"retention {owner} {running.due:%Y-%m-%d} {'last' if is_last else 'first'}"
         day = f"{running.due.astimezone(PARIS):%d/%m/%Y}"
         subject = f"{look.count} message(s) seront supprimés à partir du {day}"
-        to, at = MailAddress.parse(address), self._clock.now().astimezone(PARIS)
-        heading = Heading(message_id, at, self._house.sender, SENDER_NAME, to, subject)
         text = words(address, look.meant, running.due, is_last=is_last)
-        written = report.write(heading, text, None, header_of([("Subject", subject)]), whole=False)
-        await self._mail.send(owner, None, (to,), written)
+        message_id = await self._letters.send(owner, MailAddress.parse(address), subject, text, about)
         if await self._purging.stands(owner, message_id):
             await self._purging.told(look)
             log.info("retention.told", owner=owner, messages=look.count, is_last=is_last)

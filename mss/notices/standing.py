@@ -15,16 +15,14 @@ from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.accounts.standing import Step
 from mss.accounts.verification import Due, Verification
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.recipients import NOBODY
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock
 from mss.model.errors import MssError
-from mss.model.ids import MailAddress, OwnerId
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.model.ids import MailAddress
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.store import owners
 from mss.store.database import Store
 from mss.vault.opener import Opener
@@ -83,13 +81,11 @@ class StandingWatch:
         clock: Clock,
         grace: timedelta,
     ) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._staff = staff
         self._verification = verification
         self._store = store
         self._opener = opener
-        self._lookup = lookup
-        self._mail = mail
         self._clock = clock
         self._grace = grace
 
@@ -125,7 +121,7 @@ class StandingWatch:
         address = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
         text = words(address, due.next_check, self._clock.now() + self._grace)
         mark = f"standing {owner} {due.next_check:%Y-%m-%d}"
-        await self._send(owner, MailAddress.parse(address), "Votre inscription n'est plus vérifiée", text, mark)
+        await self._letters.send(owner, MailAddress.parse(address), "Votre inscription n'est plus vérifiée", text, mark)
         await self._verification.told(owner)
         log.info("standing.told", owner=owner)
 
@@ -133,11 +129,4 @@ class StandingWatch:
         """Once a day at most: the same message of a day changes nothing."""
         mark = f"standing staff {self._clock.now().astimezone(PARIS):%Y-%m-%d}"
         subject = "[Alerte] professionnels à vérifier"
-        await self._send(NOBODY, self._staff, subject, staff_words(overdue, waiting), mark)
-
-    async def _send(self, owner: OwnerId, to: MailAddress, subject: str, text: str, mark: str) -> None:
-        message_id = letters.notice_id(self._lookup, mark, self._house.sender.domain)
-        at = self._clock.now().astimezone(PARIS)
-        heading = Heading(message_id, at, self._house.sender, SENDER_NAME, to, subject)
-        written = report.write(heading, text, None, header_of([("Subject", subject)]), whole=False)
-        await self._mail.send(owner, None, (to,), written)
+        await self._letters.send(NOBODY, self._staff, subject, staff_words(overdue, waiting), mark)

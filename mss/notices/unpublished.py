@@ -11,16 +11,14 @@ from datetime import timedelta
 import structlog
 
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.recipients import NOBODY
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock, to_ms
 from mss.model.errors import MssError
 from mss.model.ids import MailAddress
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.store import ownmailboxes
 from mss.store.database import Store
 
@@ -54,12 +52,10 @@ class UnpublishedWatch:
         mail: HouseMail,
         clock: Clock,
     ) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._staff = staff
         self._refused = refused
         self._store = store
-        self._lookup = lookup
-        self._mail = mail
         self._clock = clock
 
     async def keep_watch(self) -> None:
@@ -77,10 +73,7 @@ class UnpublishedWatch:
         before_ms = to_ms(now - TOLD_AFTER)
         count = await self._store.read(lambda c: ownmailboxes.stuck(c, self._refused, before_ms))
         if count:
-            at = now.astimezone(PARIS)
-            message_id = letters.notice_id(self._lookup, f"unpublished {at:%Y-%m-%d}", self._house.sender.domain)
-            heading = Heading(message_id, at, self._house.sender, SENDER_NAME, self._staff, SUBJECT)
-            written = report.write(heading, words(count), None, header_of([("Subject", SUBJECT)]), whole=False)
-            await self._mail.send(NOBODY, None, (self._staff,), written)
+            about = f"unpublished {now.astimezone(PARIS):%Y-%m-%d}"
+            await self._letters.send(NOBODY, self._staff, SUBJECT, words(count), about)
             log.error("alarm.unpublished", mailboxes=count)
         return count

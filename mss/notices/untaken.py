@@ -11,15 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.answers import TASK_UNTAKEN
-from mss.mail.letters import PARIS
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock
 from mss.model.ids import OwnerId
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.notices.watch import Staff
 from mss.store.tasks import Task
 
@@ -32,11 +29,8 @@ class UntakenAlarms:
     """Lives in works."""
 
     def __init__(self, house: House, staff: Staff, lookup: Lookup, mail: HouseMail, clock: Clock) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._staff = staff
-        self._lookup = lookup
-        self._mail = mail
-        self._clock = clock
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Task], Awaitable[None]]]:
@@ -48,13 +42,8 @@ class UntakenAlarms:
         told = json.loads(task.payload)
         source, uid, validity = str(told["source"]), int(told["uid"]), int(told["validity"])
         to = self._staff.of(str(told["domain"]))
-        cause = f"untaken {source}/{validity}/{uid}"
-        message_id = letters.notice_id(self._lookup, cause, self._house.sender.domain)
-        at = self._clock.now().astimezone(PARIS)
-        heading = Heading(message_id, at, self._house.sender, SENDER_NAME, to, SUBJECT)
         text = words(source, uid, str(told["why"]))
-        written = report.write(heading, text, None, header_of([("Subject", SUBJECT)]), whole=False)
-        await self._mail.send(OwnerId(task.owner), None, (to,), written)
+        await self._letters.send(OwnerId(task.owner), to, SUBJECT, text, f"untaken {source}/{validity}/{uid}")
         log.info("untaken.told", source=source, uid=uid)
 
 

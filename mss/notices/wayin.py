@@ -14,14 +14,12 @@ import structlog
 from mss.accounts.professionals import WAY_IN
 from mss.accounts.service import ADDRESS_KIND, profile_from_bytes
 from mss.crypto.keys import Lookup
-from mss.formats import report
-from mss.formats.report import Heading
-from mss.mail import letters
 from mss.mail.letters import PARIS
 from mss.mail.submit import HouseMail
 from mss.model.clock import Clock, from_ms
 from mss.model.ids import MailAddress, OwnerId
-from mss.notices.compose import SENDER_NAME, House, header_of
+from mss.notices.compose import House
+from mss.notices.plain import PlainLetters
 from mss.store import owners
 from mss.store.database import Store
 from mss.store.tasks import Task
@@ -52,12 +50,9 @@ class WayInNotices:
     def __init__(
         self, house: House, store: Store, opener: Opener, lookup: Lookup, mail: HouseMail, clock: Clock
     ) -> None:
-        self._house = house
+        self._letters = PlainLetters(house, lookup, mail, clock)
         self._store = store
         self._opener = opener
-        self._lookup = lookup
-        self._mail = mail
-        self._clock = clock
 
     @property
     def handlers(self) -> dict[str, Callable[[Task], Awaitable[None]]]:
@@ -72,10 +67,6 @@ class WayInNotices:
             return
         keys = await self._opener.open(owner, ACTOR, "way-in notice")
         address = profile_from_bytes(keys.open_small(ADDRESS_KIND, 0, box.address_sealed)).address
-        message_id = letters.notice_id(self._lookup, f"way in {owner} {task.id}", self._house.sender.domain)
-        to, at = MailAddress.parse(address), self._clock.now().astimezone(PARIS)
-        heading = Heading(message_id, at, self._house.sender, SENDER_NAME, to, SUBJECT)
-        opened = from_ms(int(task.payload))
-        written = report.write(heading, words(address, opened), None, header_of([("Subject", SUBJECT)]), whole=False)
-        await self._mail.send(owner, None, (to,), written)
+        text = words(address, from_ms(int(task.payload)))
+        await self._letters.send(owner, MailAddress.parse(address), SUBJECT, text, f"way in {owner} {task.id}")
         log.info("wayin.told", owner=owner)
