@@ -101,8 +101,10 @@ def _attachments(raw: bytes, part: Part, *, is_forwarded: bool, depth: int) -> I
 
 
 def files_in(part: Part, content: bytes) -> list[tuple[str, bytes]]:
-    """The part itself, or the files that Exchange wrapped into it (winmail.dat)."""
-    return tnef.files(content) if tnef.is_tnef(content) else [(part.filename or "", content)]
+    """The part itself, or the files that Exchange wrapped into it (winmail.dat); one that cannot be read is a file like
+    any other."""
+    wrapped = tnef.files(content) if tnef.is_tnef(content) else None
+    return [(part.filename or "", content)] if wrapped is None else wrapped
 
 
 def _kind(name: str, content_type: str, content: bytes) -> Kind | None:

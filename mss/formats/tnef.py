@@ -1,8 +1,8 @@
 """Which files did Exchange wrap into this winmail.dat?
 
 Reads the attributes of a TNEF stream (MS-OXTNEF §2.1): attachments by their titles and data, which stand in it as they
-are. Stops where it is cut or makes no sense, and answers what came before; never raises, allocates no more than it was
-given. Message text and properties are left alone.
+are. A stream that is cut is not read at all: half a document would look like a whole one. Never raises, allocates no
+more than it was given. Message text and properties are left alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def is_tnef(data: bytes) -> bool:
     return data.startswith(SIGNATURE)
 
 
-def files(data: bytes) -> list[tuple[str, bytes]]:
-    """(name, content) of each file. The last one of a stream that was cut is as long as what came."""
+def files(data: bytes) -> list[tuple[str, bytes]] | None:
+    """(name, content) of each file, mostly none: Exchange wraps mere formatting too. None when it is cut, or no TNEF
+    behind its first octets. What stands behind the last attribute is nobody's."""
     found: list[tuple[str, bytes]] = []
     name, place = "", _HEADER_BYTES
     while place + _ATTRIBUTE.size <= len(data) and len(found) < FILES_MAX:
@@ -30,6 +31,8 @@ def files(data: bytes) -> list[tuple[str, bytes]]:
         if level not in (1, 2):
             break
         begins = place + _ATTRIBUTE.size
+        if begins + length > len(data):
+            return None
         if kind == _ATTACHMENT_BEGINS:
             name = ""
         elif kind == _TITLE:
@@ -37,4 +40,4 @@ def files(data: bytes) -> list[tuple[str, bytes]]:
         elif kind == _DATA:
             found.append((name, data[begins : begins + length]))
         place = begins + length + 2
-    return found
+    return found if place > _HEADER_BYTES else None

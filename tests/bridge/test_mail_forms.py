@@ -66,6 +66,7 @@ async def test_each_form_of_a_mail_is_filed_or_held_and_answered(one: House) -> 
         ("resultat.hpr", b"DUPONT\r\nMarie\r\nGlycemie 5,1 mmol/l\r\n"),
         ("courrier.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)),
         ("winmail.dat", winmail(make_pdf(), "CR.pdf")),
+        ("winmail.dat", winmail(make_pdf(), "CR.pdf")[:-70_200]),
     ],
 )
 async def test_a_file_that_nobody_reads_in_softwares_mailbox_is_not_passed_over(
@@ -83,11 +84,11 @@ async def test_a_file_that_nobody_reads_in_softwares_mailbox_is_not_passed_over(
     assert any("NON intégré" in words_of(mail) for mail in await one.sent())
 
 
-def test_a_cut_winmail_gives_what_came_and_garbage_gives_nothing() -> None:
-    """Whatever its lengths say."""
+def test_half_a_document_is_not_taken_out_of_a_winmail_that_was_cut() -> None:
+    """Wherever it ends, and whatever its lengths say: all of a file, or nothing of it."""
     whole = winmail(b"content", "a.pdf")
     assert tnef.files(whole) == [("a.pdf", b"content")]
+    assert tnef.files(whole + bytes(40)) == [("a.pdf", b"content")]
     for end in range(len(whole)):
-        for _, content in tnef.files(whole[:end]):
-            assert b"content".startswith(content)
-    assert tnef.files(tnef.SIGNATURE + b"\xff" * 100) == []
+        assert tnef.files(whole[:end]) in (None, [], [("a.pdf", b"content")]), end
+    assert tnef.files(tnef.SIGNATURE + b"\xff" * 100) is None
